@@ -1,0 +1,20 @@
+"""The attention blocks, one file each. They depend on PyTorch alone; the folder can be copied as it is."""
+
+from .cbam import CBAM, AttentionMaps
+from .channel import ECA, ChannelAttention, eca_kernel_size
+from .factory import ATTENTION_NAMES, AttentionFactory, make_attention
+from .spatial import SpatialAttention
+from .squeeze_excitation import SqueezeExcitation
+
+__all__ = [
+    "ATTENTION_NAMES",
+    "CBAM",
+    "ECA",
+    "AttentionFactory",
+    "AttentionMaps",
+    "ChannelAttention",
+    "SpatialAttention",
+    "SqueezeExcitation",
+    "eca_kernel_size",
+    "make_attention",
+]

@@ -1,0 +1,140 @@
+"""What every attention block shares: the base class, the pools and the checks of its arguments."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class AttentionBlock(nn.Module):
+    r"""A block that weighs a feature map by an attention map computed from it.
+
+    .. math:: F' = M(F) \otimes F
+
+    A subclass defines :meth:`attention_map`; the product, broadcast over the axes on which the map has
+    size 1, is the same for all of them.
+
+    Attributes:
+        channels: number of channels C the block was made for, or ``None`` if any number will do.
+    """
+
+    channels: int | None = None
+
+    def attention_map(self, x: Tensor) -> Tensor:
+        """The attention map :math:`M(F)`, with values in (0, 1)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Weigh the feature map ``x``.
+
+        Args:
+            x: feature map F, shape ``[B, C, H, W]``.
+            return_map: also return the attention map.
+
+        Returns:
+            The refined features, shape ``[B, C, H, W]``; with ``return_map=True`` the pair
+            ``(refined, map)``.
+
+        Raises:
+            ValueError: if ``x`` has not four axes, or not the number of channels the block was made for.
+        """
+        attention = self.attention_map(x)
+        refined = x * attention
+        return (refined, attention) if return_map else refined
+
+    def check_input(self, x: Tensor) -> None:
+        """Raise a ``ValueError`` unless ``x`` is a feature map this block can weigh."""
+        channels = "channels" if self.channels is None else self.channels
+        expected = f"{type(self).__name__} expects a feature map [batch, {channels}, height, width]"
+        if x.dim() != 4:
+            raise ValueError(f"{expected}, got a tensor of shape {list(x.shape)}")
+        if self.channels is not None and x.shape[1] != self.channels:
+            raise ValueError(f"{expected}, got {x.shape[1]} channels: shape {list(x.shape)}")
+        if x.shape[2] < 1 or x.shape[3] < 1:
+            raise ValueError(f"{expected} of at least 1 x 1, got shape {list(x.shape)}")
+
+
+def pool_places(x: Tensor, pool: str) -> Tensor:
+    """Average or maximum over the places: ``[B, C, H, W]`` -> ``[B, C]``."""
+    return x.mean(dim=(2, 3)) if pool == "avg" else _maximum(x.flatten(2), dim=2)
+
+
+def pool_channels(x: Tensor, pool: str) -> Tensor:
+    """Average or maximum over the channels: ``[B, C, H, W]`` -> ``[B, 1, H, W]``."""
+    return x.mean(dim=1, keepdim=True) if pool == "avg" else _maximum(x, dim=1).unsqueeze(1)
+
+
+def _maximum(x: Tensor, dim: int) -> Tensor:
+    # The values are the same. When a gradient is wanted, `max` remembers where each maximum was and
+    # sends the gradient there; `amax` has to look for it again, several times slower on a CPU.
+    if torch.is_grad_enabled() and x.requires_grad:
+        return x.max(dim=dim).values
+    return x.amax(dim=dim)
+
+
+def check_positive(name: str, value: object) -> int:
+    """Return ``value`` if it is an integer of at least 1, else raise a ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    return value
+
+
+def check_odd(name: str, value: object) -> int:
+    """Return ``value`` if it is an odd positive integer, else raise a ``ValueError``."""
+    if check_positive(name, value) % 2 == 0:
+        raise ValueError(
+            f"{name} must be odd, so that the map keeps its size and stays centered; got {value}"
+        )
+    return value
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``allowed``, else raise a ``ValueError``."""
+    if value not in (allowed := tuple(allowed)):
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    return value
+
+
+def check_pools(value: object, allowed: tuple[str, ...] = ("avg", "max")) -> tuple[str, ...]:
+    """Return ``value`` as a tuple of distinct pools, at least one, else raise a ``ValueError``."""
+    pools = (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
+    )
+    if not pools or len(set(pools)) != len(pools) or not set(pools) <= set(allowed):
+        raise ValueError(
+            f"pools must name one or more of {', '.join(map(repr, allowed))}, each once; got {value!r}"
+        )
+    return pools
+
+
+def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequential:
+    """Two fully connected layers C -> C // r -> C with a ReLU between them.
+
+    A 1x1 convolution of a ``[B, C, 1, 1]`` map and a linear layer of a ``[B, C]`` vector are the same
+    function; ``layer`` chooses the spelling, and with it the shape of the stored weights.
+
+    Raises:
+        ValueError: if C // r leaves no hidden unit, or an argument is not of its kind.
+    """
+    check_positive("channels", channels)
+    check_positive("reduction", reduction)
+    hidden = channels // reduction
+    if hidden < 1:
+        raise ValueError(
+            f"reduction {reduction} leaves no hidden unit for {channels} channels "
+            f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
+        )
+    check_choice("layer", layer, ("conv", "linear"))
+    if layer == "linear":
+        first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
+    else:
+        first = nn.Conv2d(channels, hidden, 1, bias=bias)
+        second = nn.Conv2d(hidden, channels, 1, bias=bias)
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+def apply_bottleneck(mlp: nn.Sequential, vector: Tensor) -> Tensor:
+    """Run ``mlp`` on a channel vector ``[B, C]``, whichever its spelling; the result is ``[B, C]``."""
+    if isinstance(mlp[0], nn.Linear):
+        return mlp(vector)
+    return mlp(vector[:, :, None, None]).flatten(1)

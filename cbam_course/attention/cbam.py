@@ -1,0 +1,138 @@
+"""CBAM: channel attention and spatial attention, one after the other."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from .block import check_choice
+from .channel import ECA, ChannelAttention
+from .spatial import SpatialAttention
+
+ORDERS = ("channel-spatial", "spatial-channel", "parallel", "channel", "spatial")
+
+
+class AttentionMaps(NamedTuple):
+    """CBAM's two maps; the half that a block does not have is ``None``."""
+
+    channel: Tensor | None
+    spatial: Tensor | None
+
+
+class CBAM(nn.Module):
+    r"""Convolutional block attention module.
+
+    .. math:: F' = M_c(F) \otimes F, \qquad F'' = M_s(F') \otimes F'
+
+    Input and output are ``[B, C, H, W]``; the maps are :math:`M_c` ``[B, C, 1, 1]`` and
+    :math:`M_s` ``[B, 1, H, W]``.
+
+    Args:
+        channels: number of channels C.
+        reduction: reduction ratio r of the shared MLP, 16 if ``None``. Mode ``"conv"`` has none.
+        kernel_size: odd kernel size of the spatial half, 7 if ``None``.
+        mode: ``"fc"`` for the shared MLP (:class:`ChannelAttention`), ``"conv"`` for the convolution along
+            the channels (:class:`ECA` over averages and maxima).
+        order: ``"channel-spatial"`` (the paper's choice), ``"spatial-channel"``, ``"parallel"``, or one half
+            alone: ``"channel"`` or ``"spatial"``. In ``"parallel"`` both maps are computed from F and both
+            multiply it, :math:`F'' = M_s(F) \otimes M_c(F) \otimes F`; the paper compares a parallel
+            arrangement without its equation, and this is the plain reading.
+        channel_options: further keyword arguments of the channel half, such as ``{"bias": True}``.
+        spatial_options: further keyword arguments of the spatial half, such as ``{"batch_norm": True}``.
+
+    Raises:
+        ValueError: for an unknown mode or order, for an argument that the chosen mode or order has no
+            use for, and for whatever the two halves refuse; on call, if the input has not four axes
+            or not C channels.
+
+    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018, equation 1.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int | None = None,
+        kernel_size: int | None = None,
+        *,
+        mode: str = "fc",
+        order: str = "channel-spatial",
+        channel_options: dict[str, Any] | None = None,
+        spatial_options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.mode = check_choice("mode", mode, ("fc", "conv"))
+        self.order = check_choice("order", order, ORDERS)
+        self.channels = channels
+        _refuse(mode == "conv", "mode 'conv' has no hidden layer to reduce", reduction=reduction)
+        _refuse(
+            order == "channel",
+            "order 'channel' has no spatial half",
+            kernel_size=kernel_size,
+            spatial_options=spatial_options,
+        )
+        _refuse(
+            order == "spatial",
+            "order 'spatial' has no channel half",
+            reduction=reduction,
+            channel_options=channel_options,
+            mode=None if mode == "fc" else mode,
+        )
+
+        self.channel_attention = self.spatial_attention = None
+        if order != "spatial":
+            options = channel_options or {}
+            if mode == "fc":
+                self.channel_attention = ChannelAttention(
+                    channels, 16 if reduction is None else reduction, **options
+                )
+            else:
+                self.channel_attention = ECA(channels, **{"pools": ("avg", "max"), **options})
+        if order != "channel":
+            options = {"channels": channels, **(spatial_options or {})}
+            self.spatial_attention = SpatialAttention(
+                7 if kernel_size is None else kernel_size, **options
+            )
+
+    def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, AttentionMaps]:
+        """Refine the feature map ``x``.
+
+        Args:
+            x: feature map F, shape ``[B, C, H, W]``.
+            return_map: also return the attention maps.
+
+        Returns:
+            The refined features, shape ``[B, C, H, W]``; with ``return_map=True`` the pair
+            ``(refined, AttentionMaps(channel, spatial))``.
+
+        Raises:
+            ValueError: if ``x`` has not four axes, or not C channels.
+        """
+        channel, spatial = self.channel_attention, self.spatial_attention
+        channel_map = spatial_map = None
+        if self.order == "channel-spatial":
+            x, channel_map = channel(x, return_map=True)
+            x, spatial_map = spatial(x, return_map=True)
+        elif self.order == "spatial-channel":
+            x, spatial_map = spatial(x, return_map=True)
+            x, channel_map = channel(x, return_map=True)
+        elif self.order == "parallel":
+            channel_map, spatial_map = channel.attention_map(x), spatial.attention_map(x)
+            x = x * channel_map * spatial_map
+        elif self.order == "channel":
+            x, channel_map = channel(x, return_map=True)
+        else:
+            x, spatial_map = spatial(x, return_map=True)
+        return (x, AttentionMaps(channel_map, spatial_map)) if return_map else x
+
+    def attention_map(self, x: Tensor) -> AttentionMaps:
+        """The maps alone: ``[B, C, H, W]`` -> ``AttentionMaps([B, C, 1, 1], [B, 1, H, W])``."""
+        return self(x, return_map=True)[1]
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}, mode={self.mode!r}, order={self.order!r}"
+
+
+def _refuse(condition: bool, reason: str, **arguments: Any) -> None:
+    """An argument that would be ignored is a mistake of the caller's: say so."""
+    for name, value in arguments.items():
+        if condition and value is not None:
+            raise ValueError(f"{reason}, so {name} would be ignored; got {name}={value!r}")

@@ -1,0 +1,54 @@
+"""Attention blocks by name, for networks that put one after each of their stages."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from .block import check_choice
+from .cbam import CBAM
+from .channel import ECA, ChannelAttention
+from .spatial import SpatialAttention
+from .squeeze_excitation import SqueezeExcitation
+
+AttentionFactory = Callable[[int], nn.Module]
+"""Makes an attention block from the number of channels C."""
+
+_FACTORIES: dict[str, AttentionFactory | None] = {
+    "none": None,
+    "se": SqueezeExcitation,
+    "eca": ECA,
+    "channel-fc": ChannelAttention,
+    "channel-conv": partial(ECA, pools=("avg", "max")),
+    "spatial": lambda channels, **options: SpatialAttention(channels=channels, **options),
+    "cbam-fc": CBAM,
+    "cbam-conv": partial(CBAM, mode="conv"),
+}
+
+ATTENTION_NAMES = tuple(_FACTORIES)
+"""The names that :func:`make_attention` knows."""
+
+
+def make_attention(name: str, **options: Any) -> AttentionFactory | None:
+    """A factory ``channels -> block`` for the block called ``name``.
+
+    Args:
+        name: one of :data:`ATTENTION_NAMES`.
+        options: keyword arguments of the block, such as ``reduction=8`` or ``kernel_size=3``.
+
+    Returns:
+        The factory, or ``None`` for ``"none"``: no attention.
+
+    Raises:
+        ValueError: for an unknown name, or options given to ``"none"``; later, when the factory makes a
+            block, for whatever the block refuses.
+
+    Example:
+        >>> make_attention("cbam-fc", reduction=8)(64).channel_attention.reduction
+        8
+    """
+    factory = _FACTORIES[check_choice("attention", name, ATTENTION_NAMES)]
+    if factory is None and options:
+        raise ValueError(f"attention 'none' takes no options; got {options}")
+    return partial(factory, **options) if options else factory
