@@ -1,0 +1,72 @@
+# A fresh machine needs Python 3.11 to 3.13, git and make. `make help` lists the commands.
+
+PYTHON ?= python3
+# Tests run in JOBS processes; the notebooks' kernels then share the cores with one thread each.
+JOBS ?= 2
+OMP_NUM_THREADS ?= 1
+PORT ?= 8000
+# More for pytest or for the matrix: make test ARGS="-k attention", make matrix ARGS="--list".
+ARGS ?=
+
+export OMP_NUM_THREADS
+.DEFAULT_GOAL := help
+.PHONY: help book serve test notebooks matrix colab address constraints clean distclean python
+
+help:
+	@echo "make book       build the site and say where it is (sets up .venv-book)"
+	@echo "make serve      show the site on http://127.0.0.1:$(PORT) (PORT=... for another port)"
+	@echo "make test       run every test: package, notebooks, site (sets up .venv)"
+	@echo "make notebooks  run all chapters again and store their outputs"
+	@echo "make matrix     run the chapters under other Pythons, processors and versions"
+	@echo "make colab      run each chapter alone, as on Colab, in a fresh environment"
+	@echo "make address    write the repository's address from pyproject.toml everywhere"
+	@echo "make clean      remove the site and the caches; make distclean: environments too"
+	@echo
+	@echo "PYTHON=python3.12 names another Python, ARGS=\"...\" hands on more options."
+
+python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "There is no $(PYTHON) here. Install Python 3.11, 3.12 or 3.13," \
+	       "or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+
+book: python
+	@"$(PYTHON)" tests/environment.py book
+	@rm -rf _build/html _build/.doctrees _build/ready
+	@echo "Building the book ..."
+	@.venv-book/bin/python tests/build_book.py
+	@echo "The book is at $(CURDIR)/_build/html/index.html"
+	@echo "make serve shows it on http://127.0.0.1:$(PORT)"
+
+serve:
+	@test -f _build/ready || $(MAKE) --no-print-directory book
+	@echo "The book is on http://127.0.0.1:$(PORT) (Ctrl-C stops; is the port taken? PORT=8001)"
+	@"$(PYTHON)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
+
+test: book
+	@"$(PYTHON)" tests/environment.py test
+	@.venv/bin/python -m pytest --nbval -q -n "$(JOBS)" $(ARGS)
+
+notebooks: python
+	@"$(PYTHON)" tests/environment.py test
+	@.venv/bin/python tests/execute.py $(ARGS)
+
+matrix: python
+	@"$(PYTHON)" tests/matrix.py $(ARGS)
+
+colab: python
+	@"$(PYTHON)" tests/colab.py $(ARGS)
+
+address: python
+	@"$(PYTHON)" tests/address.py
+
+# Exact pins for every supported Python; needs uv.
+constraints:
+	uv pip compile --universal --upgrade --python-version 3.11 --all-extras \
+	  --no-header --no-annotate pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf _build build dist .pytest_cache .hypothesis .ruff_cache
+	find . -name .git -prune -o -path './.venv*' -prune -o -name __pycache__ -print0 | xargs -0 rm -rf
+
+distclean: clean
+	rm -rf .venv .venv-book .venv-matrix-*
