@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> int:
     """Build _build/html; mark the build as finished only if it went well."""
+    # jupyter-book has no `python -m`, and its script breaks when the environment moves.
+    start = "from jupyter_book.cli.main import main; main()"
+    options = ["-q", "--all", "-W", "-n", "--keep-going"]
     code = subprocess.run(
-        [sys.executable, "-m", "jupyter_book", "build", "-q", "--all", "-W", "-n", "--keep-going",
-         str(ROOT)],
-        cwd=ROOT,
+        [sys.executable, "-c", start, "build", *options, str(ROOT)], cwd=ROOT
     ).returncode
     if code == 0:
         (ROOT / "_build" / "ready").touch()
