@@ -1,6 +1,9 @@
 """What every attention block shares: the base class, the pools and the checks of its arguments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isfinite
+from numbers import Real
+from operator import index
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +14,8 @@ class AttentionBlock(nn.Module):
 
     .. math:: F' = M(F) \otimes F
 
-    A subclass defines :meth:`attention_map`; the product, broadcast over the axes on which the map has
-    size 1, is the same for all of them.
+    A subclass defines :meth:`attention_map`; the product, broadcast over the axes on which the map
+    has size 1, is the same for all of them.
 
     Attributes:
         channels: number of channels C the block was made for, or ``None`` if any number will do.
@@ -36,7 +39,8 @@ class AttentionBlock(nn.Module):
             ``(refined, map)``.
 
         Raises:
-            ValueError: if ``x`` has not four axes, or not the number of channels the block was made for.
+            ValueError: if ``x`` has not four axes, not floating-point values, or not the number of
+                channels the block was made for.
         """
         attention = self.attention_map(x)
         refined = x * attention
@@ -50,8 +54,10 @@ class AttentionBlock(nn.Module):
             raise ValueError(f"{expected}, got a tensor of shape {list(x.shape)}")
         if self.channels is not None and x.shape[1] != self.channels:
             raise ValueError(f"{expected}, got {x.shape[1]} channels: shape {list(x.shape)}")
-        if x.shape[2] < 1 or x.shape[3] < 1:
-            raise ValueError(f"{expected} of at least 1 x 1, got shape {list(x.shape)}")
+        if x.shape[1] < 1 or x.shape[2] < 1 or x.shape[3] < 1:
+            raise ValueError(f"{expected} of at least 1 x 1 x 1, got shape {list(x.shape)}")
+        if not x.is_floating_point():
+            raise ValueError(f"{expected} of floating-point numbers, got {x.dtype}")
 
 
 def pool_places(x: Tensor, pool: str) -> Tensor:
@@ -73,57 +79,80 @@ def _maximum(x: Tensor, dim: int) -> Tensor:
 
 
 def check_positive(name: str, value: object) -> int:
-    """Return ``value`` if it is an integer of at least 1, else raise a ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """Return ``value`` as an ``int`` if it is a positive integer, else raise a ``ValueError``.
+
+    Any integer type will do, NumPy's too; booleans, and floats such as 16.0, will not.
+    """
+    try:
+        number = 0 if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
         raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return value
+    return number
 
 
 def check_odd(name: str, value: object) -> int:
-    """Return ``value`` if it is an odd positive integer, else raise a ``ValueError``."""
-    if check_positive(name, value) % 2 == 0:
+    """Return ``value`` as an ``int`` if it is odd and positive, else raise a ``ValueError``."""
+    number = check_positive(name, value)
+    if number % 2 == 0:
         raise ValueError(
-            f"{name} must be odd, so that the map keeps its size and stays centered; got {value}"
+            f"{name} must be odd, so that the map keeps its size and stays centered; got {value!r}"
         )
+    return number
+
+
+def check_number(name: str, value: object) -> float:
+    """Return ``value`` if it is a finite real number, else raise a ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is a boolean, else raise: the text ``"False"`` would count as true."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
     return value
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``allowed``, else raise a ``ValueError``."""
-    if value not in (allowed := tuple(allowed)):
+    allowed = tuple(allowed)
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return value
 
 
 def check_pools(value: object, allowed: tuple[str, ...] = ("avg", "max")) -> tuple[str, ...]:
     """Return ``value`` as a tuple of distinct pools, at least one, else raise a ``ValueError``."""
-    pools = (
-        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
-    )
-    if not pools or len(set(pools)) != len(pools) or not set(pools) <= set(allowed):
+    # A set is refused: its order, and so the meaning of stored weights, can change between runs.
+    pools = (value,) if isinstance(value, str) else value if isinstance(value, Sequence) else ()
+    known = all(pool in allowed for pool in pools)
+    if not pools or not known or len(set(pools)) != len(pools):
         raise ValueError(
-            f"pools must name one or more of {', '.join(map(repr, allowed))}, each once; got {value!r}"
+            f"pools must name one or more of {', '.join(map(repr, allowed))}, each once, "
+            f"as a string, list or tuple; got {value!r}"
         )
-    return pools
+    return tuple(pools)
 
 
 def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequential:
     """Two fully connected layers C -> C // r -> C with a ReLU between them.
 
-    A 1x1 convolution of a ``[B, C, 1, 1]`` map and a linear layer of a ``[B, C]`` vector are the same
-    function; ``layer`` chooses the spelling, and with it the shape of the stored weights.
+    A 1x1 convolution of a ``[B, C, 1, 1]`` map and a linear layer of a ``[B, C]`` vector are the
+    same function; ``layer`` chooses the spelling, and with it the shape of the stored weights.
 
     Raises:
         ValueError: if C // r leaves no hidden unit, or an argument is not of its kind.
     """
-    check_positive("channels", channels)
-    check_positive("reduction", reduction)
     hidden = channels // reduction
     if hidden < 1:
         raise ValueError(
             f"reduction {reduction} leaves no hidden unit for {channels} channels "
             f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
         )
+    check_flag("bias", bias)
     check_choice("layer", layer, ("conv", "linear"))
     if layer == "linear":
         first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
@@ -134,7 +163,7 @@ def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequ
 
 
 def apply_bottleneck(mlp: nn.Sequential, vector: Tensor) -> Tensor:
-    """Run ``mlp`` on a channel vector ``[B, C]``, whichever its spelling; the result is ``[B, C]``."""
+    """Run ``mlp``, whichever its spelling, on a channel vector: ``[B, C]`` -> ``[B, C]``."""
     if isinstance(mlp[0], nn.Linear):
         return mlp(vector)
     return mlp(vector[:, :, None, None]).flatten(1)

@@ -1,6 +1,6 @@
 """Channel attention in its two modes: a shared MLP ("FC") and ECA's convolution ("Conv")."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import log2
 
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from .block import (
     AttentionBlock,
     apply_bottleneck,
     bottleneck,
+    check_number,
     check_odd,
     check_pools,
     check_positive,
@@ -21,8 +22,9 @@ class ChannelAttention(AttentionBlock):
 
     .. math::
 
-        M_c(F) = \sigma\big(\mathrm{MLP}(\mathrm{AvgPool}(F)) + \mathrm{MLP}(\mathrm{MaxPool}(F))\big),
-        \qquad \mathrm{MLP}(z) = W_2\,\mathrm{ReLU}(W_1 z), \qquad F' = M_c(F) \otimes F
+        M_c(F) &= \sigma\big(\mathrm{MLP}(\mathrm{AvgPool}(F))
+            + \mathrm{MLP}(\mathrm{MaxPool}(F))\big) \\
+        \mathrm{MLP}(z) &= W_2\,\mathrm{ReLU}(W_1 z), \qquad F' = M_c(F) \otimes F
 
     with :math:`W_1 \in \mathbb{R}^{C/r \times C}` and :math:`W_2 \in \mathbb{R}^{C \times C/r}`.
 
@@ -40,7 +42,8 @@ class ChannelAttention(AttentionBlock):
         ValueError: if C // r < 1, no pool or an unknown one is named, or an argument is not of its
             kind; on call, if the input has not four axes or not C channels.
 
-    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018, equation 2.
+    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018,
+    equation 2.
     """
 
     def __init__(
@@ -48,13 +51,14 @@ class ChannelAttention(AttentionBlock):
         channels: int,
         reduction: int = 16,
         *,
-        pools: str | Iterable[str] = ("avg", "max"),
+        pools: str | Sequence[str] = ("avg", "max"),
         bias: bool = False,
         layer: str = "conv",
     ) -> None:
         super().__init__()
-        self.mlp = bottleneck(channels, reduction, bias, layer)
-        self.channels, self.reduction = channels, reduction
+        self.channels = check_positive("channels", channels)
+        self.reduction = check_positive("reduction", reduction)
+        self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
         self.pools = check_pools(pools)
 
     def attention_map(self, x: Tensor) -> Tensor:
@@ -72,11 +76,12 @@ class ECA(AttentionBlock):
 
     .. math::
 
-        M_c(F) = \sigma\Big(\sum_{p \in \mathrm{pools}} \mathrm{conv}_k(p(F))\Big), \qquad F' = M_c(F) \otimes F
+        M_c(F) = \sigma\Big(\sum_{p \in \mathrm{pools}} \mathrm{conv}_k(p(F))\Big), \qquad
+        F' = M_c(F) \otimes F
 
-    where :math:`\mathrm{conv}_k` slides one kernel of k weights over the vector of C pooled values, so
-    each channel listens to its k nearest neighbors. With ``pools="avg"`` this is ECA-Net's block; with
-    ``pools=("avg", "max")`` it is the "Conv" mode of CBAM's channel attention.
+    where :math:`\mathrm{conv}_k` slides one kernel of k weights over the vector of C pooled values,
+    so each channel listens to its k nearest neighbors. With ``pools="avg"`` this is ECA-Net's
+    block; with ``pools=("avg", "max")`` it is the "Conv" mode of CBAM's channel attention.
 
     Input and output are ``[B, C, H, W]``; the channel attention map is ``[B, C, 1, 1]``.
 
@@ -84,12 +89,13 @@ class ECA(AttentionBlock):
         channels: number of channels C.
         kernel_size: odd kernel size k; an explicit one is obeyed. ``None`` adapts it to C, see
             :func:`eca_kernel_size`.
-        gamma, b: the constants of the adaptive kernel size; they play no part when ``kernel_size`` is given.
+        gamma, b: the constants of the adaptive kernel size, of no use beside an explicit one.
         pools: ``"avg"``, ``"max"`` or both.
 
     Raises:
-        ValueError: if the kernel size is even, no pool or an unknown one is named, or an argument is
-            not of its kind; on call, if the input has not four axes or not C channels.
+        ValueError: if the kernel size is even, no pool or an unknown one is named, ``gamma`` or
+            ``b`` would be ignored, or an argument is not of its kind; on call, if the input has not
+            four axes or not C channels.
 
     Source: Wang, Wu, Zhu, Li, Zuo, Hu, "ECA-Net", CVPR 2020, equations 7-12.
     """
@@ -101,13 +107,19 @@ class ECA(AttentionBlock):
         *,
         gamma: float = 2,
         b: float = 1,
-        pools: str | Iterable[str] = "avg",
+        pools: str | Sequence[str] = "avg",
     ) -> None:
         super().__init__()
         self.channels = check_positive("channels", channels)
-        adaptive = eca_kernel_size(channels, gamma, b)
-        k = adaptive if kernel_size is None else check_odd("kernel_size", kernel_size)
-        self.kernel_size, self.pools = k, check_pools(pools)
+        if kernel_size is None:
+            kernel_size = eca_kernel_size(channels, gamma, b)
+        elif (gamma, b) != (2, 1):
+            raise ValueError(
+                f"kernel_size={kernel_size!r} is given, so the constants of the adaptive one "
+                f"would be ignored; got gamma={gamma!r}, b={b!r}"
+            )
+        k = self.kernel_size = check_odd("kernel_size", kernel_size)
+        self.pools = check_pools(pools)
         self.conv = nn.Conv1d(1, 1, k, padding=k // 2, bias=False)
 
     def attention_map(self, x: Tensor) -> Tensor:
@@ -135,12 +147,13 @@ def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
         The odd kernel size k, at least 1.
 
     Raises:
-        ValueError: if ``channels`` is not a positive integer or ``gamma`` is zero.
+        ValueError: if ``channels`` is not a positive integer, ``gamma`` or ``b`` not a finite
+            number, or ``gamma`` zero.
 
     Source: ECA-Net (CVPR 2020), equation 12.
     """
-    check_positive("channels", channels)
-    if not gamma:
+    channels = check_positive("channels", channels)
+    if check_number("gamma", gamma) == 0:
         raise ValueError("gamma must not be zero: the kernel size is (log2 C + b) / gamma")
-    k = int(abs((log2(channels) + b) / gamma))
+    k = int(abs((log2(channels) + check_number("b", b)) / gamma))
     return k if k % 2 else k + 1

@@ -1,12 +1,13 @@
 """Spatial attention: one weight for each place, from a few summaries of its channels."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from .block import (
     AttentionBlock,
+    check_flag,
     check_odd,
     check_pools,
     check_positive,
@@ -19,11 +20,11 @@ class SpatialAttention(AttentionBlock):
 
     .. math::
 
-        M_s(F) = \sigma\big(f^{k \times k}([\mathrm{AvgPool}(F);\, \mathrm{MaxPool}(F)])\big), \qquad
-        F' = M_s(F) \otimes F
+        M_s(F) = \sigma\big(f^{k \times k}([\mathrm{AvgPool}(F);\, \mathrm{MaxPool}(F)])\big),
+        \qquad F' = M_s(F) \otimes F
 
-    Here the pools run over the channels of each place, and :math:`f^{k \times k}` is a convolution with
-    one output channel and zero padding.
+    Here the pools run over the channels of each place, and :math:`f^{k \times k}` is a convolution
+    with one output channel and zero padding.
 
     Input and output are ``[B, C, H, W]``; the spatial attention map is ``[B, 1, H, W]``.
 
@@ -38,23 +39,25 @@ class SpatialAttention(AttentionBlock):
         bias: whether the convolution has a bias.
 
     Raises:
-        ValueError: if the kernel size is even, no pool or an unknown one is named, or ``"conv"`` comes
-            without ``channels``; on call, if the input has not four axes or not C channels.
+        ValueError: if the kernel size is even, no pool or an unknown one is named, ``"conv"`` comes
+            without ``channels``, or an argument is not of its kind; on call, if the input has not
+            four axes or not C channels.
 
-    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018, equation 3.
+    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018,
+    equation 3.
     """
 
     def __init__(
         self,
         kernel_size: int = 7,
         *,
-        pools: str | Iterable[str] = ("avg", "max"),
+        pools: str | Sequence[str] = ("avg", "max"),
         channels: int | None = None,
         batch_norm: bool = False,
         bias: bool = False,
     ) -> None:
         super().__init__()
-        self.kernel_size = check_odd("kernel_size", kernel_size)
+        k = self.kernel_size = check_odd("kernel_size", kernel_size)
         self.pools = check_pools(pools, allowed=("avg", "max", "conv"))
         if channels is not None:
             self.channels = check_positive("channels", channels)
@@ -62,9 +65,10 @@ class SpatialAttention(AttentionBlock):
             raise ValueError(
                 "the pool 'conv' is a 1x1 convolution from C channels: give channels=C"
             )
-        self.squeeze = nn.Conv2d(channels, 1, 1, bias=False) if "conv" in self.pools else None
-        self.conv = nn.Conv2d(len(self.pools), 1, kernel_size, padding=kernel_size // 2, bias=bias)
-        self.bn = nn.BatchNorm2d(1) if batch_norm else None
+        check_flag("bias", bias)
+        self.squeeze = nn.Conv2d(self.channels, 1, 1, bias=False) if "conv" in self.pools else None
+        self.conv = nn.Conv2d(len(self.pools), 1, k, padding=k // 2, bias=bias)
+        self.bn = nn.BatchNorm2d(1) if check_flag("batch_norm", batch_norm) else None
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The spatial attention map: ``[B, C, H, W]`` -> ``[B, 1, H, W]``, values in (0, 1)."""

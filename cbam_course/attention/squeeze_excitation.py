@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .block import AttentionBlock, apply_bottleneck, bottleneck, pool_places
+from .block import AttentionBlock, apply_bottleneck, bottleneck, check_positive, pool_places
 
 
 class SqueezeExcitation(AttentionBlock):
@@ -35,8 +35,9 @@ class SqueezeExcitation(AttentionBlock):
         self, channels: int, reduction: int = 16, *, bias: bool = True, layer: str = "conv"
     ) -> None:
         super().__init__()
-        self.mlp = bottleneck(channels, reduction, bias, layer)
-        self.channels, self.reduction = channels, reduction
+        self.channels = check_positive("channels", channels)
+        self.reduction = check_positive("reduction", reduction)
+        self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
