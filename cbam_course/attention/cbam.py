@@ -1,10 +1,11 @@
 """CBAM: channel attention and spatial attention, one after the other."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from .block import check_choice
+from .block import check_choice, check_positive
 from .channel import ECA, ChannelAttention
 from .spatial import SpatialAttention
 
@@ -30,21 +31,23 @@ class CBAM(nn.Module):
         channels: number of channels C.
         reduction: reduction ratio r of the shared MLP, 16 if ``None``. Mode ``"conv"`` has none.
         kernel_size: odd kernel size of the spatial half, 7 if ``None``.
-        mode: ``"fc"`` for the shared MLP (:class:`ChannelAttention`), ``"conv"`` for the convolution along
-            the channels (:class:`ECA` over averages and maxima).
-        order: ``"channel-spatial"`` (the paper's choice), ``"spatial-channel"``, ``"parallel"``, or one half
-            alone: ``"channel"`` or ``"spatial"``. In ``"parallel"`` both maps are computed from F and both
-            multiply it, :math:`F'' = M_s(F) \otimes M_c(F) \otimes F`; the paper compares a parallel
-            arrangement without its equation, and this is the plain reading.
+        mode: ``"fc"`` for the shared MLP (:class:`ChannelAttention`), ``"conv"`` for the
+            convolution along the channels (:class:`ECA` over averages and maxima).
+        order: ``"channel-spatial"`` (the paper's choice), ``"spatial-channel"``, ``"parallel"``, or
+            one half alone: ``"channel"`` or ``"spatial"``. In ``"parallel"`` both maps are computed
+            from F and both multiply it, :math:`F'' = M_s(F) \otimes M_c(F) \otimes F`; the paper
+            compares a parallel arrangement without its equation, and this is the plain reading.
         channel_options: further keyword arguments of the channel half, such as ``{"bias": True}``.
-        spatial_options: further keyword arguments of the spatial half, such as ``{"batch_norm": True}``.
+        spatial_options: further keyword arguments of the spatial half, such as
+            ``{"batch_norm": True}``.
 
     Raises:
-        ValueError: for an unknown mode or order, for an argument that the chosen mode or order has no
-            use for, and for whatever the two halves refuse; on call, if the input has not four axes
-            or not C channels.
+        ValueError: for an unknown mode or order, for an argument that the chosen mode or order has
+            no use for, and for whatever the two halves refuse; on call, if the input has not four
+            axes or not C channels.
 
-    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018, equation 1.
+    Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018,
+    equation 1.
     """
 
     def __init__(
@@ -55,13 +58,13 @@ class CBAM(nn.Module):
         *,
         mode: str = "fc",
         order: str = "channel-spatial",
-        channel_options: dict[str, Any] | None = None,
-        spatial_options: dict[str, Any] | None = None,
+        channel_options: Mapping[str, Any] | None = None,
+        spatial_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.mode = check_choice("mode", mode, ("fc", "conv"))
         self.order = check_choice("order", order, ORDERS)
-        self.channels = channels
+        self.channels = check_positive("channels", channels)
         _refuse(mode == "conv", "mode 'conv' has no hidden layer to reduce", reduction=reduction)
         _refuse(
             order == "channel",
@@ -79,7 +82,7 @@ class CBAM(nn.Module):
 
         self.channel_attention = self.spatial_attention = None
         if order != "spatial":
-            options = channel_options or {}
+            options = _options("channel_options", channel_options, "channels", "reduction")
             if mode == "fc":
                 self.channel_attention = ChannelAttention(
                     channels, 16 if reduction is None else reduction, **options
@@ -87,9 +90,9 @@ class CBAM(nn.Module):
             else:
                 self.channel_attention = ECA(channels, **{"pools": ("avg", "max"), **options})
         if order != "channel":
-            options = {"channels": channels, **(spatial_options or {})}
+            options = _options("spatial_options", spatial_options, "channels", "kernel_size")
             self.spatial_attention = SpatialAttention(
-                7 if kernel_size is None else kernel_size, **options
+                7 if kernel_size is None else kernel_size, channels=channels, **options
             )
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, AttentionMaps]:
@@ -136,3 +139,13 @@ def _refuse(condition: bool, reason: str, **arguments: Any) -> None:
     for name, value in arguments.items():
         if condition and value is not None:
             raise ValueError(f"{reason}, so {name} would be ignored; got {name}={value!r}")
+
+
+def _options(name: str, options: Mapping[str, Any] | None, *taken: str) -> dict[str, Any]:
+    """The options of one half; what CBAM itself takes is given to CBAM, in one place only."""
+    if not isinstance(options, Mapping | None):
+        raise ValueError(f"{name} must be a dict of keyword arguments, got {options!r}")
+    for key in taken:
+        if key in (options or {}):
+            raise ValueError(f"give {key} to CBAM itself, not in {name}={dict(options)!r}")
+    return dict(options or {})
