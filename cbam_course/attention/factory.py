@@ -15,13 +15,18 @@ from .squeeze_excitation import SqueezeExcitation
 AttentionFactory = Callable[[int], nn.Module]
 """Makes an attention block from the number of channels C."""
 
+
+def _spatial(channels: int, **options: Any) -> SpatialAttention:
+    return SpatialAttention(channels=channels, **options)
+
+
 _FACTORIES: dict[str, AttentionFactory | None] = {
     "none": None,
     "se": SqueezeExcitation,
     "eca": ECA,
     "channel-fc": ChannelAttention,
     "channel-conv": partial(ECA, pools=("avg", "max")),
-    "spatial": lambda channels, **options: SpatialAttention(channels=channels, **options),
+    "spatial": _spatial,
     "cbam-fc": CBAM,
     "cbam-conv": partial(CBAM, mode="conv"),
 }
@@ -41,8 +46,9 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
         The factory, or ``None`` for ``"none"``: no attention.
 
     Raises:
-        ValueError: for an unknown name, or options given to ``"none"``; later, when the factory makes a
-            block, for whatever the block refuses.
+        ValueError: for an unknown name, options given to ``"none"``, or an option that the name or
+            the factory decides (``mode``, ``channels``); later, when the factory makes a block, for
+            whatever the block refuses.
 
     Example:
         >>> make_attention("cbam-fc", reduction=8)(64).channel_attention.reduction
@@ -51,4 +57,9 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
     factory = _FACTORIES[check_choice("attention", name, ATTENTION_NAMES)]
     if factory is None and options:
         raise ValueError(f"attention 'none' takes no options; got {options}")
+    if decided := sorted({"channels", "mode"} & options.keys()):
+        raise ValueError(
+            f"{' and '.join(decided)} cannot be an option of attention {name!r}: the name says the "
+            f"mode, and the factory is called with the number of channels; got {options}"
+        )
     return partial(factory, **options) if options else factory
