@@ -1,4 +1,7 @@
-"""The attention blocks, one file each. They depend on PyTorch alone; the folder can be copied as it is."""
+"""The attention blocks, one file each.
+
+They depend on PyTorch alone; the folder can be copied as it is.
+"""
 
 from .cbam import CBAM, AttentionMaps
 from .channel import ECA, ChannelAttention, eca_kernel_size
