@@ -1,0 +1,19 @@
+"""Data for the course: CIFAR-10, an embedded set of drawn shapes, and three photographs."""
+
+from cbam_course.data.cifar10 import CIFAR10_CLASSES, DatasetUnavailable, cifar10
+from cbam_course.data.features import FeatureBank, filter_bank
+from cbam_course.data.image_set import ImageSet
+from cbam_course.data.photographs import photographs
+from cbam_course.data.shapes import SHAPES_CLASSES, shapes
+
+__all__ = [
+    "CIFAR10_CLASSES",
+    "SHAPES_CLASSES",
+    "DatasetUnavailable",
+    "FeatureBank",
+    "ImageSet",
+    "cifar10",
+    "filter_bank",
+    "photographs",
+    "shapes",
+]

@@ -1,0 +1,285 @@
+"""CIFAR-10, downloaded once with torchvision and kept as one file that loads at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+
+from cbam_course.data.image_set import IMAGE_SIZE, ImageSet
+
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+CACHE_NAME = "cifar10.npz"
+FOLDER_VARIABLE = "CBAM_COURSE_DATA"
+
+#: Number of images and checksum (see :func:`checksum`) of the two splits.
+EXPECTED = {
+    "train": (50_000, 0xA11AA90F746FA224),
+    "test": (10_000, 0xF42B411C221AB433),
+}
+
+# Seconds without a single byte from the host after which the download gives up; torchvision sets
+# no limit of its own, so a stalled connection would hang for good.
+STALL_SECONDS = 60
+
+
+class DatasetUnavailable(RuntimeError):
+    """CIFAR-10 is not on this machine and could not be, or was not to be, downloaded."""
+
+
+def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True) -> ImageSet:
+    """Load CIFAR-10: 50,000 training and 10,000 test photographs of ten classes, 32 x 32 pixels.
+
+    The images are kept decoded in one file, ``cifar10.npz``. Where it is missing, a copy in
+    torchvision's layout (``cifar-10-batches-py`` or the archive) in the same folder is decoded,
+    and failing that the archive is downloaded (170 MB) with torchvision, which checks its MD5 sum.
+
+    Args:
+        folder: Where the file is or is to be. None means the folder named by the environment
+            variable ``CBAM_COURSE_DATA``, or else this user's cache folder.
+        download: Whether a missing set may be downloaded.
+
+    Returns:
+        The set, images in uint8 of shape [N, 32, 32, 3], without object masks.
+
+    Raises:
+        DatasetUnavailable: The set is missing and was not or could not be downloaded.
+        ValueError: The file is damaged or holds something else. It is left as it is.
+
+    Source: Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.
+    """
+    folder = cache_folder() if folder is None else Path(folder).expanduser()
+    path = folder / CACHE_NAME
+    if not path.exists():
+        arrays = _decode_existing(folder)
+        if arrays is not None:
+            _save_if_possible(path, arrays)
+            return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
+        if not download:
+            raise DatasetUnavailable(
+                f"There is no whole copy of CIFAR-10 in {folder}, and download=False."
+                f" {_alternatives()}"
+            )
+        _download(path)
+    return ImageSet("cifar10", **_read(path), classes=CIFAR10_CLASSES)
+
+
+def cache_folder() -> Path:
+    """Name the folder for downloaded data: ``$CBAM_COURSE_DATA``, or the user's cache folder.
+
+    Returns:
+        The folder's path; it need not exist yet.
+    """
+    if os.environ.get(FOLDER_VARIABLE):
+        return Path(os.environ[FOLDER_VARIABLE]).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cbam-course"
+
+
+def checksum(images: np.ndarray, labels: np.ndarray) -> int:
+    r"""Sum up labelled images in one 64-bit number that does not depend on their order.
+
+    With the pixels of image :math:`n` read as 384 words :math:`w_{nj}` of 64 bits,
+
+    .. math:: s = \sum_n m\Big(y_n + \sum_j a_j w_{nj}\Big) \mod 2^{64}
+
+    where the :math:`a_j` are fixed odd numbers and :math:`m` mixes the bits of a word. The inner
+    sum changes with every single changed word, the mixing ties pixels and labels of one image
+    together, and the outer sum lets the images stand in any order: copies of CIFAR-10 that were
+    shuffled once are as good as the original. It takes a tenth of the time that reading the file
+    takes. It guards against damage and mix-ups, not forgery.
+
+    Args:
+        images: uint8 [N, 32, 32, 3].
+        labels: uint8 [N].
+
+    Returns:
+        A number from 0 to 2**64 - 1, the same on every machine.
+    """
+    words = np.ascontiguousarray(images).reshape(len(images), -1).view("<u8")
+    factors = np.random.PCG64(10).random_raw(words.shape[1]) | np.uint64(1)
+    mixed = np.einsum("ij,j->i", words, factors) + labels
+    for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):  # MurmurHash3's finalizer
+        mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(multiplier)
+    mixed ^= mixed >> np.uint64(33)
+    return int(mixed.sum(dtype=np.uint64))
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Read the decoded file and check that it is CIFAR-10, whole."""
+    names = [f"{kind}_{split}" for split in EXPECTED for kind in "xy"]
+    with path.open("rb") as file:
+        try:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is cut off or no .npz archive")
+            archive = np.load(file)
+            missing = [name for name in names if name not in archive.files]
+            if missing:
+                raise ValueError(f"it lacks {', '.join(missing)}")
+            arrays = {name: archive[name] for name in names}
+            _verify(arrays)
+        # A file damaged here or there makes zipfile and NumPy fail in a dozen ways; whatever
+        # they say about bytes that could be opened is about damage.
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"{path} is damaged or is not CIFAR-10: {error}. Delete that file to have it"
+                " made again, or name another folder."
+            ) from error
+    return arrays
+
+
+def _verify(arrays: dict[str, np.ndarray]) -> None:
+    for split, (count, expected) in EXPECTED.items():
+        images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        for name, array, shape in (
+            (f"x_{split}", images, (count, IMAGE_SIZE, IMAGE_SIZE, 3)),
+            (f"y_{split}", labels, (count,)),
+        ):
+            if array.dtype != np.uint8 or array.shape != shape:
+                raise ValueError(
+                    f"{name} is {array.dtype} {list(array.shape)} instead of uint8 {list(shape)}"
+                )
+        if labels.max() >= len(CIFAR10_CLASSES):
+            raise ValueError(f"y_{split} holds the label {labels.max()}; labels are 0 to 9")
+        if checksum(images, labels) != expected:
+            raise ValueError(f"the {split} images or labels do not have CIFAR-10's checksum")
+
+
+def _decode_existing(folder: Path) -> dict[str, np.ndarray] | None:
+    """Decode what torchvision left in this folder, if it is whole; None if there is none."""
+    batches, archive = folder / "cifar-10-batches-py", folder / "cifar-10-python.tar.gz"
+    if not batches.is_dir() and not archive.is_file():
+        return None
+    from torchvision.datasets.utils import check_integrity, extract_archive
+
+    dataset = _torchvision_cifar10()
+    try:
+        return _decode(folder)
+    except RuntimeError:
+        pass  # a batch is missing or fails its MD5 sum
+    if not check_integrity(archive, dataset.tgz_md5):
+        return None
+    with tempfile.TemporaryDirectory() as unpacked:
+        extract_archive(str(archive), unpacked)
+        return _decode(Path(unpacked))
+
+
+def _torchvision_cifar10() -> type:
+    # torchvision takes a second to import and is needed only until the set is decoded.
+    from torchvision.datasets import CIFAR10
+
+    return CIFAR10
+
+
+def _decode(folder: Path) -> dict[str, np.ndarray]:
+    """Decode torchvision's unpacked files, whose MD5 sums it checks."""
+    arrays = {}
+    for split in EXPECTED:
+        part = _torchvision_cifar10()(folder, train=split == "train")
+        arrays[f"x_{split}"] = np.ascontiguousarray(part.data)
+        arrays[f"y_{split}"] = np.asarray(part.targets, np.uint8)
+    _verify(arrays)
+    return arrays
+
+
+def _download(path: Path) -> None:
+    """Download the archive, decode it and save it; one process does it, the others wait."""
+    from filelock import FileLock  # a requirement of torch
+
+    folder = path.parent
+    staging = folder / "cifar10-download"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "cifar10.lock"):
+            if path.exists():
+                return  # another process was first
+            print(
+                f"Downloading CIFAR-10 (170 MB, once) to {folder}. Its host is slow at times:"
+                " this can take from a minute to an hour.",
+                file=sys.stderr,
+            )
+            # torchvision starts again over a partial archive left by an interrupted run.
+            with _socket_timeout(STALL_SECONDS):
+                _torchvision_cifar10()(staging, download=True)
+            save(path, _decode(staging))
+            shutil.rmtree(staging, ignore_errors=True)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise DatasetUnavailable(
+            f"CIFAR-10 could not be downloaded to {folder}"
+            f" ({type(error).__name__}: {error}). {_alternatives()}"
+        ) from error
+
+
+def _alternatives() -> str:
+    return (
+        "Without a network, use the embedded set: data.shapes() in Python, --dataset shapes on"
+        f" the command line. A copy from elsewhere ({CACHE_NAME}, cifar-10-python.tar.gz or the"
+        " folder cifar-10-batches-py) is found in the folder that you pass or that"
+        f" {FOLDER_VARIABLE} names."
+    )
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    """Give new connections a time limit; torchvision offers no parameter for it."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as an uncompressed .npz that is either there whole or not there at all.
+
+    Args:
+        path: The file to make or to replace.
+        arrays: Arrays by name.
+
+    Raises:
+        OSError: The folder cannot be written to, or the disk is full.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            # Without it a power cut may keep the new name and lose the bytes.
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's files are readable by their owner alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _save_if_possible(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    try:
+        save(path, arrays)
+    except OSError as error:
+        warnings.warn(
+            f"could not keep the decoded images in {path} ({error}); they will be decoded again"
+            " next time",
+            stacklevel=3,
+        )
