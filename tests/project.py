@@ -1,0 +1,65 @@
+"""The project's facts, each read from the one file that holds it. Standard library only."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+GITHUB = "https://github.com/"
+
+
+def pyproject(root: Path = ROOT) -> dict:
+    """Return pyproject.toml as a dictionary."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def address(root: Path = ROOT) -> str:
+    """Return the repository's address, https://github.com/OWNER/REPOSITORY."""
+    return pyproject(root)["project"]["urls"]["Repository"].rstrip("/")
+
+
+def version(root: Path = ROOT) -> str:
+    """Return the package's version, read without importing the package."""
+    text = (root / "cbam_course" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE).group(1)
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """Return the chapters' notebooks, in the order of their names."""
+    return sorted((root / "notebooks").glob("*.ipynb"))
+
+
+def badge(notebook: str, repository: str) -> str:
+    """Return the Markdown of the badge that opens `notebook` (a path in the repository)."""
+    slug = repository.removeprefix(GITHUB)
+    host = "https://colab.research.google.com"
+    return (
+        f"[![Open in Colab]({host}/assets/colab-badge.svg)]"
+        f"({host}/github/{slug}/blob/main/{notebook})"
+    )
+
+
+def first_cell(repository: str) -> str:
+    """Return the code of every chapter's first code cell."""
+    return (
+        "try:\n"
+        "    import cbam_course\n"
+        "except ModuleNotFoundError:\n"
+        f'    %pip install -q "cbam-course @ git+{repository}"'
+    )
+
+
+def tracked_files(root: Path = ROOT) -> list[Path]:
+    """Return the files that git tracks or would track, or [] outside a git repository."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    if listing.returncode:
+        return []
+    paths = [root / name for name in listing.stdout.split("\0") if name]
+    return [path for path in paths if path.is_file()]
