@@ -11,15 +11,20 @@ import nbformat
 from execute import normalize
 from project import badge, first_cell
 
-# The parts that every chapter has, in this order; the opening comes before the first code.
-OPENING = "In this chapter"
-OPENING_SAYS = {"how long it takes": r"\bminutes?\b", "what it builds on": r"\bneed\b"}
+# The parts that every chapter has: the box in its first cell, and these headings, in this order.
+OPENING = "> **In this chapter**"
+OPENING_SAYS = {
+    "how long it takes to read": r"\d+ minutes? to read",
+    "how long it takes to run": r"\d+ seconds? to run",
+    "what you will be able to do": r"> - You will ",
+    "what it builds on": r"\*\*You need\*\*",
+}
 CLOSING_HEADINGS = ("## Summary", "## Exercises", "## Where to read on")
+FEWEST_QUESTIONS = 2
 
 IGNORE_TAG = "nbval-ignore-output"
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception", "nbval-raises-exception"}
 MOST_IGNORED = 3
-MOST_CODE_CELLS_IN_A_ROW = 2
 SHORTEST_ALT_TEXT = 30
 
 BAD_OUTPUT = {
@@ -166,12 +171,14 @@ def opens(notebook, chapter):
 
 
 def rhythm(notebook, chapter):
-    """Prose stands between the code cells."""
-    row = 0
+    """Prose stands before every code cell but the second, the imports."""
+    previous, number = "markdown", 0
     for cell in notebook.cells:
-        row = row + 1 if cell.cell_type == "code" else 0
-        if row == MOST_CODE_CELLS_IN_A_ROW + 1:
-            yield f"{name(cell)} is the third code cell in a row without prose"
+        if cell.cell_type == "code":
+            number += 1
+            if previous == "code" and number > 2:
+                yield f"{name(cell)} follows another code cell without prose"
+        previous = cell.cell_type
 
 
 def figures(notebook, chapter):
@@ -211,44 +218,62 @@ def no_image_files(notebook, chapter):
             yield f"an image file: {found}"
 
 
-def parts(notebook, chapter):
-    """The chapter has its opening, a question with a folded answer, and its closing parts."""
-    before = []
+def plain_markdown(notebook, chapter):
+    """Markdown that every viewer reads (Colab, GitHub, an editor, the book), and whole."""
     for cell in notebook.cells:
-        if cell.cell_type == "code":
-            break
-        before.append(cell.source)
+        if cell.cell_type != "markdown":
+            continue
+        prose = re.sub(r"^(`{3,})[\w ]*$.*?^\1$", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+        for pattern in (r"^:{3,}.*", r"^`{3,}\{.*", r"\{[\w:-]+\}`[^`]*`", r"^\([\w-]+\)=$"):
+            for found in re.findall(pattern, prose, re.MULTILINE):
+                yield f"only the book understands {found!r}"
+        if prose.count("<details>") != prose.count("</details>"):
+            yield f"a <details> is not closed in its cell: {cell.source[:60]!r}"
+        for opened in re.findall(r"</summary>(?!\n\n)|(?<!\n)\n</details>", prose):
+            yield f"Markdown in <details> needs a blank line at {opened.strip()!r}"
+        for found in re.findall(r"@[A-Z]{3,}|\bTODO\b|\bFIXME\b|\bXXX\b", cell.source):
+            yield f"a placeholder is left: {found}"
+
+
+def parts(notebook, chapter):
+    """The chapter has its opening, questions with a hidden answer, and its closing parts."""
     opening = re.search(
-        rf"^(:{{3,}})\{{admonition\}} {re.escape(OPENING)}$(.*?)^\1$",
-        "\n\n".join(before),
-        re.MULTILINE | re.DOTALL,
+        rf"^{re.escape(OPENING)}.*(?:\n>.*)*", notebook.cells[0].source, re.MULTILINE
     )
     if not opening:
-        yield f"no {{admonition}} {OPENING!r} before the first code cell"
+        yield f"the first cell has no box that begins with {OPENING!r}"
     else:
         for what, pattern in OPENING_SAYS.items():
-            if not re.search(pattern, opening.group(2), re.IGNORECASE):
-                yield f"{OPENING!r} does not say {what}"
+            if not re.search(pattern, opening.group()):
+                yield f"the box {OPENING!r} does not say {what}"
     text = markdown(notebook)
-    if not re.search(r"^:{3,}\{dropdown\}", text, re.MULTILINE):
-        yield "no question with its answer in a {dropdown}"
+    if len(re.findall(r"^\*\*Question\b", text, re.MULTILINE)) < FEWEST_QUESTIONS:
+        yield f"fewer than {FEWEST_QUESTIONS} paragraphs begin with **Question.**"
+    if "<details>" not in text.split("## Exercises")[0]:
+        yield "no answer is hidden in <details>"
     found = headings(notebook)
     if sum(heading.startswith("# ") for heading in found) != 1:
         yield "the title is not the only heading of the first level"
-    if [heading for heading in found if heading in CLOSING_HEADINGS] != list(CLOSING_HEADINGS):
+    if tuple(heading for heading in found if heading in CLOSING_HEADINGS) != CLOSING_HEADINGS:
         yield f"the chapter does not close with {', '.join(CLOSING_HEADINGS)}"
+    levels = [len(heading.split()[0]) for heading in found]
+    for above, below, heading in zip(levels, levels[1:], found[1:], strict=False):
+        if below > above + 1:
+            yield f"the heading {heading!r} skips a level"
 
 
 def exercises(notebook, chapter):
-    """There are exercises, and each has its solution."""
-    text = markdown(notebook)
-    labels = re.findall(r"\{exercise(?:-start)?\}[^\n]*\n(?::\w+:[^\n]*\n)*?:label: (\S+)", text)
-    solved = re.findall(r"\{solution(?:-start)?\} (\S+)", text)
-    if not labels:
-        yield "no {exercise} with a label"
-    for label in labels:
-        if label not in solved:
-            yield f"exercise {label} has no {{solution}}"
+    """There are exercises, **1.**, **2.** and so on, and each has its solution."""
+    closing = re.search(
+        r"^## Exercises$(.*?)(?=^## |\Z)", markdown(notebook), re.MULTILINE | re.DOTALL
+    )
+    pieces = re.split(r"^\*\*(\d+)\. ", closing.group(1) if closing else "", flags=re.MULTILINE)
+    numbers, texts_of = pieces[1::2], pieces[2::2]
+    if not numbers or numbers != [str(n) for n in range(1, len(numbers) + 1)]:
+        yield f"exercises are not numbered **1.**, **2.** and so on: {numbers}"
+    for number, text in zip(numbers, texts_of, strict=True):
+        if not re.search(r"<summary>Solution.*?</summary>\s*\S", text):
+            yield f"exercise {number} has no solution"
 
 
 RULES = (

@@ -34,14 +34,6 @@ def test_figure_names_are_unique_in_the_book():
         seen[name] = where
 
 
-def test_exercise_labels_are_unique_in_the_book():
-    labels = []
-    for path in CHAPTERS:
-        text = rules.markdown(nbformat.read(path, as_version=4))
-        labels += [line for line in text.splitlines() if line.startswith(":label:")]
-    assert len(labels) == len(set(labels)), sorted({x for x in labels if labels.count(x) > 1})
-
-
 # The rules themselves: a small notebook that keeps them all, then one break at a time.
 
 
@@ -60,26 +52,34 @@ def picture(**metadata):
 
 def good():
     """A notebook that keeps every rule."""
-    title = "# Example\n\n" + project.badge(CHAPTER.path, CHAPTER.repository)
-    opening = (
-        ":::{admonition} In this chapter\nYou will be able to add. It takes 5 minutes. "
-        "You need arithmetic.\n:::"
+    title = (
+        "# Example\n\n" + project.badge(CHAPTER.path, CHAPTER.repository) + "\n\nAdd.\n\n"
+        "> **In this chapter** (5 minutes to read, 2 seconds to run)\n>\n"
+        "> - You will add.\n>\n> **You need** arithmetic."
+    )
+    question = (
+        "**Question.** What is one and one?\n\n"
+        "<details>\n<summary>Answer</summary>\n\nTwo.\n\n</details>"
+    )
+    exercise = (
+        "**{}. Add.** One and one.\n\n"
+        "<details>\n<summary>Solution</summary>\n\nTwo.\n\n</details>\n\n"
     )
     closing = (
-        "## Summary\n\nDone.\n\n## Exercises\n\n"
-        ":::{exercise}\n:label: ex-one\nAdd.\n:::\n\n:::{solution} ex-one\nTwo.\n:::\n\n"
-        "## Where to read on\n\nElsewhere."
+        "## Summary\n\nDone.\n\n## Exercises\n\n" + exercise.format(1) + exercise.format(2)
+        + "## Where to read on\n\nElsewhere."
     )
     figure = {"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": ALT}}
     notebook = new_notebook(
         cells=[
             new_markdown_cell(title),
-            new_markdown_cell(opening),
             new_code_cell(project.first_cell(CHAPTER.repository)),
-            new_markdown_cell("What is one and one?\n\n:::{dropdown} The answer\nTwo.\n:::"),
+            new_code_cell("import time"),
+            new_markdown_cell(question),
             new_code_cell("1 + 1", outputs=[new_output("execute_result", {"text/plain": "2"})]),
             new_markdown_cell("A time."),
             new_code_cell("time.time()", metadata={"tags": [rules.IGNORE_TAG]}),
+            new_markdown_cell("**Question.** What must hold?"),
             new_code_cell("assert time.time() > 0"),
             new_markdown_cell("A picture."),
             picture(mystnb=figure),
@@ -98,7 +98,7 @@ def printing(text):
     """Let the second code cell print `text`."""
 
     def change(notebook):
-        rules.code_cells(notebook)[1].outputs = [new_output("stream", text=text, name="stdout")]
+        rules.code_cells(notebook)[2].outputs = [new_output("stream", text=text, name="stdout")]
 
     return change
 
@@ -135,7 +135,7 @@ def about_picture(key, value):
     """Change what the cell with the picture says about it."""
 
     def change(notebook):
-        notebook.cells[9].metadata["mystnb"][key] = value
+        notebook.cells[10].metadata["mystnb"][key] = value
 
     return change
 
@@ -168,7 +168,7 @@ def python_version(notebook):
 
 def many_ignored(notebook):
     for _ in range(3):
-        notebook.cells[6:6] = copy.deepcopy(notebook.cells[6:8])
+        notebook.cells[6:6] = copy.deepcopy(notebook.cells[6:9])
 
 
 def failed(notebook):
@@ -186,11 +186,11 @@ def without_prose(notebook):
 
 
 def two_pictures(notebook):
-    notebook.cells[9].outputs *= 2
+    notebook.cells[10].outputs *= 2
 
 
 def no_metadata(notebook):
-    notebook.cells[9].metadata = {}
+    notebook.cells[10].metadata = {}
 
 
 BREAKS = [
@@ -202,10 +202,10 @@ BREAKS = [
     (rules.executed, swap),
     (rules.executed, source(4, " ")),
     (rules.compared, many_ignored),
-    (rules.compared, source(7, "print(1)")),
-    (rules.compared, source(7, "assert True")),
-    (rules.compared, source(7, "# assert time.time() > 0")),
-    (rules.compared, tag(7, rules.IGNORE_TAG)),
+    (rules.compared, source(8, "print(1)")),
+    (rules.compared, source(8, "assert True")),
+    (rules.compared, source(8, "# assert time.time() > 0")),
+    (rules.compared, tag(8, rules.IGNORE_TAG)),
     (rules.compared, tag(4, "nbval-skip")),
     (rules.compared, tag(4, "raises-exception")),
     (rules.compared, source(4, "# NBVAL_IGNORE_OUTPUT\n1 + 1")),
@@ -223,8 +223,8 @@ BREAKS = [
     (rules.opens, replace(0, "# Example", "Example")),
     (rules.opens, replace(0, "owner/course", "another/course")),
     (rules.opens, replace(0, "01_example", "02_example")),
-    (rules.opens, replace(2, "owner/course", "another/course")),
-    (rules.opens, source(2, "import cbam_course")),
+    (rules.opens, replace(1, "owner/course", "another/course")),
+    (rules.opens, source(1, "import cbam_course")),
     (rules.rhythm, without_prose),
     (rules.figures, no_metadata),
     (rules.figures, two_pictures),
@@ -237,16 +237,30 @@ BREAKS = [
     (rules.no_image_files, source(5, "![a map](https://example.org/map.png)")),
     (rules.no_image_files, source(5, "<img src='map.png'>")),
     (rules.no_image_files, source(5, "```{figure} map.png\n```")),
-    (rules.parts, source(1, "In this chapter you add, in 5 minutes. You need nothing.")),
-    (rules.parts, replace(1, "It takes 5 minutes.", "")),
-    (rules.parts, replace(1, "You need arithmetic.", "")),
+    (rules.plain_markdown, source(5, ":::{note}\nNo.\n:::")),
+    (rules.plain_markdown, source(5, "```{note}\nNo.\n```")),
+    (rules.plain_markdown, source(5, "See {cite:p}`woo2018cbam`.")),
+    (rules.plain_markdown, source(5, "(a-label)=\n## A part")),
+    (rules.plain_markdown, replace(3, "</details>", "")),
+    (rules.plain_markdown, replace(3, "</summary>\n", "</summary>")),
+    (rules.plain_markdown, replace(3, "Two.\n", "Two.")),
+    (rules.plain_markdown, replace(0, "5 minutes", "@READ minutes")),
+    (rules.parts, replace(0, "> **In this chapter**", "In this chapter")),
+    (rules.parts, replace(0, "5 minutes to read", "short")),
+    (rules.parts, replace(0, "2 seconds to run", "short")),
+    (rules.parts, replace(0, "- You will", "- We")),
+    (rules.parts, replace(0, "**You need**", "Assumes")),
     (rules.parts, source(3, "Two.")),
-    (rules.parts, source(3, "# Another title\n\n:::{dropdown} A\nB\n:::")),
-    (rules.parts, replace(10, "## Summary", "## The end")),
-    (rules.parts, replace(10, "## Exercises", "### Exercises")),
-    (rules.parts, replace(10, "## Where to read on", "")),
-    (rules.exercises, replace(10, "{exercise}", "{note}")),
-    (rules.exercises, replace(10, "{solution} ex-one", "{solution} ex-two")),
+    (rules.parts, replace(3, "**Question.**", "Hm.")),
+    (rules.parts, source(5, "# Another title")),
+    (rules.parts, source(5, "### A level too deep")),
+    (rules.parts, replace(11, "## Summary", "## The end")),
+    (rules.parts, replace(11, "## Exercises", "### Exercises")),
+    (rules.parts, replace(11, "## Where to read on", "")),
+    (rules.exercises, replace(11, "**1. Add.**", "1. Add.")),
+    (rules.exercises, replace(11, "**1. Add.**", "**3. Add.**")),
+    (rules.exercises, replace(11, "Solution", "Hint")),
+    (rules.exercises, replace(11, "## Exercises", "## Tasks")),
 ]
 
 
