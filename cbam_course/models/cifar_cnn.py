@@ -1,0 +1,141 @@
+"""The small network for 32 x 32 images: stages of convolutions, each followed by attention."""
+
+from collections.abc import Callable, Iterable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class CifarCNN(nn.Module):
+    r"""Three stages of two 3x3 convolutions, with an attention block at the end of each stage.
+
+    .. math::
+
+        \text{stage}(x) = \mathrm{attention}\big((\mathrm{conv}_{3\times3}
+        \to \mathrm{BN} \to \mathrm{ReLU})^2 (x)\big)
+
+    A 2x2 max-pool follows every stage but the last; then come the global average pool, dropout and
+    one linear layer. Input ``[B, in_channels, H, W]``, output: the logits, ``[B, num_classes]``. On
+    the way a 32 x 32 image is ``[B, 64, 32, 32]``, ``[B, 128, 16, 16]``, ``[B, 256, 8, 8]`` with
+    the usual widths.
+
+    The attention of stage k is ``model.stages[k].attention`` (``nn.Identity`` without attention).
+
+    Args:
+        attention: a factory ``channels -> module``, such as
+            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        num_classes: number of classes.
+        widths: number of channels of each stage.
+        dropout: probability of zeroing a feature before the linear layer.
+        in_channels: channels of the input image.
+
+    Raises:
+        ValueError: if ``attention`` is not such a factory, or a number is out of its range; on
+            call, if the input has not four axes, not ``in_channels`` channels, or is too small to
+            be pooled.
+
+    Source: the tutorial "Day 50 - CBAM"; its network is ``CifarCNN(make_attention("cbam-fc"))``.
+    """
+
+    def __init__(
+        self,
+        attention: Callable[[int], nn.Module] | None = None,
+        num_classes: int = 10,
+        *,
+        widths: Iterable[int] = (64, 128, 256),
+        dropout: float = 0.5,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        widths = _check_widths(widths)
+        _check_positive("num_classes", num_classes)
+        self.in_channels = _check_positive("in_channels", in_channels)
+        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)):
+            raise ValueError(f"dropout must be a number, got {dropout!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
+        _check_factory(attention)
+
+        inputs = (in_channels, *widths[:-1])
+        self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(widths[-1], num_classes)
+        # The blocks come last, so that they draw their random weights last: after one and the same
+        # seed, networks with different attention start from the same convolutions and classifier.
+        if attention is not None:
+            for stage, channels in zip(self.stages, widths, strict=True):
+                stage.attention = _make_block(attention, channels)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, widths[-1], H / 4, W / 4]``.
+
+        The division is by 2 for each stage but the last, so by 4 for three stages.
+        """
+        smallest = 2 ** (len(self.stages) - 1)
+        if x.dim() != 4 or x.shape[1] != self.in_channels or min(x.shape[2:]) < smallest:
+            raise ValueError(
+                f"CifarCNN expects images [batch, {self.in_channels}, height, width] of at least "
+                f"{smallest} x {smallest}, got a tensor of shape {list(x.shape)}"
+            )
+        x = self.stages[0](x)
+        for stage in self.stages[1:]:
+            x = stage(F.max_pool2d(x, 2))
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
+        pooled = self.features(x).mean(dim=(2, 3))
+        return self.classifier(self.dropout(pooled))
+
+
+class ConvStage(nn.Module):
+    """Two times (3x3 convolution, BatchNorm, ReLU), then attention.
+
+    Input ``[B, in_channels, H, W]``, output ``[B, channels, H, W]``.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+        self.attention: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(self.convolutions(x))
+
+
+def _check_positive(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    return value
+
+
+def _check_widths(widths: object) -> tuple[int, ...]:
+    numbers = tuple(widths) if isinstance(widths, Iterable) else ()
+    if not numbers or any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in numbers):
+        raise ValueError(
+            f"widths must be the channels of each stage, such as (64, 128, 256); got {widths!r}"
+        )
+    return numbers
+
+
+def _check_factory(attention: object) -> None:
+    if attention is None or (callable(attention) and not isinstance(attention, nn.Module)):
+        return
+    raise ValueError(
+        "attention must be a factory, which makes a module from the number of channels, or None; "
+        f"got {attention!r}. make_attention('cbam-fc') makes a factory from a name"
+    )
+
+
+def _make_block(attention: Callable[[int], nn.Module], channels: int) -> nn.Module:
+    block = attention(channels)
+    if not isinstance(block, nn.Module):
+        raise ValueError(f"attention({channels}) must return a module, it returned {block!r}")
+    return block
