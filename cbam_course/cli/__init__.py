@@ -1,0 +1,18 @@
+"""The ``cbam-course`` command: one file per subcommand, and none loads PyTorch before it runs."""
+
+import click
+
+from cbam_course import __version__
+
+from .train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cbam-course")
+def main() -> None:
+    """Convolutional attention, from squeeze-and-excitation to CBAM: the course's commands."""
+
+
+main.add_command(train)
+
+__all__ = ["main"]

@@ -1,0 +1,294 @@
+"""``cbam-course train``: one training run, kept in a folder."""
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from cbam_course.training import History
+
+# The names are those of cbam_course.attention and cbam_course.training, written out because
+# importing either loads PyTorch, and help should not take seconds. A test compares them.
+ATTENTION_NAMES = (
+    "none", "se", "eca", "channel-fc", "channel-conv", "spatial", "cbam-fc", "cbam-conv",
+)  # fmt: skip
+DATASETS = ("shapes", "cifar10")
+SCHEDULES = ("onecycle", "cosine", "constant")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 64,128,256") from None
+
+
+def _options(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE, such as reduction=8")
+        try:
+            options[name.strip()] = json.loads(value)
+        except ValueError:
+            options[name.strip()] = value
+    return options
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--model",
+    type=click.Choice(["cifar-cnn"]),
+    default="cifar-cnn",
+    help="The network.",
+)
+@click.option(
+    "--attention",
+    type=click.Choice(ATTENTION_NAMES),
+    default="none",
+    help="The block after each stage of the network.",
+)
+@click.option(
+    "--attention-option",
+    "attention_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_options,
+    help="An argument of the block, such as reduction=8; may be repeated.",
+)
+@click.option(
+    "--widths",
+    default="64,128,256",
+    metavar="N,N,N",
+    callback=_widths,
+    help="Channels of the network's stages.",
+)
+@click.option(
+    "--dropout",
+    type=float,
+    default=0.5,
+    help="Probability of zeroing a feature before the last layer.",
+)
+@click.option(
+    "--dataset",
+    type=click.Choice(DATASETS),
+    default="shapes",
+    help="shapes are drawn on the spot; cifar10 is downloaded once.",
+)
+@click.option("--train-size", type=int, help="Train on so many images only.")
+@click.option("--test-size", type=int, help="Test on so many images only.")
+@click.option("--epochs", type=int, default=10, help="Passes over the images.")
+@click.option("--batch-size", type=int, default=128, help="Images in a step.")
+@click.option(
+    "--lr",
+    "--learning-rate",
+    "learning_rate",
+    type=float,
+    default=1e-3,
+    help="Adam's learning rate, the highest of the schedule.",
+)
+@click.option("--weight-decay", type=float, default=1e-4, help="Adam's weight decay.")
+@click.option(
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    default="onecycle",
+    help="How the learning rate moves from step to step.",
+)
+@click.option("--crop/--no-crop", default=True, help="Shift images at random.")
+@click.option("--flip/--no-flip", default=True, help="Mirror images at random.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    help="Decides the weights, the order of the images, and all else left to chance.",
+)
+@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    help="Of the network's arithmetic; auto is float32 on a CPU and half as many bits on a GPU.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where to keep the run.  [default: runs/DATASET-ATTENTION-seedSEED]",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in FOLDER, if there is one.")
+@click.option(
+    "--data-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where CIFAR-10 is or is to be kept.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.pass_context
+def train(
+    context: click.Context,
+    out: Path | None,
+    resume: bool,
+    data_folder: Path | None,
+    quiet: bool,
+    **fields: Any,
+) -> None:
+    """Train a network, and test it after every epoch.
+
+    The run is kept in FOLDER: history.json (the record), checkpoint.pt (after every epoch) and, at
+    the end, curves.png. A run that was stopped continues with --resume, which takes every option
+    that is not given from the run itself.
+
+    \b
+    A minute or two on a laptop:
+      cbam-course train --attention cbam-fc --widths 16,32,64
+    The tutorial's network on CIFAR-10, for a GPU:
+      cbam-course train --attention cbam-fc --dataset cifar10 --epochs 50
+    Continue:
+      cbam-course train --out runs/cifar10-cbam-fc-seed0 --resume
+    """  # noqa: D301
+    if out is None:
+        out = Path("runs", "{dataset}-{attention}-seed{seed}".format(**fields))
+    given = {
+        name: value
+        for name, value in fields.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    epochs = _Epochs(quiet)
+    try:
+        with _signals():
+            _train(out, resume, data_folder, fields, given, epochs)
+    except _Stopped as stopped:
+        epochs.say_stopped(out, data_folder)
+        context.exit(128 + stopped.signal)
+
+
+def _train(
+    out: Path,
+    resume: bool,
+    data_folder: Path | None,
+    fields: dict[str, Any],
+    given: dict[str, Any],
+    epochs: "_Epochs",
+) -> None:
+    import torch
+
+    from cbam_course import training
+    from cbam_course.data import DatasetUnavailable
+
+    try:
+        if resume and (out / "checkpoint.pt").exists():
+            epochs.history = training.History.from_dict(training.read_checkpoint(out)["history"])
+            config = replace(epochs.history.config, **given)
+        else:
+            if resume:
+                click.echo(f"There is no run in {out} to continue: a new one starts.", err=True)
+            config = training.TrainConfig(**fields)
+        run = training.train(
+            config,
+            folder=out,
+            resume=resume,
+            data_folder=data_folder,
+            progress=epochs.show_bar,
+            on_epoch=epochs.finished,
+        )
+        _save_curves(run.history, out / "curves.png")
+    except torch.cuda.OutOfMemoryError:
+        raise click.ClickException(
+            f"the GPU's memory is too small for this; try a --batch-size below {config.batch_size}"
+        ) from None
+    except (ValueError, FloatingPointError, DatasetUnavailable, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    _say_finished(run.history, out)
+
+
+def _save_curves(history: "History", path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")  # a file is wanted, no window
+    from matplotlib import pyplot
+
+    from cbam_course.training.files import write_whole
+
+    figure = history.plot()
+    write_whole(path, lambda file: figure.savefig(file, format="png"))
+    pyplot.close(figure)
+
+
+def _say_finished(history: "History", out: Path) -> None:
+    click.echo(history.table(last=5))
+    count = len(history.epochs)
+    click.echo(
+        f"{count} epoch{'s' * (count > 1)} in {history.seconds:.1f} s on "
+        f"{history.sessions[-1]['device']}; {history.model['parameters']:,} parameters"
+    )
+    names = "history.json, checkpoint.pt, curves.png"
+    click.echo(f"Kept in {out}: {names}")
+
+
+class _Epochs:
+    """Follows a run: how far it is, and what to show of it on the way."""
+
+    def __init__(self, quiet: bool) -> None:
+        # Where nobody watches, a log with one line per epoch is worth more than a bar.
+        self.show_bar = not quiet and sys.stderr.isatty()
+        self.show_lines = not quiet and not self.show_bar
+        self.history: History | None = None
+
+    def finished(self, history: "History") -> None:
+        self.history = history
+        if self.show_lines:
+            header, line = history.table(last=1).splitlines()
+            if len(history.epochs) == history.sessions[-1]["first_epoch"]:
+                click.echo(header, err=True)
+            click.echo(line, err=True)
+
+    def say_stopped(self, out: Path, data_folder: Path | None) -> None:
+        if self.history is None or not self.history.epochs:
+            click.echo("Stopped before the end of the first epoch: nothing was kept.", err=True)
+            return
+        command = ["cbam-course", "train", "--out", str(out), "--resume"]
+        if data_folder is not None:
+            command += ["--data-folder", str(data_folder)]
+        click.echo(
+            f"Stopped after epoch {len(self.history.epochs)} of {self.history.config.epochs}; "
+            f"continue with: {shlex.join(command)}",
+            err=True,
+        )
+
+
+class _Stopped(BaseException):
+    """Ctrl-C, or a request to end. Not an Exception, so that nothing on the way keeps it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into :class:`_Stopped` meanwhile."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Stopped(number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as `nohup` and shells set it in the background
+                signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,143 @@
+"""The folder of a run: its checkpoint and its history, written after every epoch."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .config import TrainConfig
+from .files import write_whole
+from .history import History
+from .learner import Learner
+
+CHECKPOINT = "checkpoint.pt"
+HISTORY = "history.json"
+FORMAT = 1
+"""Version of the layout of ``checkpoint.pt``."""
+
+
+class RunFolder:
+    """Where a run is kept, or nowhere.
+
+    Args:
+        folder: the folder, made if need be; ``None`` keeps nothing.
+        resume: whether to continue the run that is there.
+
+    Raises:
+        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged,
+            ``resume`` is set without a folder, or the folder is a file.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None, resume: bool) -> None:
+        self.folder = None if folder is None else Path(folder)
+        self.state: dict[str, Any] | None = None
+        if self.folder is None:
+            if resume:
+                raise ValueError("resume needs the folder of the run to continue")
+            return
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"{self.folder} is a file; the run needs a folder")
+        if (self.folder / CHECKPOINT).exists():
+            if not resume:
+                raise ValueError(
+                    f"{self.folder} has a run already; continue it (resume=True, or --resume on "
+                    "the command line) or choose another folder"
+                )
+            self.state = read_checkpoint(self.folder)
+
+    def check_config(self, config: TrainConfig) -> None:
+        """Raise a ``ValueError`` if the run that is there was made with another configuration."""
+        if self.state is None:
+            return
+        saved = TrainConfig.from_dict(self.state["history"]["config"])
+        # A run may move to another machine; the history tells which epochs were done on which.
+        if names := [name for name in saved.differences(config) if name != "device"]:
+            changes = ", ".join(
+                f"{name} was {getattr(saved, name)!r} and is now {getattr(config, name)!r}"
+                for name in names
+            )
+            raise ValueError(
+                f"the run in {self.folder} has another configuration: {changes}. Continue it as it "
+                "was, or choose another folder"
+            )
+
+    def load(self, learner: Learner, history: History) -> History:
+        """Bring ``learner`` to where the run that is there stopped, and return that run's history.
+
+        Without a run, ``history`` is returned and nothing else happens.
+
+        Raises:
+            ValueError: if the run was made with other data or another network.
+        """
+        if self.state is None:
+            return history
+        saved = History.from_dict(self.state["history"])
+        if saved.data["sha256"] != history.data["sha256"]:
+            raise ValueError(
+                f"the run in {self.folder} was trained on other images or labels "
+                f"({saved.data['name']}, {saved.data['train']} for training)"
+            )
+        try:
+            learner.load_state_dict(self.state)
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"the weights in {self.folder / CHECKPOINT} do not fit this network: {reason}"
+            ) from None
+        self.state = None  # it held a second copy of the weights
+        return saved
+
+    def save(self, learner: Learner, history: History) -> None:
+        """Write the checkpoint, then the history."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {"format": FORMAT, **learner.state_dict(), "history": history.to_dict()}
+        write_whole(self.folder / CHECKPOINT, lambda file: torch.save(state, file))
+        history.to_json(self.folder / HISTORY)
+
+
+def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The content of a folder's ``checkpoint.pt``, on the CPU.
+
+    Raises:
+        ValueError: if the checkpoint is damaged, or is something else.
+        OSError: if it cannot be read.
+    """
+    path = Path(folder) / CHECKPOINT
+    try:
+        # weights_only: a checkpoint from elsewhere must not be able to run code.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["format"] != FORMAT:
+            raise ValueError(f"format {state['format']!r} instead of {FORMAT}")
+        History.from_dict(state["history"])
+    except OSError:
+        raise
+    except Exception as error:  # what torch.load raises depends on which bytes are wrong
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{path} is damaged or not a checkpoint of this course ({reason}). The run cannot be "
+            "continued from it: choose another folder, or move the file away to start again"
+        ) from None
+    return state
+
+
+def load_run(folder: str | os.PathLike[str]) -> tuple[torch.nn.Module, History]:
+    """The network and the history kept in a run's folder, without its data and its optimizer.
+
+    Args:
+        folder: the folder of a run of a network that :class:`TrainConfig` names.
+
+    Returns:
+        The network, on the CPU and in evaluation mode, and the history.
+
+    Raises:
+        ValueError: if the checkpoint is damaged, or of a network of somebody's own.
+        OSError: if there is no checkpoint.
+    """
+    state = read_checkpoint(folder)
+    history = History.from_dict(state["history"])
+    model = history.config.build_model(len(history.data["classes"]))
+    model.load_state_dict(state["model"])
+    return model.eval(), history

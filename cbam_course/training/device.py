@@ -1,0 +1,83 @@
+"""Where the arithmetic happens, and in which precision."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device called ``name``.
+
+    Args:
+        name: ``"auto"`` for an NVIDIA GPU, else Apple's, else the CPU; or a name PyTorch knows.
+
+    Raises:
+        ValueError: if there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            name = "cuda"
+        else:
+            name = "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device {name!r} is not to be had here ({reason}); 'auto' or 'cpu' always is"
+        ) from None
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The type of number the network calculates with on ``device``.
+
+    Args:
+        name: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        device: where it calculates.
+
+    Raises:
+        ValueError: for ``"float16"`` anywhere but on an NVIDIA GPU, or an unknown name.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if _has_bfloat16() else torch.float16
+    if name not in ("float32", "bfloat16", "float16"):
+        raise ValueError(
+            f"precision must be 'auto', 'float32', 'bfloat16' or 'float16'; got {name!r}"
+        )
+    if name == "float16" and device.type != "cuda":
+        raise ValueError(f"precision 'float16' needs an NVIDIA GPU, got device '{device}'")
+    return getattr(torch, name)
+
+
+def prepare(device: torch.device) -> None:
+    """Let an NVIDIA GPU use TF32 products, and try which way to convolve is the fastest."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
+    """Calculate in ``precision`` where that is safe, in float32 elsewhere."""
+    if precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, precision)
+
+
+def describe(device: torch.device) -> str:
+    """A device's own name, for the records."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def _has_bfloat16() -> bool:
+    # A Turing GPU (Colab's T4) emulates bfloat16, slowly, and says it supports it unless asked
+    # precisely.
+    try:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    except TypeError:  # before PyTorch 2.5 the question was the precise one
+        return torch.cuda.get_device_capability()[0] >= 8

@@ -1,0 +1,222 @@
+"""What happened in a training run, and where, and with what: the record a chapter reads."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+import cbam_course
+
+from .config import TrainConfig
+from .device import describe
+from .files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cbam_course.data import ImageSet
+
+FORMAT = 1
+"""Version of the layout of ``history.json``."""
+
+
+@dataclass
+class History:
+    """The record of one training run.
+
+    Args:
+        config: the run's configuration.
+        model: class of the network and its number of parameters.
+        data: name, sizes, classes and SHA-256 sum of the images and labels trained and tested on.
+        sessions: where and when the run was computed: one entry, and one more for each time it was
+            continued. Each holds the versions, the device, the commit, and the first epoch it did.
+        epochs: one row per epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step),
+            ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` and ``seconds``.
+            Accuracies are fractions from 0 to 1. Those of training are gathered while the epoch
+            goes on: from the shifted and mirrored images, under dropout, with weights that change
+            at every step.
+        iteration_loss: the loss of every training step.
+    """
+
+    config: TrainConfig
+    model: dict[str, Any]
+    data: dict[str, Any]
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    iteration_loss: list[float] = field(default_factory=list)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The row of the last epoch, not of the best: choosing by the test images would flatter."""
+        if not self.epochs:
+            raise ValueError("no epoch has been finished yet")
+        return self.epochs[-1]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that all epochs took, training and testing."""
+        return sum(row["seconds"] for row in self.epochs)
+
+    def begin_session(self, device: torch.device, precision: torch.dtype) -> None:
+        """Note where the next epochs are computed."""
+        self.sessions.append(
+            {
+                "first_epoch": len(self.epochs) + 1,
+                "started": _now(),
+                "finished": None,
+                "device": describe(device),
+                "precision": str(precision).removeprefix("torch."),
+                "system": platform.platform(terse=True),
+                "versions": _versions(),
+                "commit": _commit(),
+            }
+        )
+
+    def add_epoch(self, row: dict[str, Any], losses: list[float]) -> None:
+        """Append an epoch's row and the losses of its steps."""
+        self.epochs.append({"epoch": len(self.epochs) + 1, **row})
+        self.iteration_loss.extend(round(loss, 6) for loss in losses)
+        self.sessions[-1]["finished"] = _now()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as a dictionary that JSON can hold."""
+        return {
+            "format": FORMAT,
+            "config": self.config.to_dict(),
+            "model": self.model,
+            "data": self.data,
+            "sessions": self.sessions,
+            "epochs": self.epochs,
+            "iteration_loss": self.iteration_loss,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "History":
+        """The record that :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError: if it is not such a record, or of another format.
+        """
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise ValueError(f"this is not the history of a training run in format {FORMAT}")
+        try:
+            config = TrainConfig.from_dict(values["config"])
+            names = ("model", "data", "sessions", "epochs", "iteration_loss")
+            return cls(config, *(values[name] for name in names))
+        except KeyError as error:
+            raise ValueError(f"the history of this training run lacks {error}") from None
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write the record to a file, whole or not at all."""
+        entries = (f"{json.dumps(key)}: {_json(value)}" for key, value in self.to_dict().items())
+        text = "{\n" + ",\n".join(entries) + "\n}\n"
+        write_whole(Path(path), lambda file: file.write(text.encode()))
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike[str]) -> "History":
+        """Read the record that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: if the file is not such a record.
+            OSError: if it cannot be read.
+        """
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    def table(self, last: int | None = None) -> str:
+        """The epochs as text, one line each; ``last`` keeps only the last so many."""
+        lines = ["epoch  train loss  accuracy   test loss  accuracy   seconds"]
+        for row in self.epochs[-last:] if last else self.epochs:
+            lines.append(
+                f"{row['epoch']:5d}  {row['train_loss']:10.4f}  {row['train_accuracy']:8.2%}"
+                f"  {row['test_loss']:10.4f}  {row['test_accuracy']:8.2%}  {row['seconds']:8.1f}"
+            )
+        return "\n".join(lines)
+
+    def plot(self) -> "Figure":
+        """Three panels: the loss of every step, the losses and the accuracies of every epoch.
+
+        Raises:
+            ValueError: if no epoch has been finished yet.
+        """
+        from .curves import plot_history  # matplotlib is not needed for training
+
+        return plot_history(self)
+
+    def __repr__(self) -> str:
+        done = f"{len(self.epochs)} of {self.config.epochs} epochs"
+        if not self.epochs:
+            return f"History({done})"
+        return f"History({done}, test accuracy {self.last['test_accuracy']:.2%})"
+
+
+def describe_data(data: "ImageSet") -> dict[str, Any]:
+    """Name, sizes, classes and SHA-256 sum of a set of images with their labels."""
+    digest = hashlib.sha256()
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        array = getattr(data, name)
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return {
+        "name": data.name,
+        "train": len(data.x_train),
+        "test": len(data.x_test),
+        "classes": list(data.classes),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def describe_model(model: torch.nn.Module) -> dict[str, Any]:
+    """Class of a network and its number of parameters."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"class": type(model).__name__, "parameters": parameters}
+
+
+def _json(value: Any) -> str:
+    # One line for each epoch and session; the thousands of steps share one.
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n " + ",\n ".join(map(json.dumps, value)) + "\n]"
+    return json.dumps(value)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str | None]:
+    versions = {"python": platform.python_version(), "cbam_course": cbam_course.__version__}
+    for name in ("torch", "torchvision", "numpy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def _commit() -> str | None:
+    """The commit this package is at, ``-dirty`` if changed since; None if it is not in git."""
+    here = Path(__file__).resolve()
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(here.parent), *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        # An installed package may lie inside somebody else's repository, which does not track it.
+        git("ls-files", "--error-unmatch", here.name)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.SubprocessError):
+        return None

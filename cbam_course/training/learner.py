@@ -1,0 +1,81 @@
+"""A network with all that changes while it learns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LRScheduler,
+    OneCycleLR,
+)
+
+from .config import TrainConfig
+
+
+@dataclass
+class Learner:
+    """A network, its optimizer, the schedule of its learning rate and the scale of its loss."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    scaler: torch.amp.GradScaler
+    device: torch.device
+    precision: torch.dtype
+
+    @classmethod
+    def prepare(
+        cls,
+        model: nn.Module,
+        config: TrainConfig,
+        steps_per_epoch: int,
+        device: torch.device,
+        precision: torch.dtype,
+    ) -> "Learner":
+        """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
+        # The batches come with the channels last, which convolutions prefer, on CPU and GPU alike.
+        model.to(device, memory_format=torch.channels_last)
+        optimizer = Adam(
+            model.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )
+        scheduler = make_schedule(optimizer, config, config.epochs * steps_per_epoch)
+        # Small float16 gradients would vanish, so the loss is scaled up before the backward pass.
+        # The usual first scale of 65536 overflows and skips the first steps; this one does not.
+        scaler = torch.amp.GradScaler(
+            device.type, init_scale=1024.0, enabled=precision == torch.float16
+        )
+        return cls(model, optimizer, scheduler, scaler, device, precision)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training changes, for a checkpoint."""
+        parts = ("model", "optimizer", "scheduler", "scaler")
+        return {part: getattr(self, part).state_dict() for part in parts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where :meth:`state_dict` was taken."""
+        for part in ("model", "optimizer", "scheduler", "scaler"):
+            getattr(self, part).load_state_dict(state[part])
+
+
+def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
+    """The schedule that ``config`` names, for so many steps in all. It never looks at a loss.
+
+    Args:
+        optimizer: whose learning rate to set.
+        config: names the schedule and its highest learning rate.
+        steps: training steps of the whole run.
+    """
+    if config.schedule == "onecycle":
+        return OneCycleLR(
+            optimizer, max_lr=config.learning_rate, total_steps=steps, cycle_momentum=False
+        )
+    if config.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    return ConstantLR(optimizer, factor=1.0)

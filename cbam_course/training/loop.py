@@ -1,0 +1,230 @@
+"""The training loop: what a run, an epoch and a test do."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from .checkpoint import RunFolder
+from .config import DATASET_NAMES, TrainConfig
+from .device import autocast, choose_device, choose_precision, prepare
+from .history import History, describe_data, describe_model
+from .images import DeviceImages
+from .learner import Learner
+
+if TYPE_CHECKING:
+    from cbam_course.data import ImageSet
+
+
+class Run(NamedTuple):
+    """What :func:`train` returns: the trained network and the record of its training."""
+
+    model: nn.Module
+    history: History
+
+    def __repr__(self) -> str:
+        return f"Run({self.history.model['class']}, {self.history})"
+
+
+def train(
+    config: TrainConfig,
+    data: "ImageSet | None" = None,
+    *,
+    model: nn.Module | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    data_folder: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    on_epoch: Callable[[History], None] | None = None,
+) -> Run:
+    """Train a network, testing it after every epoch.
+
+    The test images are for the record alone: nothing that happens in a run depends on them.
+
+    Args:
+        config: what to train, and how.
+        data: the images; by default the set that ``config`` names is loaded.
+        model: a network of your own, to be trained in place of the one ``config`` names.
+        folder: where to keep ``checkpoint.pt`` and ``history.json``, both written after every
+            epoch.
+        resume: continue the run in ``folder``, if there is one.
+        data_folder: where CIFAR-10 is or is to be kept.
+        progress: show a progress bar (on stderr).
+        on_epoch: called with the history after every epoch.
+
+    Returns:
+        The network, on its device and in evaluation mode, and the history.
+
+    Raises:
+        ValueError: if the configuration does not fit the machine, the data or the run in
+            ``folder``; if ``folder`` has a run and ``resume`` is not set; if the checkpoint is
+            damaged.
+        FloatingPointError: if the loss is no longer a number.
+
+    PyTorch's global random state is set anew at the start of every epoch.
+    """
+    run_folder = RunFolder(folder, resume)
+    config = _as_trained(config, data, model)
+    run_folder.check_config(config)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    prepare(device)
+
+    data = load_data(config, data_folder) if data is None else _subset(data, config)
+    training = DeviceImages(data.x_train, data.y_train, data.mean, data.std, device)
+    testing = DeviceImages(data.x_test, data.y_test, data.mean, data.std, device)
+    if model is None:
+        seed_epoch(config.seed, 0)
+        model = config.build_model(len(data.classes), in_channels=data.x_train.shape[3])
+    steps = -(-len(training) // config.batch_size)
+    learner = Learner.prepare(model, config, steps, device, precision)
+    history = History(config, describe_model(model), describe_data(data))
+    history = run_folder.load(learner, history)
+    done = len(history.epochs)
+    if done < config.epochs:
+        history.begin_session(device, precision)
+
+    with tqdm(total=config.epochs * steps, initial=done * steps, disable=not progress) as bar:
+        for epoch in range(done + 1, config.epochs + 1):
+            started = time.perf_counter()
+            losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
+            row["test_loss"], row["test_accuracy"] = evaluate(model, testing, precision)
+            row["seconds"] = time.perf_counter() - started
+            history.add_epoch(row, losses)
+            run_folder.save(learner, history)
+            bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
+            if on_epoch is not None:
+                on_epoch(history)
+    return Run(model.eval(), history)
+
+
+def train_epoch(
+    learner: Learner,
+    images: DeviceImages,
+    config: TrainConfig,
+    epoch: int,
+    on_step: Callable[[], object] = lambda: None,
+) -> tuple[list[float], dict[str, float]]:
+    """Show the network every training image once.
+
+    Returns:
+        The loss of each step, and the epoch's row: its learning rate, mean loss and accuracy.
+
+    Raises:
+        FloatingPointError: if the loss is no longer a number.
+    """
+    model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
+    generator = seed_epoch(config.seed, epoch)
+    model.train()
+    losses, correct = [], 0
+    for x, y in images.shuffled_batches(
+        config.batch_size, generator, crop=config.crop, flip=config.flip
+    ):
+        with autocast(learner.device, learner.precision):
+            logits = model(x)
+            loss = F.cross_entropy(logits, y)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        learning_rate = learner.scheduler.get_last_lr()[0]
+        learner.scheduler.step()
+        # Left on the device: reading a number would make the processor wait for the GPU.
+        losses.append(loss.detach())
+        correct += (logits.argmax(dim=1) == y).sum()
+        on_step()
+
+    losses = torch.stack(losses).tolist()
+    if not np.isfinite(losses).all():
+        raise FloatingPointError(
+            f"the training loss is no longer a number in epoch {epoch}; "
+            f"try a learning rate below {config.learning_rate:g}"
+        )
+    # The last batch may be smaller, and then counts for less.
+    sizes = np.diff([*range(0, len(images), config.batch_size), len(images)])
+    return losses, {
+        "learning_rate": learning_rate,
+        "train_loss": float(np.average(losses, weights=sizes)),
+        "train_accuracy": int(correct) / len(images),
+    }
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    images: DeviceImages,
+    precision: torch.dtype = torch.float32,
+    batch_size: int = 250,
+) -> tuple[float, float]:
+    """Test a network, which is in evaluation mode afterwards.
+
+    Returns:
+        The mean cross-entropy, and the accuracy as a fraction from 0 to 1.
+    """
+    model.eval()
+    loss, correct = 0.0, 0
+    for x, y in images.batches(batch_size):
+        with autocast(images.labels.device, precision):
+            logits = model(x)
+        loss += F.cross_entropy(logits.float(), y, reduction="sum")
+        correct += (logits.argmax(dim=1) == y).sum()
+    return float(loss) / len(images), int(correct) / len(images)
+
+
+def seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Start the random numbers of an epoch: dropout's, and those of the generator that is returned.
+
+    Epoch 0 is the network's initialization.
+    """
+    # All chance in an epoch comes from the run's seed and the epoch's number. So a run that
+    # continues draws what it would have drawn anyway, and no random state has to be saved.
+    mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
+    torch.manual_seed(mixed)
+    return torch.Generator().manual_seed(mixed)
+
+
+def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> "ImageSet":
+    """The images that a configuration names.
+
+    Args:
+        config: names the set, and how much of it.
+        folder: where CIFAR-10 is or is to be kept.
+
+    Raises:
+        ValueError: if the set is ``"custom"``, or has too few images.
+        DatasetUnavailable: if CIFAR-10 is not there and cannot be downloaded.
+    """
+    from cbam_course import data
+
+    if config.dataset == "custom":
+        raise ValueError("the data set 'custom' has to be handed over: train(config, data)")
+    if config.dataset == "cifar10":
+        return _subset(data.cifar10(folder), config)
+    # The shapes are drawn on the spot, so there are as many as one wishes.
+    sizes = {"train": config.train_size, "test": config.test_size}
+    return data.shapes(**{name: size for name, size in sizes.items() if size is not None})
+
+
+def _subset(data: "ImageSet", config: TrainConfig) -> "ImageSet":
+    if config.train_size is None and config.test_size is None:
+        return data
+    return data.subset(config.train_size, config.test_size)
+
+
+def _as_trained(
+    config: TrainConfig, data: "ImageSet | None", model: nn.Module | None
+) -> TrainConfig:
+    """The configuration with what was handed over named in it: the record has to be true."""
+    if data is not None:
+        name = data.name if data.name in DATASET_NAMES else "custom"
+        config = replace(config, dataset=name)
+    if model is not None:
+        config = replace(config, model="custom")
+    return config
