@@ -269,8 +269,8 @@ def show_weights(
     """Draw channel weights as bars, for one block or for several side by side.
 
     Args:
-        weights: C weights in [0, 1], as ``[C]`` or ``[1, C, 1, 1]``; or a dictionary to such weights
-            from an attention name (which has its color) or from any other label.
+        weights: C weights in [0, 1], as ``[C]`` or ``[1, C, 1, 1]``; or a dictionary to such
+            weights from an attention name (which has its color) or from any other label.
         names: one name for each channel. With names the bars lie, so that the names can be read;
             without, they stand over the channel numbers.
         title: text above the bars.
