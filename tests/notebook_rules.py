@@ -15,7 +15,7 @@ from project import badge, first_cell
 OPENING = "> **In this chapter**"
 OPENING_SAYS = {
     "how long it takes to read": r"\d+ minutes? to read",
-    "how long it takes to run": r"\d+ seconds? to run",
+    "how long it takes to run": r"(second|minute)s? to run",
     "what you will be able to do": r"> - You will ",
     "what it builds on": r"\*\*You need\*\*",
 }
@@ -277,14 +277,6 @@ def exercises(notebook, chapter):
 
 
 RULES = (
-    valid_format,
-    executed,
-    compared,
-    clean_outputs,
-    opens,
-    rhythm,
-    figures,
-    no_image_files,
-    parts,
-    exercises,
+    valid_format, executed, compared, clean_outputs, opens, rhythm, figures, no_image_files,
+    plain_markdown, parts, exercises,
 )
