@@ -15,12 +15,17 @@ def main() -> int:
     # jupyter-book has no `python -m`, and its script breaks when the environment moves.
     start = "from jupyter_book.cli.main import main; main()"
     options = ["-q", "--all", "-W", "-n", "--keep-going"]
-    code = subprocess.run(
-        [sys.executable, "-c", start, "build", *options, str(ROOT)], cwd=ROOT
-    ).returncode
-    if code == 0:
+    build = subprocess.run(
+        [sys.executable, "-c", start, "build", *options, str(ROOT)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if build.returncode:
+        print(build.stdout)
+    else:
         (ROOT / "_build" / "ready").touch()
-    return code
+    return build.returncode
 
 
 if __name__ == "__main__":
