@@ -58,7 +58,7 @@ def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     )  # fmt: skip
     largest = second = None
     for normal in normals:
-        side = _side(x, y, normal, 0.33)
+        side = _side(x, y, normal, 0.309)
         if largest is None:
             largest, second = side, np.full_like(side, -np.inf)
         else:
@@ -74,12 +74,10 @@ def _crescent(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A square on its corner with a round lobe on each of its upper sides."""
+    """Two round lobes, and below their middle a wedge whose sides touch them."""
     x = np.abs(x)
-    lobe = _length(x - np.float32(0.45), y + np.float32(0.35)) - np.float32(0.5)
-    # The lines through the tip (0, 0.95) that touch the lobes from outside.
-    slanted = _side(x, y, (0.788, 0.6157), 0.585)
-    wedge = np.maximum(slanted, _side(x, y, (0.6157, -0.788), 0.28))
+    lobe = _length(x - np.float32(0.4), y + np.float32(0.3)) - np.float32(0.49)
+    wedge = np.maximum(_side(x, y, (0.788, 0.6157), 0.6155), np.float32(-0.05) - y)
     return np.minimum(lobe, wedge)
 
 
@@ -91,7 +89,7 @@ def _arrow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _hourglass(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     x, y = np.abs(x), np.abs(y)
-    return np.maximum(_side(x, y, (0.8, -0.6), 0.08), y - np.float32(0.85))
+    return np.maximum(_side(x, y, (0.8, -0.6), 0.08), y - np.float32(0.765))
 
 
 #: The classes' names in the order of their labels, with their outlines.

@@ -1,0 +1,452 @@
+"""CIFAR-10's cache: what is refused, what is downloaded, and that no half file looks whole.
+
+The downloads run torchvision's own code against a server on this machine that offers a made-up
+archive of 60 images in CIFAR-10's format.
+"""
+
+import hashlib
+import importlib
+import io
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cbam_course.data import CIFAR10_CLASSES, DatasetUnavailable, cifar10
+
+# `import cbam_course.data.cifar10` would name the function of the same name.
+module = importlib.import_module("cbam_course.data.cifar10")
+
+COUNTS = {"train": 50, "test": 10}
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    rng = np.random.default_rng(0)
+    made = {}
+    for split, count in COUNTS.items():
+        made[f"x_{split}"] = rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+        made[f"y_{split}"] = (np.arange(count) % 10).astype(np.uint8)
+    return made
+
+
+@pytest.fixture
+def small(arrays, monkeypatch):
+    """Let the made-up images pass for CIFAR-10."""
+    expected = {
+        split: (count, module.checksum(arrays[f"x_{split}"], arrays[f"y_{split}"]))
+        for split, count in COUNTS.items()
+    }
+    monkeypatch.setattr(module, "EXPECTED", expected)
+
+
+def equal(images, arrays) -> bool:
+    return all((getattr(images, name) == array).all() for name, array in arrays.items())
+
+
+# The cache file
+
+
+@pytest.fixture
+def cached(arrays, small, tmp_path):
+    path = tmp_path / "cifar10.npz"
+    module.save(path, arrays)
+    return path
+
+
+def test_cache_is_loaded(cached, arrays):
+    images = cifar10(cached.parent, download=False)
+    assert equal(images, arrays)
+    assert images.classes == CIFAR10_CLASSES
+    assert images.masks_train is None
+    assert os.listdir(cached.parent) == ["cifar10.npz"]
+
+
+def test_folder_comes_from_argument_then_environment(cached, monkeypatch, tmp_path):
+    monkeypatch.setenv("CBAM_COURSE_DATA", str(cached.parent))
+    assert len(cifar10(download=False).x_test) == 10
+    with pytest.raises(DatasetUnavailable, match="elsewhere"):
+        cifar10(tmp_path / "elsewhere", download=False)
+
+
+@pytest.mark.parametrize(
+    "platform, variable, parts",
+    [
+        ("linux", "XDG_CACHE_HOME", ("base", "cbam-course")),
+        ("win32", "LOCALAPPDATA", ("base", "cbam-course")),
+        ("linux", None, (".cache", "cbam-course")),
+        ("darwin", None, ("Library", "Caches", "cbam-course")),
+        ("win32", None, ("AppData", "Local", "cbam-course")),
+    ],
+)
+def test_cache_folder_of_each_platform(platform, variable, parts, monkeypatch, tmp_path):
+    for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(sys, "platform", platform)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "base"))
+    assert module.cache_folder() == tmp_path.joinpath(*parts)
+
+
+def refused(path: Path, message: str) -> None:
+    """The file must be refused with advice, and stay as it is."""
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=message) as caught:
+        cifar10(path.parent)
+    assert str(path) in str(caught.value)
+    assert "Delete that file" in str(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kept", [0, 1, 1000, 50_000, 180_000, -1])
+def test_cut_off_file_is_refused(cached, kept):
+    cached.write_bytes(cached.read_bytes()[:kept])
+    refused(cached, "damaged")
+
+
+def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
+    whole = cached.read_bytes()
+    for position in np.random.default_rng(0).integers(0, len(whole), 60):
+        changed = bytearray(whole)
+        changed[position] ^= 0x10
+        cached.write_bytes(changed)
+        # Some bytes of a zip file, such as its time stamps, carry no data.
+        try:
+            images = cifar10(cached.parent, download=False)
+        except ValueError:
+            continue
+        assert equal(images, arrays)
+
+
+@pytest.mark.parametrize("name", ["x_train", "y_train", "x_test", "y_test"])
+def test_missing_array_is_refused(cached, arrays, name):
+    np.savez(cached, **{key: array for key, array in arrays.items() if key != name})
+    refused(cached, f"lacks {name}")
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("x_train", lambda x: x.astype(np.float32), "x_train is float32"),
+        ("y_test", lambda y: y.astype(np.int64), "y_test is int64"),
+        ("x_test", lambda x: x.transpose(0, 3, 1, 2), r"x_test is uint8 \[10, 3, 32, 32\]"),
+        ("x_train", lambda x: x[:-1], r"x_train is uint8 \[49, "),
+        ("y_train", lambda y: y + 1, "label 10"),
+        ("y_train", lambda y: y[::-1], "checksum"),
+        ("x_train", lambda x: np.concatenate([x[:1], x[:-1]]), "checksum"),
+        ("y_train", lambda y: y.astype(object), "pickle"),
+    ],
+)
+def test_other_contents_are_refused(cached, arrays, name, change, message):
+    np.savez(cached, **(arrays | {name: change(arrays[name])}))
+    refused(cached, message)
+
+
+def test_other_files_are_refused(cached):
+    np.save(cached.with_suffix(".npy"), np.zeros(3))
+    cached.with_suffix(".npy").replace(cached)
+    refused(cached, "no .npz archive")
+    cached.write_text("<html>404</html>")
+    refused(cached, "no .npz archive")
+
+
+def test_a_shuffled_copy_is_accepted(cached, arrays):
+    order = np.random.default_rng(1).permutation(50)
+    shuffled = arrays | {name: arrays[name][order] for name in ("x_train", "y_train")}
+    np.savez(cached, **shuffled)
+    assert equal(cifar10(cached.parent, download=False), shuffled)
+
+
+def test_checksum_depends_on_every_word_and_its_place(arrays):
+    x, y = arrays["x_train"], arrays["y_train"]
+    seen = {module.checksum(x, y)}
+    for n, row, column in [(0, 0, 0), (20, 15, 7), (49, 31, 31)]:
+        changed = x.copy()
+        changed[n, row, column, 2] ^= 1
+        seen.add(module.checksum(changed, y))
+    swapped = x.copy()
+    swapped[[3, 4], :16] = swapped[[4, 3], :16]  # two images exchange their upper halves
+    seen.add(module.checksum(swapped, y))
+    seen.add(module.checksum(x[:, ::-1], y))
+    seen.add(module.checksum(x, np.roll(y, 1)))
+    assert len(seen) == 7
+
+
+@pytest.mark.parametrize("step", ["savez", "fsync", "replace"])
+def test_failing_write_leaves_nothing(arrays, small, tmp_path, monkeypatch, step):
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    def fail_halfway(file, **_):
+        file.write(b"PK\x03\x04 half an archive")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if step == "savez":
+            patch.setattr(np, "savez", fail_halfway)
+        else:
+            patch.setattr(os, step, fail)
+        with pytest.raises(KeyboardInterrupt):
+            module.save(tmp_path / "cifar10.npz", arrays)
+    assert os.listdir(tmp_path) == []
+
+
+def test_killed_write_leaves_nothing_that_loads(arrays, small, tmp_path, monkeypatch):
+    """A killed process cannot clean up; what it leaves must not be taken for the data."""
+
+    def stop(*_, **__):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stop)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(SystemExit):
+            module.save(tmp_path / "cifar10.npz", arrays)
+    assert len(os.listdir(tmp_path)) == 1
+    with pytest.raises(DatasetUnavailable):
+        cifar10(tmp_path, download=False)
+    module.save(tmp_path / "cifar10.npz", arrays)
+    assert equal(cifar10(tmp_path, download=False), arrays)
+
+
+def test_missing_set_names_the_embedded_one(tmp_path):
+    with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)") as caught:
+        cifar10(tmp_path / "nowhere", download=False)
+    assert isinstance(caught.value, RuntimeError)
+    assert "--dataset shapes" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert not (tmp_path / "nowhere").exists()
+
+
+# torchvision's layout and the download
+
+
+@pytest.fixture(scope="module")
+def archive(arrays):
+    """An archive in CIFAR-10's format, and the sums that torchvision is to check."""
+    files = {}
+    for number in range(5):
+        files[f"data_batch_{number + 1}"] = ("train", slice(number * 10, number * 10 + 10))
+    files["test_batch"] = ("test", slice(None))
+    packed, sums = io.BytesIO(), {}
+
+    def add(tar, name, content):
+        data = pickle.dumps(content)
+        info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+        sums[name] = hashlib.md5(data).hexdigest()
+
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, (split, part) in files.items():
+            pixels = arrays[f"x_{split}"][part].transpose(0, 3, 1, 2).reshape(10, -1)
+            add(tar, name, {"data": pixels, "labels": arrays[f"y_{split}"][part].tolist()})
+        add(tar, "batches.meta", {"label_names": list(CIFAR10_CLASSES)})
+    return packed.getvalue(), sums
+
+
+class Host(ThreadingHTTPServer):
+    """The server; ``behavior`` says what it does with a request for the archive."""
+
+    daemon_threads = True
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.behavior = "serve"
+        self.downloads = 0
+        self.released = threading.Event()
+        super().__init__(("127.0.0.1", 0), Answer)
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        content = self.server.content
+        if self.server.behavior == "missing":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        # torchvision first looks for redirections, with a GET that carries this header.
+        if self.headers.get("Method") == "HEAD":
+            return
+        self.server.downloads += 1
+        if self.server.behavior == "serve":
+            self.wfile.write(content)
+        else:
+            self.wfile.write(content[: len(content) // 2])
+            if self.server.behavior == "stall":
+                self.server.released.wait(20)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def host(archive, small, monkeypatch):
+    from torchvision.datasets import CIFAR10
+
+    content, sums = archive
+    server = Host(content)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/cifar-10-python.tar.gz"
+    monkeypatch.setattr(CIFAR10, "url", address)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
+    for field in ("train_list", "test_list"):
+        names = [name for name, _ in getattr(CIFAR10, field)]
+        monkeypatch.setattr(CIFAR10, field, [[name, sums[name]] for name in names])
+    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
+    monkeypatch.setenv("no_proxy", "*")
+    yield server
+    server.released.set()
+    server.shutdown()
+    server.server_close()
+
+
+def leftovers(folder: Path) -> set[str]:
+    return set(os.listdir(folder)) - {"cifar10.lock"}
+
+
+def test_download_is_decoded_and_kept(host, arrays, tmp_path, capfd):
+    folder = tmp_path / "new" / "folder"
+    assert equal(cifar10(folder), arrays)
+    assert "170 MB" in capfd.readouterr().err
+    assert leftovers(folder) == {"cifar10.npz"}
+    assert equal(cifar10(folder, download=False), arrays)
+    assert host.downloads == 1
+
+
+def test_cut_off_download_is_refused_and_can_be_repeated(host, arrays, tmp_path):
+    host.behavior = "cut"
+    with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)"):
+        cifar10(tmp_path)
+    assert not (tmp_path / "cifar10.npz").exists()
+    with pytest.raises(DatasetUnavailable):
+        cifar10(tmp_path, download=False)
+    host.behavior = "serve"
+    assert equal(cifar10(tmp_path), arrays)
+    assert leftovers(tmp_path) == {"cifar10.npz"}
+
+
+def test_stalled_host_is_given_up(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.2)
+    host.behavior = "stall"
+    with pytest.raises(DatasetUnavailable, match="timed out"):
+        cifar10(tmp_path)
+    assert socket.getdefaulttimeout() is None
+
+
+def test_missing_page_is_reported(host, tmp_path):
+    host.behavior = "missing"
+    with pytest.raises(DatasetUnavailable, match="404"):
+        cifar10(tmp_path)
+
+
+def test_no_network_gives_one_clear_error(host, tmp_path):
+    host.shutdown()
+    host.server_close()
+    with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)") as caught:
+        cifar10(tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path) in message and "--dataset shapes" in message
+    assert "\n" not in message and len(message) < 600
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_folder_that_cannot_be_made_is_reported(host, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetUnavailable, match="file"):
+        cifar10(tmp_path / "file" / "folder")
+
+
+def test_simultaneous_calls_download_once(host, arrays, tmp_path):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(cifar10(tmp_path))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4 and all(equal(images, arrays) for images in results)
+    assert host.downloads == 1
+
+
+def unpack(content: bytes, folder: Path) -> Path:
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "cifar-10-batches-py"
+
+
+def test_torchvision_folder_is_used(host, arrays, tmp_path):
+    unpack(host.content, tmp_path)
+    assert equal(cifar10(tmp_path, download=False), arrays)
+    assert leftovers(tmp_path) == {"cifar10.npz", "cifar-10-batches-py"}
+    assert host.downloads == 0
+
+
+@pytest.mark.parametrize("torn_folder", [False, True])
+def test_torchvision_archive_is_used(host, arrays, tmp_path, torn_folder):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content)
+    if torn_folder:
+        (tmp_path / "cifar-10-batches-py").mkdir()
+    assert equal(cifar10(tmp_path, download=False), arrays)
+    assert (tmp_path / "cifar10.npz").exists()
+    assert host.downloads == 0
+
+
+def test_torn_torchvision_copy_is_not_used(host, arrays, tmp_path):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content[:5000])
+    batch = unpack(host.content, tmp_path) / "data_batch_3"
+    batch.write_bytes(batch.read_bytes()[:-1])
+    with pytest.raises(DatasetUnavailable, match="no whole copy"):
+        cifar10(tmp_path, download=False)
+    assert equal(cifar10(tmp_path), arrays)
+    assert host.downloads == 1
+
+
+def test_folder_that_cannot_be_written_still_serves(host, arrays, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    unpack(host.content, tmp_path)
+    with pytest.warns(UserWarning, match="No space left"):
+        assert equal(cifar10(tmp_path, download=False), arrays)
+    assert leftovers(tmp_path) == {"cifar-10-batches-py"}
+
+
+# The true data, where a copy is at hand
+
+
+@pytest.fixture(scope="module")
+def true_folder(tmp_path_factory):
+    given = os.environ.get("CBAM_COURSE_DATA")
+    if given and (Path(given) / "cifar10.npz").exists():
+        yield Path(given)
+        return
+    script = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10" / "unpack.py"
+    if not script.exists():
+        pytest.skip("no copy of CIFAR-10 here: set CBAM_COURSE_DATA to a folder that has one")
+    folder = tmp_path_factory.mktemp("cifar10")
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)
+    yield folder
+    (folder / "cifar10.npz").unlink()  # pytest keeps temporary folders, and this is 184 MB
+
+
+def test_true_cifar10(true_folder):
+    images = cifar10(true_folder, download=False)
+    assert np.bincount(images.y_train).tolist() == [5000] * 10
+    assert np.bincount(images.y_test).tolist() == [1000] * 10
+    # The statistics that are published for the original files.
+    assert images.mean == pytest.approx((0.49139968, 0.48215841, 0.44653091), abs=1e-8)
+    assert images.std == pytest.approx((0.24703223, 0.24348513, 0.26158784), abs=1e-8)
+    part = images.subset(train=500, test=100)
+    assert np.bincount(part.y_train).tolist() == [50] * 10
