@@ -90,9 +90,9 @@ def _toy() -> dict[str, np.ndarray]:
     random = np.random.RandomState(3)
     features = np.stack(
         [
-            loud * (0.3 + 0.3 * random.rand(12, 12) + share * thing)
+            loud * (0.25 + 0.27 * random.rand(12, 12) + share * thing)
             for loud, share in zip(
-                (0.95, 1.0, 0.95, 1.0, 0.95, 1.0), (0.45, 0.0, 0.4, 0.0, 0.4, 0.3), strict=True
+                (0.95, 1.0, 0.95, 1.0, 0.95, 1.0), (0.5, 0.0, 0.45, 0.0, 0.5, 0.35), strict=True
             )
         ]
     )
@@ -373,7 +373,7 @@ def squeeze_excitation() -> Figure:
     _label(axes, hidden_x, squeezed.bottom - 0.18, "[B, C/r]", 10.5, _QUIET)
     _label(axes, scores_x, squeezed.bottom - 0.18, "[B, C]", 10.5, _QUIET)
     _name(axes, gates, "$M_c$", "[B, C, 1, 1]", CHANNEL_COLOR)
-    _label(axes, hidden_x, y + 0.5, "ReLU", 10.5, _QUIET)
+    _label(axes, hidden_x, y + 0.43, "ReLU", 10.5, _QUIET)
     _label(axes, 3.2, squeezed.top + 0.2, "$W_1$", 13, _QUIET)
     _label(axes, 3.86, squeezed.top + 0.2, "$W_2$", 13, _QUIET)
     _label(axes, 2.1, equation, r"$z_c=\frac{1}{HW}\sum_{i,j}\,F_{c,i,j}$", 13)

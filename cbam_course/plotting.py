@@ -13,6 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 COLORS = {
     "none": "#4D4D4D",
@@ -212,7 +215,7 @@ def show_channels(
     for axes, channel, name, note in zip(cells, maps, names, notes, strict=True):
         drawn = axes.imshow(channel, cmap=FEATURE_COLORMAP, vmin=low, vmax=high)
         axes.set_title(name + note, fontsize=11)
-    figure.colorbar(drawn, ax=cells, fraction=0.05, aspect=30, pad=0.02)
+    _scale(figure, drawn)
     return figure
 
 
@@ -241,25 +244,22 @@ def show_before_after(
     low, high = _limits(np.stack([before, after]))
     columns = min(_positive("columns", columns), len(before))
     bands = ceil(len(before) / columns)
-    cell = (PAGE_WIDTH - 0.9) / columns
-    height = bands * (2 * cell * _aspect(before) + 0.45)
-    figure, grid = plt.subplots(2 * bands, columns, figsize=(PAGE_WIDTH, height), squeeze=False)
+    picture = (PAGE_WIDTH - 1.2) / columns * _aspect(before)
+    figure, grid = _subplots(2 * bands, columns, bands * (2 * picture + 0.45), "compressed")
     for axes in grid.flat:
-        axes.set_axis_off()
+        _frame(axes)
     for number, name in enumerate(names):
         band, column = divmod(number, columns)
-        pair = grid[2 * band, column], grid[2 * band + 1, column]
-        rows = zip(pair, (before[number], after[number]), ("before", "after"), strict=True)
-        for axes, channel, word in rows:
-            _frame(axes)
-            drawn = axes.imshow(channel, cmap=FEATURE_COLORMAP, vmin=low, vmax=high)
+        for row, maps, word in ((2 * band, before, "before"), (2 * band + 1, after, "after")):
+            axes = grid[row, column]
+            drawn = axes.imshow(maps[number], cmap=FEATURE_COLORMAP, vmin=low, vmax=high)
             if column == 0:
                 axes.set_ylabel(word)
-        pair[0].set_title(name, fontsize=11)
+        grid[2 * band, column].set_title(name, fontsize=11)
     for axes in grid.flat:
         if not axes.images:
             axes.remove()
-    figure.colorbar(drawn, ax=figure.axes, fraction=0.05, aspect=30, pad=0.02)
+    _scale(figure, drawn)
     return figure
 
 
@@ -295,7 +295,8 @@ def show_weights(
     places, thickness = np.arange(count), 0.8 / len(vectors)
 
     height = 0.9 + count * max(0.32, 0.2 * len(vectors)) if names is not None else 3.2
-    figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height))
+    figure, grid = _subplots(1, 1, height)
+    axes = grid[0, 0]
     spare = iter(plt.rcParams["axes.prop_cycle"].by_key()["color"] * len(vectors))
     for number, (key, vector) in enumerate(vectors.items()):
         shift = (number - (len(vectors) - 1) / 2) * thickness
@@ -337,7 +338,7 @@ def show_map(spatial_map: Any, image: Any = None, *, title: str | None = None) -
         figure, (axes,) = _grid(1, 1, [attention], lines=1, bar=True)
         drawn = axes.imshow(attention, **colors)
         axes.set_title(title)
-        figure.colorbar(drawn, ax=axes, fraction=0.05, aspect=20, pad=0.02)
+        _scale(figure, drawn)
         return figure
 
     picture = _image(image)
@@ -345,11 +346,14 @@ def show_map(spatial_map: Any, image: Any = None, *, title: str | None = None) -
     figure, cells = _grid(3, 3, [picture], lines=1, bar=True)
     for axes, text in zip(cells, ("photograph", title, "map over photograph"), strict=True):
         axes.set_title(text)
-    for axes in (cells[0], cells[2]):
-        axes.imshow(picture, cmap="gray")
+    top = 255 if picture.dtype == np.uint8 else 1
+    cells[0].imshow(picture, cmap="gray", vmin=0, vmax=top)
+    # The colors of the map are read more easily over a gray photograph.
+    gray = picture if picture.ndim == 2 else picture @ np.float32([0.299, 0.587, 0.114])
+    cells[2].imshow(gray, cmap="gray", vmin=0, vmax=top)
     drawn = cells[1].imshow(attention, extent=extent, **colors)
-    cells[2].imshow(attention, extent=extent, alpha=0.6, **colors)
-    figure.colorbar(drawn, ax=cells, fraction=0.05, aspect=20, pad=0.02)
+    cells[2].imshow(attention, extent=extent, alpha=0.55, **colors)
+    _scale(figure, drawn)
     return figure
 
 
@@ -380,7 +384,7 @@ def show_maps(
     for axes, plane, name in zip(cells, planes, maps, strict=True):
         drawn = axes.imshow(plane, cmap=colormap, vmin=low, vmax=high)
         axes.set_title(name)
-    figure.colorbar(drawn, ax=cells, fraction=0.05, aspect=20, pad=0.02)
+    _scale(figure, drawn)
     return figure
 
 
@@ -419,8 +423,10 @@ def show_matrix(
             vmax=size,
         )
         axes.set(title=name, xlabel=column_label)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, integer=True))
     cells[0].set_ylabel(row_label)
-    figure.colorbar(drawn, ax=cells, fraction=0.05, aspect=20, pad=0.02)
+    _scale(figure, drawn)
     return figure
 
 
@@ -447,7 +453,8 @@ def show_curves(
     """
     if not curves:
         raise ValueError("curves must hold at least one curve, got none")
-    figure, axes = plt.subplots(figsize=(PAGE_WIDTH, 4.0))
+    figure, grid = _subplots(1, 1, 4.0)
+    axes = grid[0, 0]
     for name, values in curves.items():
         values = _vector(f"curves[{name!r}]", values, None)
         known = name in COLORS
@@ -578,6 +585,18 @@ def _white_to(color: str) -> Any:
     return LinearSegmentedColormap.from_list("course", ["white", color])
 
 
+def _subplots(
+    rows: int, columns: int, height: float, layout: str = "constrained"
+) -> tuple[Figure, np.ndarray]:
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(PAGE_WIDTH, height), squeeze=False, layout=layout
+    )
+    # A notebook crops its figures. This unseen line keeps them as wide as the page, and so text
+    # has the same size in all of them.
+    figure.add_artist(Line2D((0, 1), (0.5, 0.5), alpha=0, gid="page width"))
+    return figure, grid
+
+
 def _grid(
     count: int,
     columns: int,
@@ -593,11 +612,10 @@ def _grid(
         raise ValueError("there is nothing to draw: expected at least one picture, got none")
     columns = min(columns, count)
     rows = ceil(count / columns)
-    width = (PAGE_WIDTH - 0.9 * bar) / columns - 0.1 - 0.5 * ticks
-    # A single tall picture would fill more than a screen.
-    height = min(width * _aspect(pictures), 4.5)
-    size = PAGE_WIDTH, rows * (height + 0.22 * lines + 0.1)
-    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    width = (PAGE_WIDTH - 0.9 * bar) / columns - 0.1 - 0.6 * ticks
+    # A single picture as wide as the page would fill more than a screen.
+    height = min(width * _aspect(pictures), 3.6)
+    figure, grid = _subplots(rows, columns, rows * (height + 0.22 * lines + 0.1), "compressed")
     cells = list(grid.flat)
     for axes in cells[count:]:
         axes.remove()
@@ -608,6 +626,11 @@ def _grid(
 
 
 def _frame(axes: Axes) -> None:
-    axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+
+
+def _scale(figure: Figure, drawn: AxesImage) -> None:
+    bar = figure.colorbar(drawn, ax=figure.axes, fraction=0.05, aspect=25, pad=0.02)
+    bar.locator = MaxNLocator(4 if figure.get_figheight() > 2.5 else 2)
+    bar.update_ticks()
