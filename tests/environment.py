@@ -105,7 +105,7 @@ def make(folder, wanted, constraints=CONSTRAINTS, say=print):
         fail("pip could not install {} into {}: see above.".format(" ".join(wanted), folder))
     with open(stamp, "w") as file:
         file.write(key + "\n" + sys.version.split()[0] + "\n")
-    say("... done in {:.0f} s".format(time.time() - start))
+    say(f"... done in {time.time() - start:.0f} s")
     return True
 
 
@@ -128,9 +128,8 @@ def main(arguments):
     stamp = os.path.join(folder, "ready")
     if not os.path.isfile(stamp):
         print(
-            "Setting up {} with Python {}: about {} ...".format(
-                FOLDERS[name], sys.version.split()[0], SECONDS[name]
-            ),
+            f"Setting up {FOLDERS[name]} with Python {sys.version.split()[0]}: "
+            f"about {SECONDS[name]} ...",
             flush=True,
         )
     make(folder, wanted)

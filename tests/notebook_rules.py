@@ -277,6 +277,15 @@ def exercises(notebook, chapter):
 
 
 RULES = (
-    valid_format, executed, compared, clean_outputs, opens, rhythm, figures, no_image_files,
-    plain_markdown, parts, exercises,
+    valid_format,
+    executed,
+    compared,
+    clean_outputs,
+    opens,
+    rhythm,
+    figures,
+    no_image_files,
+    plain_markdown,
+    parts,
+    exercises,
 )

@@ -139,7 +139,10 @@ def site():
         if not shutil.which("make"):
             pytest.skip("the site is not built, and there is no make here")
         build = subprocess.run(
-            ["make", "book"], cwd=ROOT, capture_output=True, text=True,
+            ["make", "book"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
             env={**os.environ, "MAKEFLAGS": ""},
         )
         assert build.returncode == 0, build.stdout + build.stderr

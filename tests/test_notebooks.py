@@ -43,9 +43,7 @@ def picture(**metadata):
         "figure",
         metadata=metadata,
         outputs=[
-            new_output(
-                "display_data", {"image/png": "aGk=", "text/plain": "<Figure size 640x480>"}
-            )
+            new_output("display_data", {"image/png": "aGk=", "text/plain": "<Figure size 640x480>"})
         ],
     )
 
@@ -66,7 +64,9 @@ def good():
         "<details>\n<summary>Solution</summary>\n\nTwo.\n\n</details>\n\n"
     )
     closing = (
-        "## Summary\n\nDone.\n\n## Exercises\n\n" + exercise.format(1) + exercise.format(2)
+        "## Summary\n\nDone.\n\n## Exercises\n\n"
+        + exercise.format(1)
+        + exercise.format(2)
         + "## Where to read on\n\nElsewhere."
     )
     figure = {"figure": {"caption": "A line.", "name": "fig-line"}, "image": {"alt": ALT}}

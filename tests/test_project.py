@@ -299,7 +299,10 @@ def test_a_missing_venv_module_is_explained(monkeypatch, capsys):
 @pytest.mark.parametrize("target", ["book", "test", "notebooks"])
 def test_a_missing_python_is_explained(target):
     run = subprocess.run(
-        ["make", target, "PYTHON=no-such-python"], cwd=ROOT, capture_output=True, text=True,
+        ["make", target, "PYTHON=no-such-python"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         env={**os.environ, "MAKEFLAGS": ""},
     )
     assert run.returncode and "There is no no-such-python here" in run.stderr
