@@ -123,7 +123,12 @@ def _drawing(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     @wraps(draw)
     def styled(*args: str, **kwargs: str) -> Figure:
         with plt.rc_context({**STYLE, "figure.constrained_layout.use": False}):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            interactive = plt.isinteractive()
+        # A notebook's first figure loads the backend, which switches interactive mode on. Leaving
+        # the context would switch it off again, and no later cell would show its figure.
+        (plt.ion if interactive else plt.ioff)()
+        return figure
 
     return styled
 
