@@ -35,7 +35,8 @@ class SpatialAttention(AttentionBlock):
             alternative of the paper's table 2). The authors' code puts the maximum first:
             ``("max", "avg")``.
         channels: number of channels C; only ``"conv"`` needs it. When given, inputs are checked.
-        batch_norm: whether a BatchNorm follows the convolution, as in the authors' code.
+        batch_norm: whether a BatchNorm follows the convolution, as in the authors' code (theirs has
+            momentum 0.01; this one has PyTorch's 0.1).
         bias: whether the convolution has a bias.
 
     Raises:
