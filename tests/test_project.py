@@ -1,5 +1,6 @@
 """Each fact of the project stands in one place; where it must be repeated, the places agree."""
 
+import ast
 import os
 import re
 import shutil
@@ -315,3 +316,30 @@ def test_make_alone_lists_the_commands():
     )
     targets = set(re.findall(r"^make (\w+)", run.stdout, re.MULTILINE))
     assert {"book", "serve", "test", "notebooks", "matrix", "colab", "address"} <= targets
+
+
+# The API page
+
+
+def public_names(room: Path) -> set[str]:
+    """Return the public functions and classes of a room, by its __all__ where it has one."""
+    source = room / "__init__.py" if room.is_dir() else room
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return set(ast.literal_eval(node.value))
+    defined = (n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+    return {node.name for node in defined if not node.name.startswith("_")}
+
+
+def test_the_api_page_lists_every_public_name():
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\.\. autoapi\w+:: cbam_course\.([\w.]+)$", page, re.MULTILINE))
+    public = set()
+    for room in sorted((ROOT / "cbam_course").iterdir()):
+        # The command line documents itself: cbam-course --help.
+        if room.stem in ("cli", "__init__", "__main__", "__pycache__"):
+            continue
+        if room.suffix == ".py" or (room / "__init__.py").is_file():
+            public |= {f"{room.stem}.{name}" for name in public_names(room)}
+    assert listed == public
