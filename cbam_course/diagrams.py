@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
@@ -122,7 +123,7 @@ def _drawing(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def styled(*args: str, **kwargs: str) -> Figure:
-        with plt.rc_context({**STYLE, "figure.constrained_layout.use": False}):
+        with plt.rc_context(STYLE):
             figure = draw(*args, **kwargs)
             interactive = plt.isinteractive()
         # A notebook's first figure loads the backend, which switches interactive mode on. Leaving
@@ -149,7 +150,10 @@ class _Box(NamedTuple):
 
 
 def _canvas(height: float) -> Axes:
-    figure = plt.figure(figsize=(PAGE_WIDTH, height))
+    # An engine that leaves everything where it is. With none at all, matplotlib would put the
+    # notebook's default engine to work once the figure has been saved.
+    still = PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=True)
+    figure = plt.figure(figsize=(PAGE_WIDTH, height), layout=still)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, PAGE_WIDTH), ylim=(0, height), autoscale_on=False)
     axes.set_axis_off()

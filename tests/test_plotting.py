@@ -2,6 +2,7 @@
 
 import inspect
 from functools import cache
+from io import BytesIO
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -22,7 +23,10 @@ from matplotlib.text import Text  # noqa: E402
 from cbam_course import diagrams, plotting  # noqa: E402
 from cbam_course.attention import ATTENTION_NAMES  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [
+    pytest.mark.filterwarnings(f"error::{category}")
+    for category in ("UserWarning", "RuntimeWarning", "matplotlib.MatplotlibDeprecationWarning")
+]
 
 DRAWINGS = {
     "squeeze_excitation": lambda: diagrams.squeeze_excitation(),
@@ -376,6 +380,14 @@ def test_drawings_are_opaque_and_fit_the_page(name):
         figure = DRAWINGS[name]()
     assert figure.get_figwidth() == plotting.PAGE_WIDTH
     assert figure.get_facecolor() == (1, 1, 1, 1)
+
+
+def test_a_drawing_saved_twice_stays_the_same():
+    figure = diagrams.cbam()
+    first, second = BytesIO(), BytesIO()
+    for file in (first, second):
+        figure.savefig(file, bbox_inches="tight", metadata={"Software": None})
+    assert first.getvalue() == second.getvalue()
 
 
 def test_every_drawing_has_its_words():
