@@ -82,6 +82,15 @@ def test_masks_lie_where_the_object_is(drawn):
     assert (within < shifted).mean() > 0.99
 
 
+def test_masks_leave_out_what_covers_the_object(drawn):
+    """Hardly a pixel within a mask has a color far from the object's: lines across it are out."""
+    strange = [
+        (np.abs(image[mask] - np.median(image[mask], axis=0)).max(1) > 110).mean()
+        for image, mask in zip(drawn.x_test.astype(np.float64), drawn.masks_test, strict=True)
+    ]
+    assert np.mean(strange) < 0.002
+
+
 def test_masks_tell_ring_from_disc(drawn):
     """The middle of a disc's bounding box is filled, that of a ring is not."""
     filled = {}
