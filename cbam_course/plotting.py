@@ -5,6 +5,7 @@ numpy arrays, draws one figure as wide as the page and returns it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from math import ceil
 from typing import Any
 
@@ -65,6 +66,9 @@ LINESTYLES = {
 }
 """Solid where an MLP weighs the channels, dashed where a convolution does."""
 
+OTHER_COLORS = ("#23405C", "#B59A72", "#7B68B5", "#8FA9BF", "#7A8B3C")
+"""For bars and curves that stand for no method, such as photographs or seeds."""
+
 INK = "#26323D"
 FEATURE_COLOR = "#4F6D8A"
 CHANNEL_COLOR = COLORS["channel-fc"]
@@ -111,9 +115,7 @@ STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 2.0,
     "lines.markersize": 7,
-    "axes.prop_cycle": plt.cycler(
-        color=[COLORS[n] for n in ("cbam-fc", "channel-fc", "spatial", "se", "channel-conv")]
-    ),
+    "axes.prop_cycle": plt.cycler(color=OTHER_COLORS),
     "image.cmap": FEATURE_COLORMAP,
     "image.interpolation": "nearest",
 }
@@ -297,7 +299,7 @@ def show_weights(
     height = 0.9 + count * max(0.32, 0.2 * len(vectors)) if names is not None else 3.2
     figure, grid = _subplots(1, 1, height)
     axes = grid[0, 0]
-    spare = iter(plt.rcParams["axes.prop_cycle"].by_key()["color"] * len(vectors))
+    spare = cycle(OTHER_COLORS)
     for number, (key, vector) in enumerate(vectors.items()):
         shift = (number - (len(vectors) - 1) / 2) * thickness
         color = CHANNEL_COLOR if key is None else COLORS.get(key) or next(spare)

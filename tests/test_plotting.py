@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
-from matplotlib.colors import to_rgb  # noqa: E402
+from matplotlib.colors import to_hex, to_rgb  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
@@ -80,6 +80,16 @@ def test_every_attention_name_has_its_color_label_marker_and_line(table):
     assert tuple(getattr(plotting, table)) == ATTENTION_NAMES
 
 
+def test_what_is_no_method_has_no_color_of_a_method():
+    (axes,) = plotting.show_weights({"flower": [0.5], "se": [0.5], "temple": [0.5]}).axes
+    flower, method, temple = (to_hex(bar.get_facecolor()).upper() for bar in axes.patches)
+    assert method == plotting.COLORS["se"]
+    assert [flower, temple] == list(plotting.OTHER_COLORS[:2])
+    (axes,) = plotting.show_curves({"seed 1": [0.1]}).axes
+    assert axes.lines[0].get_color() == plotting.OTHER_COLORS[0]
+    assert not set(plotting.OTHER_COLORS) & set(plotting.COLORS.values())
+
+
 def test_labels_markers_and_colors_differ():
     for table in (plotting.COLORS, plotting.LABELS, plotting.MARKERS):
         assert len(set(table.values())) == len(ATTENTION_NAMES)
@@ -120,6 +130,13 @@ def test_any_two_methods_can_be_told_apart(vision):
         colors = plotting.COLORS[one], plotting.COLORS[other]
         distance = np.linalg.norm(seen(colors[0], vision) - seen(colors[1], vision))
         assert distance > 15, (one, other)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_any_two_other_colors_can_be_told_apart(vision):
+    for pair in combinations(plotting.OTHER_COLORS, 2):
+        one, other = (seen(color, vision) for color in pair)
+        assert np.linalg.norm(one - other) > 15, pair
 
 
 @pytest.mark.parametrize("vision", VISION)
