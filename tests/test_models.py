@@ -57,8 +57,8 @@ def test_the_tutorials_network_by_hand():
 
 @pytest.mark.parametrize("name", ATTENTION_NAMES)
 def test_logits_and_features(name):
-    model = CifarCNN(make_attention(name, **({"reduction": 4} if name == "se" or "fc" in name else {})),
-                     7, widths=(8, 16, 32))  # fmt: skip
+    options = {"reduction": 4} if name in ("se", "channel-fc", "cbam-fc") else {}
+    model = CifarCNN(make_attention(name, **options), 7, widths=(8, 16, 32))
     x = torch.randn(2, 3, 32, 32)
     assert model(x).shape == (2, 7)
     assert model.features(x).shape == (2, 32, 8, 8)

@@ -189,7 +189,7 @@ def _train(
 
     try:
         if resume and (out / "checkpoint.pt").exists():
-            epochs.history = training.History.from_dict(training.read_checkpoint(out)["history"])
+            epochs.history = training.History.loads(training.read_checkpoint(out)["history"])
             config = replace(epochs.history.config, **given)
         else:
             if resume:

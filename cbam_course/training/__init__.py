@@ -3,13 +3,14 @@
 ``run = train(TrainConfig(...))`` gives the network, ``run.model``, and the record, ``run.history``.
 """
 
-from .checkpoint import load_run, read_checkpoint
+from .checkpoint import read_checkpoint
 from .config import TrainConfig
 from .device import choose_device, choose_precision
 from .history import History
 from .images import DeviceImages
 from .learner import Learner, make_schedule
-from .loop import Run, evaluate, load_data, seed_epoch, train, train_epoch
+from .loop import evaluate, load_data, seed_epoch, train, train_epoch
+from .run import Run, load_run
 
 __all__ = [
     "DeviceImages",

@@ -56,7 +56,7 @@ class History:
 
     @property
     def last(self) -> dict[str, Any]:
-        """The row of the last epoch, not of the best: choosing by the test images would flatter."""
+        """The row of the last epoch, not of the best; choosing by the test images would flatter."""
         if not self.epochs:
             raise ValueError("no epoch has been finished yet")
         return self.epochs[-1]
@@ -75,7 +75,7 @@ class History:
                 "finished": None,
                 "device": describe(device),
                 "precision": str(precision).removeprefix("torch."),
-                "system": platform.platform(terse=True),
+                "system": f"{platform.system()} {platform.machine()}",
                 "versions": _versions(),
                 "commit": _commit(),
             }
@@ -115,10 +115,23 @@ class History:
         except KeyError as error:
             raise ValueError(f"the history of this training run lacks {error}") from None
 
+    def dumps(self) -> str:
+        """The record as JSON text."""
+        entries = (f"{json.dumps(key)}: {_json(value)}" for key, value in self.to_dict().items())
+        return "{\n" + ",\n".join(entries) + "\n}\n"
+
+    @classmethod
+    def loads(cls, text: str) -> "History":
+        """The record that :meth:`dumps` wrote.
+
+        Raises:
+            ValueError: if the text is not such a record.
+        """
+        return cls.from_dict(json.loads(text))
+
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write the record to a file, whole or not at all."""
-        entries = (f"{json.dumps(key)}: {_json(value)}" for key, value in self.to_dict().items())
-        text = "{\n" + ",\n".join(entries) + "\n}\n"
+        text = self.dumps()
         write_whole(Path(path), lambda file: file.write(text.encode()))
 
     @classmethod
@@ -130,7 +143,7 @@ class History:
             OSError: if it cannot be read.
         """
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            return cls.loads(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,19 +18,10 @@ from .device import autocast, choose_device, choose_precision, prepare
 from .history import History, describe_data, describe_model
 from .images import DeviceImages
 from .learner import Learner
+from .run import Run
 
 if TYPE_CHECKING:
     from cbam_course.data import ImageSet
-
-
-class Run(NamedTuple):
-    """What :func:`train` returns: the trained network and the record of its training."""
-
-    model: nn.Module
-    history: History
-
-    def __repr__(self) -> str:
-        return f"Run({self.history.model['class']}, {self.history})"
 
 
 def train(
