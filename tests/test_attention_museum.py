@@ -88,7 +88,7 @@ def test_sigmoid_is_applied_once(name):
     torch.manual_seed(0)
     block = make_attention(name)(32).double()
     for parameter in block.parameters():
-        parameter.data *= 20
+        parameter.data *= 100
     for maps in collect_maps(block, cases.features(2, 32, 8, 8)):
         assert 0 <= maps.min() < 0.1 and 0.9 < maps.max() <= 1
 
