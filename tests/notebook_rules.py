@@ -138,6 +138,8 @@ def compared(notebook, chapter):
             yield f"{name(cell)} steers nbval by a comment: use the tag {IGNORE_TAG}"
         for tag in sorted(tags(cell) & FORBIDDEN_TAGS):
             yield f"{name(cell)} has the tag {tag}"
+        if cell.source.rstrip().endswith(";"):
+            yield f"{name(cell)} ends in a semicolon, which nbval ignores: give the value a name"
         if IGNORE_TAG in tags(cell) and (
             following is None or IGNORE_TAG in tags(following) or not asserts(following.source)
         ):

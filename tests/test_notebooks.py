@@ -210,6 +210,7 @@ BREAKS = [
     (rules.compared, tag(4, "raises-exception")),
     (rules.compared, source(4, "# NBVAL_IGNORE_OUTPUT\n1 + 1")),
     (rules.compared, source(4, "#NBVAL_SKIP\n1 + 1")),
+    (rules.compared, source(4, "figure = 1 + 1\nfigure;")),
     (rules.clean_outputs, failed),
     (rules.clean_outputs, to_stderr),
     (rules.clean_outputs, printing("<object at 0x7f3a2b1c4d5e>")),
