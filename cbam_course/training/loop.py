@@ -152,14 +152,23 @@ def evaluate(
     model: nn.Module,
     images: DeviceImages,
     precision: torch.dtype = torch.float32,
-    batch_size: int = 250,
+    batch_size: int | None = None,
 ) -> tuple[float, float]:
     """Test a network, which is in evaluation mode afterwards.
+
+    Args:
+        model: the network, on the same device as the images.
+        images: the images to test it with.
+        precision: type of number to calculate with.
+        batch_size: images at a time, which decides the time it takes and nothing else.
 
     Returns:
         The mean cross-entropy, and the accuracy as a fraction from 0 to 1.
     """
     model.eval()
+    if batch_size is None:
+        # Small batches stay in a processor's cache; large ones keep a GPU busy.
+        batch_size = 100 if images.labels.device.type == "cpu" else 1000
     loss, correct = 0.0, 0
     for x, y in images.batches(batch_size):
         with autocast(images.labels.device, precision):
