@@ -25,7 +25,8 @@ from .plotting import (
     MAXIMUM_COLOR,
     PAGE_WIDTH,
     SPATIAL_COLOR,
-    STYLE,
+    course_style,
+    shown_as_value,
 )
 
 ALT = {
@@ -123,13 +124,8 @@ def _drawing(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def styled(*args: str, **kwargs: str) -> Figure:
-        with plt.rc_context(STYLE):
-            figure = draw(*args, **kwargs)
-            interactive = plt.isinteractive()
-        # A notebook's first figure loads the backend, which switches interactive mode on. Leaving
-        # the context would switch it off again, and no later cell would show its figure.
-        (plt.ion if interactive else plt.ioff)()
-        return figure
+        with course_style():
+            return draw(*args, **kwargs)
 
     return styled
 
@@ -153,7 +149,7 @@ def _canvas(height: float) -> Axes:
     # An engine that leaves everything where it is. With none at all, matplotlib would put the
     # notebook's default engine to work once the figure has been saved.
     still = PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=True)
-    figure = plt.figure(figsize=(PAGE_WIDTH, height), layout=still)
+    figure = shown_as_value(plt.figure(figsize=(PAGE_WIDTH, height), layout=still))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, PAGE_WIDTH), ylim=(0, height), autoscale_on=False)
     axes.set_axis_off()

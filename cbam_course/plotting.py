@@ -4,7 +4,8 @@ Call :func:`use_course_style` once in a notebook. Every ``show_...`` function ta
 numpy arrays, draws one figure as wide as the page and returns it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import cycle
 from math import ceil
 from typing import Any
@@ -124,6 +125,27 @@ STYLE: dict[str, Any] = {
 def use_course_style() -> None:
     """Set matplotlib's defaults for this course; call it once, in a notebook's import cell."""
     plt.rcParams.update(STYLE)
+
+
+def shown_as_value(figure: Figure) -> Figure:
+    """Take a new figure out of pyplot's hands, which would show it at the end of the cell as well.
+
+    So a notebook shows it where it is a cell's last value, once, and a loop over many leaves no
+    open figures behind.
+    """
+    plt.close(figure)
+    return figure
+
+
+@contextmanager
+def course_style() -> Iterator[None]:
+    """Draw in the course's style, whether or not the notebook has set it."""
+    with plt.rc_context(STYLE):
+        yield
+        interactive = plt.isinteractive()
+    # A notebook's first figure loads the backend, which switches interactive mode on. Leaving the
+    # context would switch it off again, and no later cell would show its figure.
+    (plt.ion if interactive else plt.ioff)()
 
 
 def show_photo(image: Any, title: str | None = None) -> Figure:
@@ -593,6 +615,7 @@ def _subplots(
     figure, grid = plt.subplots(
         rows, columns, figsize=(PAGE_WIDTH, height), squeeze=False, layout=layout
     )
+    shown_as_value(figure)
     # A notebook crops its figures. This unseen line keeps them as wide as the page, and so text
     # has the same size in all of them.
     figure.add_artist(Line2D((0, 1), (0.5, 0.5), alpha=0, gid="page width"))

@@ -139,7 +139,7 @@ def compared(notebook, chapter):
         for tag in sorted(tags(cell) & FORBIDDEN_TAGS):
             yield f"{name(cell)} has the tag {tag}"
         if cell.source.rstrip().endswith(";"):
-            yield f"{name(cell)} ends in a semicolon, which nbval ignores: give the value a name"
+            yield f"{name(cell)} ends in a semicolon, which nbval ignores"
         if IGNORE_TAG in tags(cell) and (
             following is None or IGNORE_TAG in tags(following) or not asserts(following.source)
         ):

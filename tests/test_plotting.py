@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch  # noqa: E402
@@ -48,6 +49,13 @@ def style():
     plt.close("all")
 
 
+def on_canvas(figure):
+    """The canvas of a figure that pyplot no longer holds, with everything drawn on it."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return canvas
+
+
 def pictures(figure):
     """The arrays of a figure's images, without its color scale."""
     return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
@@ -61,8 +69,8 @@ def test_style_is_opaque_crisp_and_silent(capsys):
     figure = plotting.show_photo(torch.zeros(3, 4, 6))
     assert capsys.readouterr() == ("", "")
     assert figure.get_dpi() >= 150 and plt.rcParams["font.size"] >= 11
-    figure.canvas.draw()
-    assert tuple(np.asarray(figure.canvas.buffer_rgba())[0, 0]) == (255, 255, 255, 255)
+    canvas = on_canvas(figure)
+    assert tuple(np.asarray(canvas.buffer_rgba())[0, 0]) == (255, 255, 255, 255)
     assert plt.rcParams["savefig.facecolor"] == "white"
     assert not plt.rcParams["savefig.transparent"]
     assert not plt.rcParams["axes.spines.top"]
@@ -70,7 +78,7 @@ def test_style_is_opaque_crisp_and_silent(capsys):
 
 def test_text_is_set_in_the_font_that_comes_with_matplotlib():
     figure = plotting.show_weights([0.5, 0.2], ["red", "green"])
-    figure.canvas.draw()
+    on_canvas(figure)
     fonts = {text.get_fontproperties().get_name() for text in figure.findobj(Text)}
     assert fonts == {"DejaVu Sans"}
 
@@ -230,7 +238,7 @@ def test_before_and_after_stand_one_above_the_other():
         for axes in figure.axes
         if axes.images and np.array_equal(axes.images[0].get_array(), before[0, 3] / 2)
     ][0]
-    figure.canvas.draw()
+    on_canvas(figure)
     assert above.get_position().x0 == pytest.approx(below.get_position().x0)
     assert above.get_position().y0 > below.get_position().y0
     with pytest.raises(ValueError, match="one shape"):
@@ -329,7 +337,7 @@ def test_nothing_to_draw_is_an_error():
 
 def test_figures_are_as_wide_as_the_page_after_cropping():
     for figure in (plotting.show_matrix(torch.eye(4)), plotting.show_photo(torch.rand(3, 9, 3))):
-        crop = figure.get_tightbbox(figure.canvas.get_renderer())
+        crop = figure.get_tightbbox(on_canvas(figure).get_renderer())
         assert crop.width == pytest.approx(plotting.PAGE_WIDTH, abs=0.05)
 
 
@@ -340,7 +348,7 @@ def test_figures_are_as_wide_as_the_page_after_cropping():
 def drawn(name):
     """One drawing, what its texts say and where, and its arrows, lines and frames in pixels."""
     figure = DRAWINGS[name]()
-    figure.canvas.draw()
+    on_canvas(figure)
     boxes = [(t, t.get_window_extent()) for t in figure.findobj(Text) if t.get_text()]
     lines = [
         line

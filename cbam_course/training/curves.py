@@ -29,8 +29,9 @@ def plot_history(history: History) -> Figure:
         gray = "#AEB6BD"
     epochs = [row["epoch"] for row in history.epochs]
 
-    with plt.rc_context(plotting.STYLE):
+    with plotting.course_style():
         figure, (steps, losses, accuracies) = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, 3.2))
+        plotting.shown_as_value(figure)
         loss = np.array(history.iteration_loss)
         # Single steps are noisy: the line is the mean over a twentieth of the run.
         window = max(1, len(loss) // 20)
