@@ -26,6 +26,8 @@ IGNORE_TAG = "nbval-ignore-output"
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception", "nbval-raises-exception"}
 MOST_IGNORED = 3
 SHORTEST_ALT_TEXT = 30
+# What the book's column holds; longer lines would have to be scrolled.
+LONGEST_LINE = 88
 
 BAD_OUTPUT = {
     "an object's address": r"\b0x[0-9a-fA-F]{6,}",
@@ -183,6 +185,14 @@ def rhythm(notebook, chapter):
         previous = cell.cell_type
 
 
+def line_length(notebook, chapter):
+    """Code fits into the book's column."""
+    for cell in code_cells(notebook):
+        for line in cell.source.splitlines():
+            if len(line) > LONGEST_LINE:
+                yield f"{name(cell)} has a line of {len(line)} characters: {line.strip()[:60]} ..."
+
+
 def figures(notebook, chapter):
     """Every picture has a caption, a name to refer to and a text for who cannot see it."""
     for cell in code_cells(notebook):
@@ -191,6 +201,8 @@ def figures(notebook, chapter):
             for output in cell.outputs
         )
         if not pictures:
+            if "figure" in cell.metadata.get("mystnb", {}):
+                yield f"{name(cell)} has a caption but shows no picture"
             continue
         if pictures > 1:
             yield f"{name(cell)} shows {pictures} pictures, but a caption belongs to one"
@@ -285,6 +297,7 @@ RULES = (
     clean_outputs,
     opens,
     rhythm,
+    line_length,
     figures,
     no_image_files,
     plain_markdown,

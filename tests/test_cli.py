@@ -21,6 +21,14 @@ TINY = "--widths 4,8 --train-size 40 --test-size 20 --batch-size 16 --device cpu
 
 
 @pytest.fixture(autouse=True)
+def interruptible():
+    """Let Ctrl-C count even where the tests were started with it ignored, as by nohup."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -189,6 +189,10 @@ def two_pictures(notebook):
     notebook.cells[10].outputs *= 2
 
 
+def no_picture(notebook):
+    notebook.cells[10].outputs = []
+
+
 def no_metadata(notebook):
     notebook.cells[10].metadata = {}
 
@@ -227,7 +231,9 @@ BREAKS = [
     (rules.opens, replace(1, "owner/course", "another/course")),
     (rules.opens, source(1, "import cbam_course")),
     (rules.rhythm, without_prose),
+    (rules.line_length, source(4, f"x = {'1 + ' * 22}1")),
     (rules.figures, no_metadata),
+    (rules.figures, no_picture),
     (rules.figures, two_pictures),
     (rules.figures, about_picture("figure", {"name": "fig-line"})),
     (rules.figures, about_picture("figure", {"caption": "A line."})),

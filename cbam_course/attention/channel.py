@@ -76,8 +76,8 @@ class ECA(AttentionBlock):
 
     .. math::
 
-        M_c(F) = \sigma\Big(\sum_{p \in \mathrm{pools}} \mathrm{conv}_k(p(F))\Big), \qquad
-        F' = M_c(F) \otimes F
+        M_c(F) &= \sigma\Big(\sum_{p \in \mathrm{pools}} \mathrm{conv}_k(p(F))\Big) \\
+        F' &= M_c(F) \otimes F
 
     where :math:`\mathrm{conv}_k` slides one kernel of k weights over the vector of C pooled values,
     so each channel listens to its k nearest neighbors. With ``pools="avg"`` this is ECA-Net's

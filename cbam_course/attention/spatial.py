@@ -20,8 +20,8 @@ class SpatialAttention(AttentionBlock):
 
     .. math::
 
-        M_s(F) = \sigma\big(f^{k \times k}([\mathrm{AvgPool}(F);\, \mathrm{MaxPool}(F)])\big),
-        \qquad F' = M_s(F) \otimes F
+        M_s(F) &= \sigma\big(f^{k \times k}([\mathrm{AvgPool}(F);\, \mathrm{MaxPool}(F)])\big) \\
+        F' &= M_s(F) \otimes F
 
     Here the pools run over the channels of each place, and :math:`f^{k \times k}` is a convolution
     with one output channel and zero padding.

@@ -10,9 +10,9 @@ class SqueezeExcitation(AttentionBlock):
 
     .. math::
 
-        z_c = \frac{1}{HW} \sum_{i,j} F_{c,i,j}, \qquad
-        M_c(F) = \sigma\big(W_2\,\mathrm{ReLU}(W_1 z + b_1) + b_2\big), \qquad
-        F' = M_c(F) \otimes F
+        z_c &= \frac{1}{HW} \sum_{i,j} F_{c,i,j} \\
+        M_c(F) &= \sigma\big(W_2\,\mathrm{ReLU}(W_1 z + b_1) + b_2\big) \\
+        F' &= M_c(F) \otimes F
 
     with :math:`W_1 \in \mathbb{R}^{C/r \times C}` and :math:`W_2 \in \mathbb{R}^{C \times C/r}`.
 
