@@ -71,7 +71,8 @@ def describe(device: torch.device) -> str:
     """A device's own name, for the records."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _has_bfloat16() -> bool:

@@ -1,0 +1,43 @@
+"""What the read-me shows holds: its picture, its code, its commands."""
+
+import io
+import re
+
+import numpy as np
+from PIL import Image
+from project import ROOT, chapters
+
+from cbam_course import diagrams
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_is_the_drawing():
+    drawn = io.BytesIO()
+    diagrams.cbam().savefig(drawn, format="png", dpi=150)
+    stored = Image.open(ROOT / "book" / "_static" / "cbam.png").convert("RGB")
+    now = Image.open(drawn).convert("RGB")
+    assert stored.size == now.size
+    # The stored picture has fewer colors, and fonts are drawn a little differently elsewhere.
+    difference = np.abs(np.asarray(stored, float) - np.asarray(now, float))
+    assert difference.mean() < 1.5
+
+
+def test_the_code_runs_and_gives_the_shapes_beside_it():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)
+    shapes = dict(re.findall(r"(refined|maps\.\w+)(?: = block\(x\)  #)? (\[[\d, ]+\])", code))
+    assert set(shapes) == {"refined", "maps.channel", "maps.spatial"}
+    for expression, shape in shapes.items():
+        assert str(list(eval(expression, names).shape)) == shape
+
+
+def test_the_commands_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
+    assert {"book", "test"} <= named <= set(targets)
+
+
+def test_all_chapters_are_listed():
+    assert re.findall(r"\(notebooks/([^)]+)\)", README) == [path.name for path in chapters()]
