@@ -204,7 +204,7 @@ def _decode(folder: Path) -> dict[str, np.ndarray]:
 
 def _download(path: Path) -> None:
     """Download the archive, decode it and save it; one process does it, the others wait."""
-    from filelock import FileLock  # a requirement of torch
+    from filelock import FileLock
 
     folder = path.parent
     staging = folder / "cifar10-download"
