@@ -106,7 +106,8 @@ def train_epoch(
     """Show the network every training image once.
 
     Returns:
-        The loss of each step, and the epoch's row: its learning rate, mean loss and accuracy.
+        The loss of each step, and the epoch's row: its learning rate, mean loss and
+        accuracy.
 
     Raises:
         FloatingPointError: if the loss is no longer a number.
@@ -127,7 +128,7 @@ def train_epoch(
         scaler.update()
         learning_rate = learner.scheduler.get_last_lr()[0]
         learner.scheduler.step()
-        # Left on the device: reading a number would make the processor wait for the GPU.
+        # Left on the device: to read a number is to wait for the GPU.
         losses.append(loss.detach())
         correct += (logits.argmax(dim=1) == y).sum()
         on_step()
