@@ -152,8 +152,8 @@ def train(
 
     \b
     A minute or two on a laptop:
-      cbam-course train --attention cbam-fc --widths 16,32,64 \\
-        --lr 4e-3 --batch-size 64 --dropout 0.1
+      cbam-course train --attention cbam-fc --attention-option reduction=4 \\
+        --widths 16,32,64 --lr 4e-3 --batch-size 64 --dropout 0.1
     The tutorial's network on CIFAR-10, for a GPU:
       cbam-course train --attention cbam-fc --dataset cifar10 --epochs 50
     Continue:
