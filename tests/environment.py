@@ -17,7 +17,7 @@ SUPPORTED = ((3, 11), (3, 13))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CONSTRAINTS = os.path.join(ROOT, "constraints.txt")
 FOLDERS = {"test": ".venv", "book": ".venv-book"}
-SECONDS = {"test": "two minutes", "book": "half a minute"}
+COSTS = {"test": "two minutes, several GB with PyTorch", "book": "half a minute"}
 
 
 def fail(message):
@@ -96,7 +96,8 @@ def make(folder, wanted, constraints=CONSTRAINTS, say=print):
         os.remove(stamp)
     if not finished:
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        if subprocess.run([sys.executable, "-m", "venv", folder]).returncode:
+            fail(f"Python could not make an environment in {folder}: see above.")
     start = time.time()
     # Compiling every file of torch takes longer than compiling, on first import, what is used.
     pip = [python_of(folder), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
@@ -129,7 +130,7 @@ def main(arguments):
     if not os.path.isfile(stamp):
         print(
             f"Setting up {FOLDERS[name]} with Python {sys.version.split()[0]}: "
-            f"about {SECONDS[name]} ...",
+            f"about {COSTS[name]} ...",
             flush=True,
         )
     make(folder, wanted)

@@ -4,6 +4,7 @@
 those that are named. Cell ids stay as they are; times, kernel names and Python versions go.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -54,6 +55,8 @@ def execute(path: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Execute the notebooks that the command line names, or all chapters."""
+    # A backend chosen outside, as in containers, would store chapters without their pictures.
+    os.environ.pop("MPLBACKEND", None)
     for path in [Path(name).resolve() for name in arguments] or chapters():
         start = time.perf_counter()
         print(f"{path.relative_to(ROOT)} ...", end=" ", flush=True)

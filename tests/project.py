@@ -52,14 +52,17 @@ def first_cell(repository: str) -> str:
 
 
 def tracked_files(root: Path = ROOT) -> list[Path]:
-    """Return the files that git tracks or would track, or [] outside a git repository."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-    )
-    if listing.returncode:
-        return []
+    """Return the files that git tracks or would track; without git, all but those made here."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listing = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        made = {".git", "_build", "build", "dist", "runs", "__pycache__"}
+        return [
+            path
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+            and not any(p in made or p.startswith(".venv") for p in path.relative_to(root).parts)
+        ]
     paths = [root / name for name in listing.stdout.split("\0") if name]
     return [path for path in paths if path.is_file()]

@@ -106,6 +106,11 @@ def test_subset_leaves_the_other_split_whole():
     assert len(part.x_test) == 4
 
 
+def test_all_images_need_not_be_balanced():
+    images = make(count=35)
+    assert images.subset(train=35).x_train is images.x_train
+
+
 @pytest.mark.parametrize("count", [-1, 2.0, True, "10", 44])
 def test_subset_refuses_impossible_counts(count):
     with pytest.raises(ValueError, match="train"):

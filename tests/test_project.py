@@ -73,6 +73,14 @@ def test_the_configuration_and_the_citation_hold_the_address():
     assert CITATION["repository-code"] == repository()
 
 
+def test_the_files_are_found_with_git_and_without(tmp_path):
+    assert {ROOT / "pyproject.toml", *chapters()} <= set(tracked_files())
+    (tmp_path / ".venv-book" / "lib").mkdir(parents=True)
+    for name in ("kept.txt", ".venv-book/lib/made.py"):
+        (tmp_path / name).touch()
+    assert tracked_files(tmp_path) == [tmp_path / "kept.txt"]
+
+
 def test_no_file_holds_another_address_of_this_project():
     name = repository().rsplit("/", 1)[1]
     pattern = re.compile(rf"github(?:\.com)?[/:]([\w.-]+/{re.escape(name)})(?![\w-])")

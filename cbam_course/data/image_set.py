@@ -113,9 +113,10 @@ class ImageSet:
         """
         changes: dict[str, np.ndarray] = {}
         for number, (split, count) in enumerate((("train", train), ("test", test))):
-            if count is None:
-                continue
             labels = getattr(self, f"y_{split}")
+            # All images are all images, balanced or not.
+            if count is None or (count == len(labels) and not isinstance(count, bool)):
+                continue
             kept = _balanced_choice(labels, len(self.classes), count, (seed, number), split)
             for field in (f"x_{split}", f"y_{split}", f"masks_{split}"):
                 if getattr(self, field) is not None:
