@@ -251,11 +251,11 @@ def installs(monkeypatch):
             python.parent.mkdir(parents=True)
             python.symlink_to(sys.executable)
             calls.append("venv")
-        elif "pip" in command:
+            return subprocess.CompletedProcess(command, 0)
+        if "pip" in command:
             calls.append("pip")
             return subprocess.CompletedProcess(command, outcome["returncode"])
-        else:
-            return run(command, **options)
+        return run(command, **options)
 
     monkeypatch.setattr(environment.subprocess, "run", fake)
     calls_and_outcome = (calls, outcome)
