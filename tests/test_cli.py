@@ -57,6 +57,11 @@ def start(*arguments):
     )
 
 
+def files(folder):
+    """The names and contents of a run's files; the lock is none of them."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
+
+
 def record(folder):
     """What must agree between runs with the same configuration."""
     history = training.History.from_json(folder / "history.json")
@@ -117,7 +122,7 @@ def test_a_run_and_what_it_leaves(tmp_path):
     assert table[-1] == f"Kept in {out}: history.json, checkpoint.pt, curves.png"
     assert "7 epochs in " in table[-2] and "parameters" in table[-2]
     assert [line.split()[0] for line in result.stderr.splitlines()] == ["epoch", *"1234567"]
-    assert sorted(p.name for p in out.iterdir()) == ["checkpoint.pt", "curves.png", "history.json"]
+    assert sorted(files(out)) == ["checkpoint.pt", "curves.png", "history.json"]
 
     history = training.History.from_json(out / "history.json")
     assert history.config == training.TrainConfig(
@@ -144,6 +149,22 @@ def test_default_folder_and_quiet(tmp_path, monkeypatch):
     assert result.stderr == ""
     assert Path("runs/shapes-eca-seed3/history.json").exists()
     assert "1 epoch in" in result.stdout
+
+
+def test_options_in_the_words_of_python_and_of_json(tmp_path):
+    for words in (("True", "None"), ("true", "null")):
+        bias, other = words
+        with cli.train.make_context(
+            "train", ["--attention-option", f"bias={bias}", "--attention-option", f"x={other}"]
+        ) as context:
+            assert context.params["attention_options"] == {"bias": True, "x": None}
+    result = run(
+        "train", *TINY, "--epochs", 1, "--attention", "se", "--attention-option", "bias=False",
+        "--attention-option", "reduction=2", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    history = training.History.from_json(tmp_path / "run" / "history.json")
+    assert history.config.attention_options == {"bias": False, "reduction": 2}
 
 
 def test_the_same_command_gives_the_same_record(tmp_path):
@@ -182,13 +203,13 @@ def assert_refused(result, message, code=1):
 def test_a_run_is_not_overwritten(tmp_path):
     out = tmp_path / "run"
     run("train", *TINY, "--epochs", 1, "--out", out)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = files(out)
     assert_refused(run("train", *TINY, "--epochs", 1, "--out", out), "has a run already")
     assert_refused(
         run("train", "--out", out, "--resume", "--epochs", 2, "--lr", 1),
         "epochs was 1 and is now 2, learning_rate was 0.001 and is now 1.0",
     )
-    assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+    assert before == files(out)
     (out / "checkpoint.pt").write_bytes(before["checkpoint.pt"][:500])
     assert_refused(run("train", "--out", out, "--resume"), "damaged or not a checkpoint")
 

@@ -97,6 +97,17 @@ def test_cache_folder_of_each_platform(platform, variable, parts, monkeypatch, t
     assert module.cache_folder() == tmp_path.joinpath(*parts)
 
 
+def test_no_home_folder_is_reported(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(DatasetUnavailable, match="environment variable CBAM_COURSE_DATA"):
+        cifar10(download=False)
+
+
 def refused(path: Path, message: str) -> None:
     """The file must be refused with advice, and stay as it is."""
     before = path.read_bytes()

@@ -25,6 +25,9 @@ DATASETS = ("shapes", "cifar10")
 SCHEDULES = ("onecycle", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
+PYTHON_WORDS = {"True": True, "False": False, "None": None}
+"""What JSON writes true, false and null: the documentation of the blocks is in Python's words."""
+
 
 def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
     try:
@@ -44,7 +47,7 @@ def _options(
         try:
             options[name.strip()] = json.loads(value)
         except ValueError:
-            options[name.strip()] = value
+            options[name.strip()] = PYTHON_WORDS.get(value.strip(), value)
     return options
 
 

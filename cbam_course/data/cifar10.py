@@ -82,15 +82,24 @@ def cache_folder() -> Path:
 
     Returns:
         The folder's path; it need not exist yet.
+
+    Raises:
+        DatasetUnavailable: This user has no home folder, as in some containers.
     """
-    if os.environ.get(FOLDER_VARIABLE):
-        return Path(os.environ[FOLDER_VARIABLE]).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        if os.environ.get(FOLDER_VARIABLE):
+            return Path(os.environ[FOLDER_VARIABLE]).expanduser()
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise DatasetUnavailable(
+            f"There is no home folder to keep CIFAR-10 in ({error}). Name a folder with the"
+            f" environment variable {FOLDER_VARIABLE}."
+        ) from error
     return Path(base) / "cbam-course"
 
 
