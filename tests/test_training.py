@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from torch.optim import Adam
 
 from cbam_course import data, training
 from cbam_course.training import DeviceImages, History, TrainConfig, read_checkpoint, train
+from cbam_course.training.device import memory_format
+from cbam_course.training.files import write_whole
 from cbam_course.training.images import PADDING
-from cbam_course.training.loop import seed_epoch
+from cbam_course.training.learner import Learner
+from cbam_course.training.loop import seed_epoch, train_epoch
 
 TINY = TrainConfig(
     attention="cbam-fc",
@@ -59,6 +63,11 @@ def metrics(history):
     """What must be the same whenever and wherever a run is repeated: all but the seconds."""
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history.epochs]
     return rows, history.iteration_loss
+
+
+def files(folder):
+    """The names and contents of a run's files; the lock is none of them."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
 
 
 def train_quietly(config, images=None, **options):
@@ -195,6 +204,17 @@ def test_no_longer_a_number(images):
         train_quietly(config, images)
 
 
+def test_a_test_loss_that_is_no_longer_a_number(images, tmp_path):
+    class FailsInTests(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) * (1 if self.training else float("nan"))
+
+    model = FailsInTests(nn.Flatten(), nn.Linear(3072, 10))
+    with pytest.raises(FloatingPointError, match=r"test loss .* in epoch 1; try a learning rate"):
+        train_quietly(TINY, images, model=model, folder=tmp_path)
+    assert files(tmp_path) == {}
+
+
 def test_float32_on_the_cpu_and_bfloat16_on_demand(images):
     run = train_quietly(replace(TINY, epochs=1), images)
     assert run.history.sessions[0]["precision"] == "float32"
@@ -282,6 +302,31 @@ def test_normalized_with_the_true_mean_and_deviation(images):
     assert x.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(x.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(x.std(dim=(0, 2, 3), correction=0), torch.ones(3))
+
+
+def test_channels_are_last_but_on_apples_gpu(images, monkeypatch):
+    assert memory_format(torch.device("cpu")) == torch.channels_last
+    assert memory_format(torch.device("cuda")) == torch.channels_last
+    assert memory_format(torch.device("mps")) == torch.contiguous_format
+    pictures = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
+    monkeypatch.setattr(training.images, "memory_format", lambda device: torch.contiguous_format)
+    ((x, _),) = pictures.batches(40)
+    assert x.is_contiguous()
+
+
+def test_the_callers_default_device_does_not_matter(images):
+    pictures = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
+    expected = list(pictures.shuffled_batches(16, seed_epoch(0, 1)))
+    with torch.device("meta"):
+        batches = list(pictures.shuffled_batches(16, seed_epoch(0, 1)))
+    torch.testing.assert_close(batches, expected, rtol=0, atol=0)
+
+
+def test_a_constant_channel_is_refused(images):
+    x = images.x_train.copy()
+    x[..., 1] = 7
+    with pytest.raises(ValueError, match="a color channel is constant: its standard deviation is"):
+        train_quietly(TINY, replace(images, x_train=x))
 
 
 @pytest.mark.parametrize(
@@ -421,7 +466,7 @@ def test_killed_while_it_saves_and_continued(images, tmp_path):
     whole = train_quietly(TINY, images)
     assert_same_weights(weights(run), weights(whole))
     assert metrics(run.history) == metrics(whole.history)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "history.json"]
+    assert sorted(files(tmp_path)) == ["checkpoint.pt", "history.json"]
 
 
 def test_a_finished_run_stays_as_it_is(images, tmp_path):
@@ -429,6 +474,89 @@ def test_a_finished_run_stays_as_it_is(images, tmp_path):
     again = train_quietly(TINY, images, folder=tmp_path, resume=True)
     assert again.history == whole.history
     assert_same_weights(weights(again), weights(whole))
+
+
+@pytest.mark.parametrize("damage", ["missing", "stale"])
+def test_resuming_mends_the_history_file(images, tmp_path, damage):
+    run = train_quietly(TINY, images, folder=tmp_path)
+    path = tmp_path / "history.json"
+    path.unlink()
+    if damage == "stale":
+        replace(run.history, epochs=run.history.epochs[:2]).to_json(path)
+    train_quietly(TINY, images, folder=tmp_path, resume=True)
+    assert History.from_json(path) == run.history
+
+
+def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(history):
+        raise Stop
+
+    for device in ("cpu", "cpu:0"):
+        with pytest.raises(Stop):
+            config = replace(TINY, device=device)
+            train_quietly(config, images, folder=tmp_path, resume=True, on_epoch=stop)
+        assert History.from_json(tmp_path / "history.json").config == config
+    assert len(training.load_run(tmp_path).history.epochs) == 2
+
+
+def test_a_state_of_another_device_and_precision(images):
+    """A run on a CPU goes on with float16, or where Adam is fused and was not."""
+
+    def prepare(precision):
+        model = TINY.build_model(10)
+        return Learner.prepare(model, TINY, 3, torch.device("cpu"), precision)
+
+    pictures = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
+    before = prepare(torch.float32)
+    train_epoch(before, pictures, TINY, 1)
+    state = before.state_dict()
+    assert state["scaler"] == {}
+    state["optimizer"]["param_groups"][0]["fused"] = None
+
+    after = prepare(torch.float16)
+    after.load_state_dict(state)
+    assert after.optimizer.param_groups[0]["fused"] is True
+    assert state["optimizer"]["param_groups"][0]["fused"] is None
+    assert_same_weights(before.model.state_dict(), after.model.state_dict())
+    # The scale is what is tested here; not every CPU can calculate with float16.
+    train_epoch(replace(after, precision=torch.float32), pictures, TINY, 2)
+    assert after.scaler.is_enabled()
+    assert not torch.equal(before.model.classifier.weight, after.model.classifier.weight)
+
+
+def test_numbers_of_numpy_can_be_saved(images, tmp_path):
+    config = replace(
+        TINY, epochs=1, learning_rate=np.float64(1e-3), weight_decay=np.float64(0),
+        dropout=np.float64(0.1),
+    )  # fmt: skip
+    assert {type(config.learning_rate), type(config.weight_decay), type(config.dropout)} == {float}
+    run = train_quietly(config, images, folder=tmp_path)
+    assert train_quietly(config, images, folder=tmp_path, resume=True).history == run.history
+
+
+def test_two_runs_in_one_folder(images, tmp_path):
+    def train_there_too(history):
+        with pytest.raises(ValueError, match="another process is training in"):
+            train_quietly(TINY, images, folder=tmp_path, resume=True)
+
+    run = train_quietly(TINY, images, folder=tmp_path, on_epoch=train_there_too)
+    assert len(run.history.epochs) == 3
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def disk_full(file):
+        file.write(b"ne")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        write_whole(path, disk_full)
+    assert files(tmp_path) == {"file": b"old"}
 
 
 def test_resume_with_nothing_there_starts(images, tmp_path):
@@ -445,7 +573,7 @@ def test_load_run(images, tmp_path):
 
 def test_runs_that_cannot_be_continued(images, tmp_path):
     train_quietly(replace(TINY, epochs=1), images, folder=tmp_path)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = files(tmp_path)
 
     def refused(message, config=replace(TINY, epochs=1), data=images, resume=True, **options):  # noqa: B008
         with pytest.raises(ValueError, match=message):
@@ -459,7 +587,7 @@ def test_runs_that_cannot_be_continued(images, tmp_path):
     )
     refused("other images or labels", data=replace(images, y_test=np.roll(images.y_test, 1)))
     refused("model was 'cifar-cnn' and is now 'custom'", model=nn.Flatten())
-    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert before == files(tmp_path)
 
 
 def test_the_weights_of_another_network_are_refused(images, tmp_path):
@@ -621,9 +749,13 @@ def test_precision_on_a_gpu(monkeypatch, answers, expected):
             raise TypeError
         return answers[0]
 
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device", lambda device: asked.append(device) or nullcontext())
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: answers[-1])
-    assert training.choose_precision("auto", torch.device("cuda")) == expected
+    device = torch.device("cuda:1")
+    assert training.choose_precision("auto", device) == expected
+    assert asked == [device]
 
 
 # The record

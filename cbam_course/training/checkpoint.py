@@ -1,12 +1,15 @@
 """The folder of a run: its checkpoint and its history, written after every epoch."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
+from filelock import FileLock, Timeout
 
 from .config import TrainConfig
 from .files import write_whole
@@ -15,20 +18,48 @@ from .learner import Learner
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.json"
+LOCK = ".lock"
 FORMAT = 1
 """Version of the layout of ``checkpoint.pt``."""
+
+
+@contextmanager
+def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Make the folder of a run, if any, and keep other processes from training in it meanwhile.
+
+    Raises:
+        ValueError: if another process is training there, or the folder is a file.
+    """
+    if folder is None:
+        yield
+        return
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; the run needs a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"another process is training in {folder}") from None
+    except NotImplementedError:
+        pass  # some network drives have no locks; training there is better than refusing
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class RunFolder:
     """Where a run is kept, or nowhere.
 
     Args:
-        folder: the folder, made if need be; ``None`` keeps nothing.
+        folder: the folder; ``None`` keeps nothing.
         resume: whether to continue the run that is there.
 
     Raises:
-        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged,
-            ``resume`` is set without a folder, or the folder is a file.
+        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, or
+            ``resume`` is set without a folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, resume: bool) -> None:
@@ -38,8 +69,6 @@ class RunFolder:
             if resume:
                 raise ValueError("resume needs the folder of the run to continue")
             return
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"{self.folder} is a file; the run needs a folder")
         if (self.folder / CHECKPOINT).exists():
             if not resume:
                 raise ValueError(
@@ -88,13 +117,16 @@ class RunFolder:
                 f"the weights in {self.folder / CHECKPOINT} do not fit this network: {reason}"
             ) from None
         self.state = None  # it held a second copy of the weights
+        # A process stopped between the two files leaves a history that is an epoch behind.
+        saved.to_json(self.folder / HISTORY)
+        # All but the device is the same; the run is continued here, and next time too.
+        saved.config = history.config
         return saved
 
     def save(self, learner: Learner, history: History) -> None:
         """Write the checkpoint, then the history."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         state = {"format": FORMAT, **learner.state_dict(), "history": history.dumps()}
         write_whole(self.folder / CHECKPOINT, lambda file: torch.save(state, file))
         history.to_json(self.folder / HISTORY)

@@ -82,6 +82,10 @@ class TrainConfig:
             if (value := getattr(self, name)) not in allowed:
                 choices = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+        # NumPy's float64 passes for a float, but a checkpoint that holds one cannot be read again.
+        for name in ("dropout", "learning_rate", "weight_decay"):
+            if isinstance(value := getattr(self, name), float):
+                object.__setattr__(self, name, float(value))
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
             _check_integer(name, getattr(self, name), least)
         for name in ("train_size", "test_size"):

@@ -43,7 +43,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         if device.type != "cuda":
             return torch.float32
-        return torch.bfloat16 if _has_bfloat16() else torch.float16
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float16
     if name not in ("float32", "bfloat16", "float16"):
         raise ValueError(
             f"precision must be 'auto', 'float32', 'bfloat16' or 'float16'; got {name!r}"
@@ -54,10 +54,16 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def prepare(device: torch.device) -> None:
-    """Let an NVIDIA GPU use TF32 products, and try which way to convolve is the fastest."""
+    """Let an NVIDIA GPU try which way to convolve is the fastest."""
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """How images and weights are best stored on ``device``."""
+    # Convolutions prefer the channels last, on CPU and GPU alike. On Apple's GPU the backward pass
+    # of batch normalization is then wrong: https://github.com/pytorch/pytorch/issues/175189.
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:
@@ -75,10 +81,11 @@ def describe(device: torch.device) -> str:
     return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _has_bfloat16() -> bool:
+def _has_bfloat16(device: torch.device) -> bool:
     # A Turing GPU (Colab's T4) emulates bfloat16, slowly, and says it supports it unless asked
     # precisely.
-    try:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    except TypeError:  # before PyTorch 2.5 the question was the precise one
-        return torch.cuda.get_device_capability()[0] >= 8
+    with torch.cuda.device(device):
+        try:
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+        except TypeError:  # before PyTorch 2.5 the question was the precise one
+            return torch.cuda.get_device_capability()[0] >= 8

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Make or replace a file; a process killed on the way leaves the old one as it was.
+    """Make or replace a file; whatever goes wrong on the way leaves the old one as it was.
 
     Args:
         path: the file.
@@ -18,9 +19,14 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     # The name is always the same, so what a killed process left is overwritten by the next.
     unfinished = path.with_name(path.name + ".tmp")
-    with open(unfinished, "wb") as file:
-        write(file)
-        file.flush()
-        # Without it a power cut may keep the new name and lose the bytes.
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with open(unfinished, "wb") as file:
+            write(file)
+            file.flush()
+            # Without it a power cut may keep the new name and lose the bytes.
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):  # what went wrong first is what matters
+            unfinished.unlink()
+        raise

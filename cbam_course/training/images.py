@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .device import memory_format
+
 PADDING = 4
 """Pixels of black put around an image before a random crop, hence the farthest shift."""
 
@@ -23,8 +25,8 @@ class DeviceImages:
         device: where to keep them.
 
     Raises:
-        ValueError: if the images are not ``[N, H, W, C]`` bytes, are none, or have not one label
-            each.
+        ValueError: if the images are not ``[N, H, W, C]`` bytes, are none, have not one label
+            each, or if a standard deviation is 0.
     """
 
     def __init__(
@@ -43,6 +45,11 @@ class DeviceImages:
             )
         if labels.shape != (len(images),):
             raise ValueError(f"{len(images)} images need as many labels, got {list(labels.shape)}")
+        if not all(deviation > 0 for deviation in std):
+            raise ValueError(
+                "the images cannot be normalized: a color channel is constant: its standard "
+                f"deviation is 0 (std is {tuple(std)})"
+            )
         border = (PADDING, PADDING)
         padded = np.pad(images, ((0, 0), border, border, (0, 0)))
         self.height, self.width = images.shape[1:3]
@@ -79,9 +86,11 @@ class DeviceImages:
             Pairs of normalized images ``[B, C, H, W]`` and labels ``[B]``.
         """
         n, device = len(self), self.labels.device
-        order = torch.randperm(n, generator=generator)
-        corners = torch.randint(2 * PADDING + 1, (n, 2), generator=generator)
-        mirrored = torch.rand(n, generator=generator) < 0.5
+        # Named, because the caller may have set another default device.
+        chance = {"generator": generator, "device": "cpu"}
+        order = torch.randperm(n, **chance)
+        corners = torch.randint(2 * PADDING + 1, (n, 2), **chance)
+        mirrored = torch.rand(n, **chance) < 0.5
         if not crop:
             corners.fill_(PADDING)
         if not flip:
@@ -112,5 +121,6 @@ class DeviceImages:
         return self.padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Bytes ``[B, H, W, C]`` -> floats ``[B, C, H, W]``, stored with the channels last."""
-        return images.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
+        """Bytes ``[B, H, W, C]`` -> floats ``[B, C, H, W]``, stored as the device likes best."""
+        images = images.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
+        return images.contiguous(memory_format=memory_format(images.device))

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from .config import TrainConfig
+from .device import memory_format
 
 
 @dataclass
@@ -37,8 +38,7 @@ class Learner:
         precision: torch.dtype,
     ) -> "Learner":
         """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
-        # The batches come with the channels last, which convolutions prefer, on CPU and GPU alike.
-        model.to(device, memory_format=torch.channels_last)
+        model.to(device, memory_format=memory_format(device))
         optimizer = Adam(
             model.parameters(),
             lr=config.learning_rate,
@@ -60,8 +60,15 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where :meth:`state_dict` was taken."""
-        for part in ("model", "optimizer", "scheduler", "scaler"):
-            getattr(self, part).load_state_dict(state[part])
+        self.model.load_state_dict(state["model"])
+        # Whether Adam is fused depends on the device, and the run may come from another one. It
+        # has to be known before the loading, which puts the step counts where it wants them.
+        fused = self.optimizer.defaults["fused"]
+        groups = [{**group, "fused": fused} for group in state["optimizer"]["param_groups"]]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        self.scheduler.load_state_dict(state["scheduler"])
+        if state["scaler"]:  # empty if the run has been without float16 so far
+            self.scaler.load_state_dict(state["scaler"])
 
 
 def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:

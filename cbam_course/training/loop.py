@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from .checkpoint import RunFolder
+from .checkpoint import RunFolder, locked
 from .config import DATASET_NAMES, TrainConfig
 from .device import autocast, choose_device, choose_precision, prepare
 from .history import History, describe_data, describe_model
@@ -56,43 +56,49 @@ def train(
     Raises:
         ValueError: if the configuration does not fit the machine, the data or the run in
             ``folder``; if ``folder`` has a run and ``resume`` is not set; if the checkpoint is
-            damaged.
+            damaged; if another process is training in ``folder``.
         FloatingPointError: if the loss is no longer a number.
 
     PyTorch's global random state is set anew at the start of every epoch.
     """
-    run_folder = RunFolder(folder, resume)
     config = _as_trained(config, data, model)
-    run_folder.check_config(config)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     prepare(device)
 
-    data = load_data(config, data_folder) if data is None else _subset(data, config)
-    training = DeviceImages(data.x_train, data.y_train, data.mean, data.std, device)
-    testing = DeviceImages(data.x_test, data.y_test, data.mean, data.std, device)
-    if model is None:
-        seed_epoch(config.seed, 0)
-        model = config.build_model(len(data.classes), in_channels=data.x_train.shape[3])
-    steps = -(-len(training) // config.batch_size)
-    learner = Learner.prepare(model, config, steps, device, precision)
-    history = History(config, describe_model(model), describe_data(data))
-    history = run_folder.load(learner, history)
-    done = len(history.epochs)
-    if done < config.epochs:
-        history.begin_session(device, precision)
+    with locked(folder):
+        run_folder = RunFolder(folder, resume)
+        run_folder.check_config(config)
+        data = load_data(config, data_folder) if data is None else _subset(data, config)
+        training = DeviceImages(data.x_train, data.y_train, data.mean, data.std, device)
+        testing = DeviceImages(data.x_test, data.y_test, data.mean, data.std, device)
+        if model is None:
+            seed_epoch(config.seed, 0)
+            model = config.build_model(len(data.classes), in_channels=data.x_train.shape[3])
+        steps = -(-len(training) // config.batch_size)
+        learner = Learner.prepare(model, config, steps, device, precision)
+        history = History(config, describe_model(model), describe_data(data))
+        history = run_folder.load(learner, history)
+        done = len(history.epochs)
+        if done < config.epochs:
+            history.begin_session(device, precision)
 
-    with tqdm(total=config.epochs * steps, initial=done * steps, disable=not progress) as bar:
-        for epoch in range(done + 1, config.epochs + 1):
-            started = time.perf_counter()
-            losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
-            row["test_loss"], row["test_accuracy"] = evaluate(model, testing, precision)
-            row["seconds"] = time.perf_counter() - started
-            history.add_epoch(row, losses)
-            run_folder.save(learner, history)
-            bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
-            if on_epoch is not None:
-                on_epoch(history)
+        with tqdm(total=config.epochs * steps, initial=done * steps, disable=not progress) as bar:
+            for epoch in range(done + 1, config.epochs + 1):
+                started = time.perf_counter()
+                losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
+                row["test_loss"], row["test_accuracy"] = evaluate(model, testing, precision)
+                if not np.isfinite(row["test_loss"]):
+                    raise FloatingPointError(
+                        f"the test loss is no longer a number in epoch {epoch}; "
+                        f"try a learning rate below {config.learning_rate:g}"
+                    )
+                row["seconds"] = time.perf_counter() - started
+                history.add_epoch(row, losses)
+                run_folder.save(learner, history)
+                bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
+                if on_epoch is not None:
+                    on_epoch(history)
     return Run(model.eval(), history)
 
 
@@ -188,7 +194,7 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
     # continues draws what it would have drawn anyway, and no random state has to be saved.
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
     torch.manual_seed(mixed)
-    return torch.Generator().manual_seed(mixed)
+    return torch.Generator("cpu").manual_seed(mixed)
 
 
 def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> "ImageSet":
