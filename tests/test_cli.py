@@ -8,7 +8,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -16,6 +15,8 @@ import cbam_course
 from cbam_course import attention, cli, training
 from cbam_course.cli.train import ATTENTION_NAMES, DATASETS, PRECISIONS, SCHEDULES
 from cbam_course.data import DatasetUnavailable
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = "--widths 4,8 --train-size 40 --test-size 20 --batch-size 16 --device cpu".split()
 
@@ -26,14 +27,6 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def run(*arguments):

@@ -23,6 +23,8 @@ from cbam_course.training.images import PADDING
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import seed_epoch, train_epoch
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = TrainConfig(
     attention="cbam-fc",
     attention_options={"reduction": 4},
@@ -32,15 +34,6 @@ TINY = TrainConfig(
     learning_rate=0.01,
     device="cpu",
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny sums are faster on one thread, and bits may depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

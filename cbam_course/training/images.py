@@ -15,7 +15,7 @@ PADDING = 4
 class DeviceImages:
     """Labelled images on the device, uint8 as they are stored; batches are normalized floats.
 
-    A GPU would wait for a data loader that cuts one image at a time. All of CIFAR-10 takes 240 MB
+    A data loader that cuts one image at a time can keep a GPU waiting. All of CIFAR-10 takes 240 MB
     here, so it moves to the device once and whole batches are cut there.
 
     Args:
