@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..attention.block import check_positive
+from .checks import check_factory, check_images, check_widths, make_block
+
 
 class CifarCNN(nn.Module):
     r"""Three stages of two 3x3 convolutions, with an attention block at the end of each stage.
@@ -47,14 +50,14 @@ class CifarCNN(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        widths = _check_widths(widths)
-        _check_positive("num_classes", num_classes)
-        self.in_channels = _check_positive("in_channels", in_channels)
+        widths = check_widths(widths)
+        check_positive("num_classes", num_classes)
+        self.in_channels = check_positive("in_channels", in_channels)
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)):
             raise ValueError(f"dropout must be a number, got {dropout!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
-        _check_factory(attention)
+        check_factory(attention)
 
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
@@ -64,19 +67,14 @@ class CifarCNN(nn.Module):
         # seed, networks with different attention start from the same convolutions and classifier.
         if attention is not None:
             for stage, channels in zip(self.stages, widths, strict=True):
-                stage.attention = _make_block(attention, channels)
+                stage.attention = make_block(attention, channels)
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, widths[-1], H / 4, W / 4]``.
 
         The division is by 2 for each stage but the last, so by 4 for three stages.
         """
-        smallest = 2 ** (len(self.stages) - 1)
-        if x.dim() != 4 or x.shape[1] != self.in_channels or min(x.shape[2:]) < smallest:
-            raise ValueError(
-                f"CifarCNN expects images [batch, {self.in_channels}, height, width] of at least "
-                f"{smallest} x {smallest}, got a tensor of shape {list(x.shape)}"
-            )
+        check_images(self, x, self.in_channels, smallest=2 ** (len(self.stages) - 1))
         x = self.stages[0](x)
         for stage in self.stages[1:]:
             x = stage(F.max_pool2d(x, 2))
@@ -108,34 +106,3 @@ class ConvStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.attention(self.convolutions(x))
-
-
-def _check_positive(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return value
-
-
-def _check_widths(widths: object) -> tuple[int, ...]:
-    numbers = tuple(widths) if isinstance(widths, Iterable) else ()
-    if not numbers or any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in numbers):
-        raise ValueError(
-            f"widths must be the channels of each stage, such as (64, 128, 256); got {widths!r}"
-        )
-    return numbers
-
-
-def _check_factory(attention: object) -> None:
-    if attention is None or (callable(attention) and not isinstance(attention, nn.Module)):
-        return
-    raise ValueError(
-        "attention must be a factory, which makes a module from the number of channels, or None; "
-        f"got {attention!r}. make_attention('cbam-fc') makes a factory from a name"
-    )
-
-
-def _make_block(attention: Callable[[int], nn.Module], channels: int) -> nn.Module:
-    block = attention(channels)
-    if not isinstance(block, nn.Module):
-        raise ValueError(f"attention({channels}) must return a module, it returned {block!r}")
-    return block

@@ -1,0 +1,365 @@
+"""Residual networks with an attention block at the end of every residual branch."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet as torchvision_resnet
+
+from ..attention import AttentionFactory
+from ..attention.block import check_choice, check_number, check_positive
+from .build import build
+from .checks import check_factory, check_images, check_integers, check_widths, make_block
+
+VERSIONS = ("v1", "v1.5")
+
+
+class BasicBlock(torchvision_resnet.BasicBlock):
+    r"""torchvision's basic block, with attention on the residual branch.
+
+    .. math::
+
+        y = \mathrm{ReLU}\big(\mathrm{attention}(\mathcal F(x)) + \mathrm{shortcut}(x)\big), \qquad
+        \mathcal F = \mathrm{BN} \circ \mathrm{conv}_{3\times3} \circ \mathrm{ReLU} \circ
+        \mathrm{BN} \circ \mathrm{conv}_{3\times3}
+
+    Arguments and names are torchvision's; ``attention`` is ``nn.Identity()`` until it is replaced.
+
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; the
+    place of the attention: CBAM (ECCV 2018), figure 3.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.attention: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C_in, H, W]`` -> ``[B, C, H / stride, W / stride]``."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return self.relu(self.attention(out) + shortcut)
+
+
+class Bottleneck(torchvision_resnet.Bottleneck):
+    r"""torchvision's bottleneck block, with attention on the residual branch.
+
+    .. math::
+
+        y = \mathrm{ReLU}\big(\mathrm{attention}(\mathcal F(x)) + \mathrm{shortcut}(x)\big), \qquad
+        \mathcal F = \mathrm{BN} \circ \mathrm{conv}_{1\times1} \circ \mathrm{ReLU} \circ
+        \mathrm{BN} \circ \mathrm{conv}_{3\times3} \circ \mathrm{ReLU} \circ
+        \mathrm{BN} \circ \mathrm{conv}_{1\times1}
+
+    Arguments and names are torchvision's; ``attention`` is ``nn.Identity()`` until it is replaced.
+
+    Args:
+        version: ``"v1.5"``, torchvision's, has the stride on the 3x3 convolution; ``"v1"``, the
+            paper's, on the first 1x1 convolution, which costs less and loses 3/4 of the places
+            before the 3x3 convolution can see them. Both have the same weights.
+
+    Raises:
+        ValueError: for another version.
+
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; the
+    place of the attention: CBAM (ECCV 2018), figure 3.
+    """
+
+    def __init__(self, *args, version: str = "v1.5", **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if check_choice("version", version, VERSIONS) == "v1":
+            self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
+        self.attention: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C_in, H, W]`` -> ``[B, 4 * planes, H / stride, W / stride]``."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return self.relu(self.attention(out) + shortcut)
+
+
+class ResNet(nn.Module):
+    r"""A residual network whose blocks carry attention.
+
+    A stem, some stages of residual blocks, the global average pool and one linear layer. Every
+    stage but the first halves height and width with its first block. Input
+    ``[B, in_channels, H, W]``, output: the logits, ``[B, num_classes]``. With the ImageNet stem and
+    four stages a 224 x 224 image is 112 x 112 after the first convolution, 56 x 56 after the
+    max-pool and 7 x 7 at the end.
+
+    Layers are named and initialized as in torchvision's ResNet, so its weights fit; the attention
+    of block n of stage k is ``model.layerK[n].attention`` (``nn.Identity`` without attention).
+
+    Args:
+        block: ``"basic"`` (two 3x3 convolutions) or ``"bottleneck"`` (1x1, 3x3, 1x1).
+        depths: number of blocks of each stage.
+        attention: a factory ``channels -> module``, such as
+            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        num_classes: number of classes.
+        widths: channels of each stage; bottleneck blocks put out four times as many.
+        groups, width_per_group: ResNeXt's: the 3x3 convolution of a bottleneck has ``groups``
+            groups of ``width_per_group`` channels each at width 64. (1, 64) is the plain ResNet.
+        version: where bottleneck blocks have their stride, see :class:`Bottleneck`. Basic blocks
+            have it on the first convolution in both versions.
+        stem: ``"imagenet"``, a 7x7 convolution with stride 2 to 64 channels and a max-pool, or
+            ``"cifar"``, a 3x3 convolution with stride 1 to ``widths[0]`` channels.
+        in_channels: channels of the input image.
+
+    Attributes:
+        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
+            loaded, ``None`` without.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind; on call, if the input has
+            not four axes or not ``in_channels`` channels.
+
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; groups:
+    Xie, Girshick, Dollár, Tu, He, "Aggregated Residual Transformations", CVPR 2017. He's ResNet-20
+    for CIFAR-10 is ``ResNet("basic", (3, 3, 3), widths=(16, 32, 64), stem="cifar")``.
+    """
+
+    classifier_name = "fc"
+
+    def __init__(
+        self,
+        block: str,
+        depths: Iterable[int],
+        attention: AttentionFactory | None = None,
+        num_classes: int = 1000,
+        *,
+        widths: Iterable[int] = (64, 128, 256, 512),
+        groups: int = 1,
+        width_per_group: int = 64,
+        version: str = "v1.5",
+        stem: str = "imagenet",
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        check_choice("block", block, ("basic", "bottleneck"))
+        depths = check_integers("depths", depths, "the blocks of each stage, such as (2, 2, 2, 2)")
+        widths = check_widths(widths)
+        if len(depths) != len(widths):
+            raise ValueError(
+                f"depths and widths must have one number for each stage; got depths {depths} and "
+                f"widths {widths}"
+            )
+        check_positive("num_classes", num_classes)
+        check_positive("groups", groups)
+        check_positive("width_per_group", width_per_group)
+        if min(widths) * width_per_group < 64:
+            raise ValueError(
+                f"width_per_group {width_per_group} leaves no channel in a group of the stage of "
+                f"width {min(widths)} ({min(widths)} * {width_per_group} / 64 < 1)"
+            )
+        check_choice("version", version, VERSIONS)
+        check_choice("stem", stem, ("imagenet", "cifar"))
+        check_factory(attention)
+        self.in_channels = check_positive("in_channels", in_channels)
+        self.version = version if block == "bottleneck" else None
+        self.load_report = None
+
+        channels = 64 if stem == "imagenet" else widths[0]
+        if stem == "imagenet":
+            self.conv1 = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
+        else:
+            self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem == "imagenet" else nn.Identity()
+
+        kind, options = BasicBlock, {}
+        if block == "bottleneck":
+            kind, options = Bottleneck, {"version": version}
+        options |= {"groups": groups, "base_width": width_per_group}
+        self.layer_names = [f"layer{number}" for number in range(1, len(depths) + 1)]
+        for number, (name, depth, width) in enumerate(
+            zip(self.layer_names, depths, widths, strict=True)
+        ):
+            blocks = []
+            for n in range(depth):
+                stride = 2 if number > 0 and n == 0 else 1
+                downsample = None
+                if stride != 1 or channels != width * kind.expansion:
+                    downsample = nn.Sequential(
+                        nn.Conv2d(channels, width * kind.expansion, 1, stride=stride, bias=False),
+                        nn.BatchNorm2d(width * kind.expansion),
+                    )
+                blocks.append(kind(channels, width, stride, downsample, **options))
+                channels = width * kind.expansion
+            setattr(self, name, nn.Sequential(*blocks))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(channels, num_classes)
+
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+        # The blocks come last, so that they draw their random weights last: after one and the same
+        # seed, networks with different attention start from the same convolutions and classifier.
+        if attention is not None:
+            for name, width in zip(self.layer_names, widths, strict=True):
+                for residual in getattr(self, name):
+                    residual.attention = make_block(attention, width * kind.expansion)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, C, H / 32, W / 32]``.
+
+        C is the last width, four times that with bottleneck blocks; H / 32 holds for the ImageNet
+        stem and four stages, and is rounded up.
+        """
+        check_images(self, x, self.in_channels)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        for name in self.layer_names:
+            x = getattr(self, name)(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
+        return self.fc(torch.flatten(self.avgpool(self.features(x)), 1))
+
+
+def resnet18(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNet-18: 2 basic blocks in each of 4 stages; 11,689,512 parameters.
+
+    Args:
+        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
+            ``channels -> module``, or ``None``: what goes at the end of every residual branch.
+        num_classes: number of classes; ``None`` for 1000.
+        stem, in_channels: as in :class:`ResNet`.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind.
+    """
+    make = partial(ResNet, "basic", (2, 2, 2, 2), stem=stem, in_channels=in_channels)
+    return build(make, attention, num_classes)
+
+
+def resnet34(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNet-34: 3, 4, 6 and 3 basic blocks; 21,797,672 parameters.
+
+    The arguments are those of :func:`resnet18`.
+    """
+    make = partial(ResNet, "basic", (3, 4, 6, 3), stem=stem, in_channels=in_channels)
+    return build(make, attention, num_classes)
+
+
+def resnet50(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    version: str = "v1.5",
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNet-50: 3, 4, 6 and 3 bottleneck blocks; 25,557,032 parameters.
+
+    ``version`` is ``"v1"`` or ``"v1.5"``, see :class:`Bottleneck`; the other arguments are those of
+    :func:`resnet18`.
+    """
+    make = partial(
+        ResNet, "bottleneck", (3, 4, 6, 3), version=version, stem=stem, in_channels=in_channels
+    )
+    return build(make, attention, num_classes)
+
+
+def resnet101(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    version: str = "v1.5",
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNet-101: 3, 4, 23 and 3 bottleneck blocks; 44,549,160 parameters.
+
+    The arguments are those of :func:`resnet50`.
+    """
+    make = partial(
+        ResNet, "bottleneck", (3, 4, 23, 3), version=version, stem=stem, in_channels=in_channels
+    )
+    return build(make, attention, num_classes)
+
+
+def wide_resnet18(
+    attention: AttentionFactory | str | None = None,
+    *,
+    widen: float = 2.0,
+    num_classes: int | None = None,
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNet-18 with stages ``widen`` times as wide, as in CBAM's table 4.
+
+    The stages have ``int(64 * widen)``, ... channels, the stem keeps its 64. The other arguments
+    are those of :func:`resnet18`.
+    """
+    if check_number("widen", widen) * 64 < 1:
+        raise ValueError(f"widen must leave a channel in every stage, got {widen!r}")
+    widths = tuple(int(width * widen) for width in (64, 128, 256, 512))
+    make = partial(ResNet, "basic", (2, 2, 2, 2), widths=widths, stem=stem, in_channels=in_channels)
+    return build(make, attention, num_classes)
+
+
+def resnext50_32x4d(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    version: str = "v1.5",
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNeXt-50 with 32 groups of 4 channels; 25,028,904 parameters.
+
+    The arguments are those of :func:`resnet50`.
+    """
+    make = partial(
+        ResNet,
+        "bottleneck",
+        (3, 4, 6, 3),
+        groups=32,
+        width_per_group=4,
+        version=version,
+        stem=stem,
+        in_channels=in_channels,
+    )
+    return build(make, attention, num_classes)
+
+
+def resnext101_32x4d(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    version: str = "v1.5",
+    stem: str = "imagenet",
+    in_channels: int = 3,
+) -> ResNet:
+    """ResNeXt-101 with 32 groups of 4 channels; 44,177,704 parameters.
+
+    The arguments are those of :func:`resnet50`.
+    """
+    make = partial(
+        ResNet,
+        "bottleneck",
+        (3, 4, 23, 3),
+        groups=32,
+        width_per_group=4,
+        version=version,
+        stem=stem,
+        in_channels=in_channels,
+    )
+    return build(make, attention, num_classes)
