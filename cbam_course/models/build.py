@@ -12,6 +12,8 @@ def build(
     make: Callable[[AttentionFactory | None, int], nn.Module],
     attention: AttentionFactory | str | None,
     num_classes: int | None,
+    *,
+    classes: int = 1000,
 ) -> nn.Module:
-    """Make the network ``make(factory, number of classes)``."""
-    return make(as_factory(attention), 1000 if num_classes is None else num_classes)
+    """Make the network ``make(factory, number of classes)``, of ``classes`` classes if not told."""
+    return make(as_factory(attention), classes if num_classes is None else num_classes)

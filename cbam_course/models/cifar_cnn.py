@@ -1,11 +1,14 @@
 """The small network for 32 x 32 images: stages of convolutions, each followed by attention."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..attention import AttentionFactory
 from ..attention.block import check_positive
+from .build import build
 from .checks import check_factory, check_images, check_widths, make_block
 
 
@@ -106,3 +109,26 @@ class ConvStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.attention(self.convolutions(x))
+
+
+def cifar_cnn(
+    attention: AttentionFactory | str | None = None,
+    *,
+    num_classes: int | None = None,
+    widths: Iterable[int] = (64, 128, 256),
+    dropout: float = 0.5,
+    in_channels: int = 3,
+) -> CifarCNN:
+    """:class:`CifarCNN`, made with the arguments that all builders share.
+
+    Args:
+        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
+            ``channels -> module``, or ``None``: what goes at the end of every stage.
+        num_classes: number of classes; ``None`` for 10.
+        widths, dropout, in_channels: as in :class:`CifarCNN`.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind.
+    """
+    make = partial(CifarCNN, widths=widths, dropout=dropout, in_channels=in_channels)
+    return build(make, attention, num_classes, classes=10)

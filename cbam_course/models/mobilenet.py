@@ -1,0 +1,273 @@
+"""MobileNets: version 1 with attention after every convolution, version 2 where it is asked for."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import mobilenetv2 as torchvision_mobilenet
+
+from ..attention import AttentionFactory
+from ..attention.block import check_number, check_positive
+from .build import build
+from .checks import check_factory, check_images, make_block
+
+STEM = 32
+"""Channels of the first convolution, at alpha 1."""
+
+SEPARABLE = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5) + (
+    (1024, 2),
+    (1024, 1),
+)
+"""MobileNet v1's 13 depthwise separable convolutions: output channels at alpha 1, and stride."""
+
+PLACES = ("first", "last", "blocks")
+
+
+class ConvLayer(nn.Module):
+    """Convolution, BatchNorm, ReLU, then attention.
+
+    Input ``[B, in_channels, H, W]``, output ``[B, channels, H / stride, W / stride]``.
+    """
+
+    def __init__(
+        self, in_channels: int, channels: int, kernel_size: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels,
+            channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        )
+        self.bn = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.attention: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(self.relu(self.bn(self.conv(x))))
+
+
+class MobileNetV1(nn.Module):
+    r"""MobileNet version 1, with an attention block after every convolution.
+
+    A 3x3 convolution and 13 depthwise separable convolutions, each of them a 3x3 convolution of
+    every channel by itself and a 1x1 convolution that mixes the channels; every one of these 27 is
+    followed by BatchNorm, ReLU and the attention. Then come the global average pool and one linear
+    layer. Input ``[B, in_channels, H, W]``, output: the logits, ``[B, num_classes]``; a 224 x 224
+    image is 7 x 7 at the end.
+
+    The attention of layer k is ``model.features[k].attention`` (``nn.Identity`` without attention).
+
+    Args:
+        attention: a factory ``channels -> module``, such as
+            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        num_classes: number of classes.
+        alpha: the width multiplier :math:`\alpha`: a layer of c channels has
+            :math:`\lfloor \alpha c \rfloor`.
+        in_channels: channels of the input image.
+
+    Attributes:
+        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
+            loaded, ``None`` without.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind; on call, if the input has
+            not four axes or not ``in_channels`` channels.
+
+    Source: Howard et al., "MobileNets", 2017, table 1 (whose last depthwise convolution has stride
+    1: with the printed 2 the sizes of the table do not follow); the attention: CBAM (ECCV 2018),
+    table 5, whose counts need a block after each of the 27 convolutions.
+    """
+
+    classifier_name = "classifier"
+
+    def __init__(
+        self,
+        attention: AttentionFactory | None = None,
+        num_classes: int = 1000,
+        *,
+        alpha: float = 1.0,
+        in_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        check_positive("num_classes", num_classes)
+        if check_number("alpha", alpha) * STEM < 1:
+            raise ValueError(f"alpha must leave a channel in every layer, got {alpha!r}")
+        check_factory(attention)
+        self.in_channels = check_positive("in_channels", in_channels)
+        self.load_report = None
+
+        width = int(STEM * alpha)
+        layers = [ConvLayer(in_channels, width, 3, stride=2)]
+        widths = [width]
+        for channels, stride in SEPARABLE:
+            layers.append(ConvLayer(width, width, 3, stride=stride, groups=width))
+            layers.append(ConvLayer(width, int(channels * alpha), 1))
+            widths += [width, width := int(channels * alpha)]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(width, num_classes)
+
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+        # The blocks come last, so that they draw their random weights last: after one and the same
+        # seed, networks with different attention start from the same convolutions and classifier.
+        if attention is not None:
+            for layer, channels in zip(layers, widths, strict=True):
+                layer.attention = make_block(attention, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
+        check_images(self, x, self.in_channels)
+        return self.classifier(self.features(x).mean(dim=(2, 3)))
+
+
+class InvertedResidual(torchvision_mobilenet.InvertedResidual):
+    r"""torchvision's inverted residual block, with attention at the end of the branch.
+
+    .. math:: y = x + \mathrm{attention}(\mathcal F(x))
+
+    without the addition where the stride or the number of channels forbids it. Arguments and names
+    are torchvision's; ``attention`` is ``nn.Identity()`` until it is replaced.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.attention: nn.Module = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C_in, H, W]`` -> ``[B, C, H / stride, W / stride]``."""
+        out = self.attention(self.conv(x))
+        return x + out if self.use_res_connect else out
+
+
+class MobileNetV2(torchvision_mobilenet.MobileNetV2):
+    r"""torchvision's MobileNet version 2, with attention at one or more of three places.
+
+    Input ``[B, in_channels, H, W]``, output: the logits, ``[B, num_classes]``; a 224 x 224 image is
+    ``[B, 1280, 7, 7]`` before the pool. Layers are named and initialized as in torchvision, so its
+    weights fit.
+
+    Args:
+        attention: a factory ``channels -> module``, such as
+            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        num_classes: number of classes.
+        where: ``"first"``, on the channels of the image (``model.first``); ``"last"``, on the final
+            map of 1280 channels (``model.last``); ``"blocks"``, at the end of each of the 17
+            inverted residual branches, before the addition (``model.features[k].attention``); or a
+            tuple of these. An image has few channels: ``"first"`` needs ``reduction=1``.
+        in_channels: channels of the input image.
+
+    Attributes:
+        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
+            loaded, ``None`` without.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind; on call, if the input has
+            not four axes or not ``in_channels`` channels.
+
+    Source: Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2", CVPR 2018; the places: "first" and
+    "last" are those of the tutorial "Channel attention only, in MobileNetV2".
+    """
+
+    classifier_name = "classifier.1"
+
+    def __init__(
+        self,
+        attention: AttentionFactory | None = None,
+        num_classes: int = 1000,
+        *,
+        where: str | Sequence[str] = "last",
+        in_channels: int = 3,
+    ) -> None:
+        check_positive("num_classes", num_classes)
+        check_positive("in_channels", in_channels)
+        places = _check_places(where)
+        check_factory(attention)
+        super().__init__(num_classes=num_classes, block=InvertedResidual)
+        self.in_channels = in_channels
+        self.load_report = None
+        if in_channels != 3:
+            old = self.features[0][0]
+            new = nn.Conv2d(in_channels, old.out_channels, 3, stride=2, padding=1, bias=False)
+            nn.init.kaiming_normal_(new.weight, mode="fan_out")
+            self.features[0][0] = new
+
+        # The blocks come last, so that they draw their random weights last: after one and the same
+        # seed, networks with different attention start from the same convolutions and classifier.
+        self.first: nn.Module = nn.Identity()
+        self.last: nn.Module = nn.Identity()
+        if attention is not None:
+            if "first" in places:
+                self.first = make_block(attention, in_channels)
+            if "blocks" in places:
+                for block in self.features:
+                    if isinstance(block, InvertedResidual):
+                        block.attention = make_block(attention, block.out_channels)
+            if "last" in places:
+                self.last = make_block(attention, self.last_channel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
+        check_images(self, x, self.in_channels)
+        pooled = F.adaptive_avg_pool2d(self.last(self.features(self.first(x))), 1).flatten(1)
+        return self.classifier(pooled)
+
+
+def _check_places(where: object) -> tuple[str, ...]:
+    places = (where,) if isinstance(where, str) else where if isinstance(where, Sequence) else ()
+    if not places or len(set(places)) != len(places) or not set(places) <= set(PLACES):
+        raise ValueError(
+            f"where must name one or more of {', '.join(map(repr, PLACES))}, each once, as a "
+            f"string, list or tuple; got {where!r}"
+        )
+    return tuple(places)
+
+
+def mobilenet_v1(
+    attention: AttentionFactory | str | None = None,
+    *,
+    alpha: float = 1.0,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+) -> MobileNetV1:
+    """MobileNet v1 of width ``alpha``; 4,231,976 parameters at 1.0.
+
+    Args:
+        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
+            ``channels -> module``, or ``None``: what follows every convolution.
+        alpha, in_channels: as in :class:`MobileNetV1`.
+        num_classes: number of classes; ``None`` for 1000.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind.
+    """
+    make = partial(MobileNetV1, alpha=alpha, in_channels=in_channels)
+    return build(make, attention, num_classes)
+
+
+def mobilenet_v2(
+    attention: AttentionFactory | str | None = None,
+    *,
+    where: str | Sequence[str] = "last",
+    num_classes: int | None = None,
+    in_channels: int = 3,
+) -> MobileNetV2:
+    """MobileNet v2; 3,504,872 parameters.
+
+    Args:
+        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
+            ``channels -> module``, or ``None``.
+        where, in_channels: as in :class:`MobileNetV2`.
+        num_classes: number of classes; ``None`` for 1000.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind.
+    """
+    make = partial(MobileNetV2, where=where, in_channels=in_channels)
+    return build(make, attention, num_classes)
