@@ -6,6 +6,7 @@ They depend on PyTorch alone; the folder can be copied as it is.
 from .cbam import CBAM, AttentionMaps
 from .channel import ECA, ChannelAttention, eca_kernel_size
 from .factory import ATTENTION_NAMES, AttentionFactory, make_attention
+from .identity import IdentityStart, starting_as_identity
 from .spatial import SpatialAttention
 from .squeeze_excitation import SqueezeExcitation
 
@@ -16,8 +17,10 @@ __all__ = [
     "AttentionFactory",
     "AttentionMaps",
     "ChannelAttention",
+    "IdentityStart",
     "SpatialAttention",
     "SqueezeExcitation",
     "eca_kernel_size",
     "make_attention",
+    "starting_as_identity",
 ]

@@ -1,0 +1,102 @@
+"""Attention that starts as the identity, for networks that are trained already."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .factory import AttentionFactory
+
+
+class IdentityStart(nn.Module):
+    r"""A block that does nothing at first and learns how much of itself to let through.
+
+    .. math:: y = x + g \, \big(\mathrm{block}(x) - x\big), \qquad g = 0 \text{ at first}
+
+    with one learned scalar g: at g = 0 this is the identity, at g = 1 the block itself. A fresh
+    attention block multiplies features by about 1/2 for each of its maps; put into a trained
+    network, it changes what every later layer was trained to expect. A residual connection with a
+    zero-initialized gate avoids that: the network's outputs are unchanged at first, and the first
+    step of training moves g, whose gradient is the sum of :math:`(\mathrm{block}(x) - x)` times the
+    gradient of y. The gradient of the block's own weights has the factor g, so that they move from
+    the second step on.
+
+    Input and output have one shape, ``[B, C, H, W]``. At g = 0 the output is the input, to the bit
+    for every attention block of the course in every precision. What is not finite is not hidden:
+    where the input or the block's output is infinite or not a number, so is the output, because
+    :math:`0 \cdot \infty` is not a number.
+
+    Args:
+        block: the block to let through, any module that keeps the shape of its input.
+
+    Attributes:
+        gate: the scalar g, a parameter of shape ``[]``.
+
+    Raises:
+        ValueError: if ``block`` is not a module; on call, if it changes the shape of its input, and
+            for whatever it refuses.
+
+    Source: Bachlechner, Majumder, Mao, Cottrell, McAuley, "ReZero is All You Need: Fast Convergence
+    at Large Depth", UAI 2021 (arXiv 2003.04887), whose residual branch is block(x); here it is
+    block(x) - x, so that g = 1 gives the block itself.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(block, nn.Module):
+            raise ValueError(f"block must be a module, got {block!r}")
+        self.block = block
+        # Without an axis, so that in mixed precision the features decide the result's precision.
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, Any]:
+        """Let through as much of the block's change as the gate says.
+
+        Args:
+            x: feature map, shape ``[B, C, H, W]``.
+            return_map: also return the block's attention map, if it is a block that can. It is the
+                map of the block alone, whatever the gate.
+
+        Returns:
+            The features y, shape ``[B, C, H, W]``; with ``return_map=True`` the pair ``(y, map)``.
+        """
+        # A module from elsewhere may know nothing of maps: without being asked, nothing is asked.
+        refined, maps = self.block(x, return_map=True) if return_map else (self.block(x), None)
+        if refined.shape != x.shape:
+            raise ValueError(
+                f"IdentityStart needs a block that keeps the shape of its input; "
+                f"{type(self.block).__name__} made {list(refined.shape)} of {list(x.shape)}"
+            )
+        # Twice the sign of the equation: x + 0 * (block(x) - x) would make 0.0 of every -0.0.
+        y = x - self.gate * (x - refined)
+        return (y, maps) if return_map else y
+
+    def attention_map(self, x: Tensor) -> Any:
+        """The attention map of the block alone, whatever the gate."""
+        return self.block.attention_map(x)
+
+
+def starting_as_identity(factory: AttentionFactory) -> AttentionFactory:
+    """A factory of the same blocks, each in an :class:`IdentityStart`.
+
+    Args:
+        factory: makes a block from the number of channels, see :func:`make_attention`.
+
+    Raises:
+        ValueError: if ``factory`` is not a factory.
+
+    Example:
+        >>> starting_as_identity(make_attention("se"))(64).gate.item()
+        0.0
+    """
+    if not callable(factory) or isinstance(factory, nn.Module):
+        raise ValueError(
+            "factory must make a module from the number of channels, such as "
+            f"make_attention('cbam-fc'); got {factory!r}"
+        )
+    return partial(_make, factory)  # not a closure: it can be sent to another process
+
+
+def _make(factory: AttentionFactory, channels: int) -> IdentityStart:
+    return IdentityStart(factory(channels))
