@@ -16,9 +16,9 @@ from torch import nn
 from torch.optim import Adam
 
 from cbam_course import data, training
+from cbam_course.files import write_whole
 from cbam_course.training import DeviceImages, History, TrainConfig, read_checkpoint, train
 from cbam_course.training.device import memory_format
-from cbam_course.training.files import write_whole
 from cbam_course.training.images import PADDING
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import seed_epoch, train_epoch

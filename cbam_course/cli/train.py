@@ -223,7 +223,7 @@ def _save_curves(history: "History", path: Path) -> None:
     matplotlib.use("Agg")  # a file is wanted, no window
     from matplotlib import pyplot
 
-    from cbam_course.training.files import write_whole
+    from cbam_course.files import write_whole
 
     figure = history.plot()
     write_whole(path, lambda file: figure.savefig(file, format="png"))

@@ -11,8 +11,8 @@ from zipfile import ZipFile
 import torch
 from filelock import FileLock, Timeout
 
+from ..files import write_whole
 from .config import TrainConfig
-from .files import write_whole
 from .history import History
 from .learner import Learner
 

@@ -16,9 +16,9 @@ import torch
 
 import cbam_course
 
+from ..files import write_whole
 from .config import TrainConfig
 from .device import describe
-from .files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
