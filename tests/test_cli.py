@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import cbam_course
-from cbam_course import attention, cli, training
-from cbam_course.cli.train import ATTENTION_NAMES, DATASETS, PRECISIONS, SCHEDULES
+from cbam_course import attention, cli, models, training
+from cbam_course.cli.options import ATTENTION_NAMES, MODEL_NAMES
+from cbam_course.cli.train import DATASETS, PRECISIONS, SCHEDULES
 from cbam_course.data import DatasetUnavailable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -87,6 +88,7 @@ def test_help_does_not_wait_for_pytorch():
 
 def test_names_are_those_of_the_rooms():
     assert ATTENTION_NAMES == attention.ATTENTION_NAMES
+    assert tuple(name.replace("-", "_") for name in MODEL_NAMES) == models.MODEL_NAMES
     assert DATASETS == tuple(n for n in training.config.DATASET_NAMES if n != "custom")
     assert SCHEDULES == training.config.SCHEDULES
     assert PRECISIONS == training.config.PRECISIONS

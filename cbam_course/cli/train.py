@@ -1,6 +1,5 @@
 """``cbam-course train``: one training run, kept in a folder."""
 
-import json
 import shlex
 import signal
 import sys
@@ -13,20 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from .options import attention_options
+
 if TYPE_CHECKING:
     from cbam_course.training import History
 
-# The names are those of cbam_course.attention and cbam_course.training, written out because
-# importing either loads PyTorch, and help should not take seconds. A test compares them.
-ATTENTION_NAMES = (
-    "none", "se", "eca", "channel-fc", "channel-conv", "spatial", "cbam-fc", "cbam-conv",
-)  # fmt: skip
+# The names are those of cbam_course.training, written out because importing it loads PyTorch, and
+# help should not take seconds. A test compares them.
 DATASETS = ("shapes", "cifar10")
 SCHEDULES = ("onecycle", "cosine", "constant")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-
-PYTHON_WORDS = {"True": True, "False": False, "None": None}
-"""What JSON writes true, false and null: the documentation of the blocks is in Python's words."""
 
 
 def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -36,21 +31,6 @@ def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 64,128,256") from None
 
 
-def _options(
-    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
-) -> dict[str, Any]:
-    options = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE, such as reduction=8")
-        try:
-            options[name.strip()] = json.loads(value)
-        except ValueError:
-            options[name.strip()] = PYTHON_WORDS.get(value.strip(), value)
-    return options
-
-
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--model",
@@ -58,20 +38,7 @@ def _options(
     default="cifar-cnn",
     help="The network.",
 )
-@click.option(
-    "--attention",
-    type=click.Choice(ATTENTION_NAMES),
-    default="none",
-    help="The block after each stage of the network.",
-)
-@click.option(
-    "--attention-option",
-    "attention_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=_options,
-    help="An argument of the block, such as reduction=8; may be repeated.",
-)
+@attention_options("The block after each stage of the network.")
 @click.option(
     "--widths",
     default="64,128,256",
