@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pandas as pd
-from torch import nn
+from torch import Tensor, nn
 
 from cbam_course.attention import CBAM, IdentityStart
 from cbam_course.attention.block import AttentionBlock
@@ -100,11 +100,7 @@ def count(
             ``input_size`` is not a shape, or if the model does not take such an input.
     """
     check_model(model)
-    inputs = make_inputs(model, input_size, inputs)
-    layers = Layers(model, _attention_types(attention))
-    operators = Operators(model, layers.record)
-    with undisturbed(model, inputs), layers.following(), operators:
-        model(*inputs)
+    layers = follow(model, make_inputs(model, input_size, inputs), _attention_types(attention))
     table = layers.table()
     blocks = table[table["attention"]]
     return Cost(
@@ -115,6 +111,17 @@ def count(
         left_out=dict(layers.left_out),
         layers=table,
     )
+
+
+def follow(
+    model: nn.Module, inputs: tuple[Tensor, ...], attention: tuple[type, ...] = ()
+) -> Layers:
+    """Run ``model`` once, and return what each of its modules did."""
+    layers = Layers(model, attention)
+    operators = Operators(model, layers.record)
+    with undisturbed(model, inputs), layers.following(), operators:
+        model(*inputs)
+    return layers
 
 
 def _attention_types(types: object) -> tuple[type, ...]:

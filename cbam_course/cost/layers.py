@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,7 @@ class Layer:
     """What one module did itself, not by way of its children."""
 
     name: str
-    kind: type
+    kind: str
     parameters: int
     attention: bool
     calls: int = 0
@@ -30,6 +31,10 @@ class Layer:
     macs: int = 0
     left_out: int = 0
     rules: Counter[str] = field(default_factory=Counter)
+    # What is not in the table, but in the rules of others.
+    biases: int = 0
+    input_elements: int = 0
+    output_elements: int = 0
 
     def rule(self) -> str:
         """The counted work as a Python expression; its value is ``macs``."""
@@ -45,7 +50,7 @@ class Layers:
         attention: the classes of attention blocks.
     """
 
-    def __init__(self, model: nn.Module, attention: tuple[type, ...]) -> None:
+    def __init__(self, model: nn.Module, attention: tuple[type, ...] = ()) -> None:
         self.left_out: Counter[str] = Counter()
         self._layers: dict[nn.Module, Layer] = {}
         self._running = [model]
@@ -60,7 +65,7 @@ class Layers:
             own = {id(p): p for p in module.parameters(recurse=False) if id(p) not in seen}
             seen |= own.keys()
             self._layers[module] = Layer(
-                name, type(module), sum(p.numel() for p in own.values()), module in blocks
+                name, type(module).__name__, sum(p.numel() for p in own.values()), module in blocks
             )
 
     @contextmanager
@@ -88,14 +93,26 @@ class Layers:
             pass
         layer = self._layers[module]
         layer.calls += 1
+        shapes = _shape(inputs), _shape(output)
         if layer.calls == 1:
-            layer.input, layer.output = _shape(inputs), _shape(output)
+            layer.input, layer.output = shapes
+        layer.input_elements += prod(shapes[0] or (0,))
+        layer.output_elements += prod(shapes[1] or (0,))
+
+    @property
+    def running(self) -> Layer:
+        """The innermost layer that runs now."""
+        return self._layers[self._running[-1]]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self._layers.values())
 
     def record(self, operation: Operation) -> None:
         """Add an operation to the module that runs."""
-        layer = self._layers[self._running[-1]]
+        layer = self.running
         if operation.counts:
             layer.macs += operation.macs
+            layer.biases += operation.biases
             layer.rules[operation.rule] += 1
         else:
             layer.left_out += operation.macs
@@ -106,7 +123,7 @@ class Layers:
         rows = [
             {
                 "layer": layer.name,
-                "kind": layer.kind.__name__,
+                "kind": layer.kind,
                 "input": layer.input,
                 "output": layer.output,
                 "parameters": layer.parameters,
@@ -116,7 +133,7 @@ class Layers:
                 "left_out": layer.left_out,
                 "attention": layer.attention,
             }
-            for layer in self._layers.values()
+            for layer in self
             if layer.parameters or layer.macs or layer.left_out
         ]
         columns = {

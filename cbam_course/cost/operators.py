@@ -26,12 +26,14 @@ class Operation:
         macs: its multiply-accumulates.
         rule: how they come about, as a Python expression: ``"64*112*112 * 3*7*7"``.
         counts: whether it is a layer's work, and not a product of two activations.
+        biases: how many elements a bias is added to, which no rule here counts.
     """
 
     operator: str
     macs: int
     rule: str
     counts: bool
+    biases: int
 
 
 class Operators(TorchDispatchMode):
@@ -69,7 +71,8 @@ class Operators(TorchDispatchMode):
             self.fixed.add(tensor) if fixed else self.fixed.remove(tensor)
         if count is not None:
             macs, rule = count(name, args, out)
-            self.record(Operation(name, macs, rule, layer))
+            biases = out.numel() if layer and _has_bias(name, args) else 0
+            self.record(Operation(name, macs, rule, layer, biases))
         return out
 
 
@@ -105,6 +108,12 @@ def _self_attention(name: str, args: tuple, out: Any) -> tuple[int, str]:
 def _factors(name: str, args: tuple) -> tuple[Tensor, ...]:
     start = PRODUCTS.get(name)
     return () if start is None else args[start : start + 2]
+
+
+def _has_bias(name: str, args: tuple) -> bool:
+    if name in CONVOLUTIONS:
+        return args[4 if name == "deform_conv2d" else 2] is not None
+    return PRODUCTS[name] == 1
 
 
 def _times(elements: Tensor, each: tuple[int, ...]) -> tuple[int, str]:
