@@ -45,7 +45,8 @@ def make_block(attention: Callable[[int], nn.Module], channels: int) -> nn.Modul
 
 def check_images(network: nn.Module, x: Tensor, channels: int, smallest: int = 1) -> None:
     """Raise a ``ValueError`` unless ``x`` is a batch of images that ``network`` can take."""
-    if x.dim() != 4 or x.shape[1] != channels or min(x.shape[2:]) < smallest:
+    # Height and width by themselves: `min` of the two would tell torch.export which is smaller.
+    if x.dim() != 4 or x.shape[1] != channels or x.shape[2] < smallest or x.shape[3] < smallest:
         raise ValueError(
             f"{type(network).__name__} expects images [batch, {channels}, height, width] of at "
             f"least {smallest} x {smallest}, got a tensor of shape {list(x.shape)}"

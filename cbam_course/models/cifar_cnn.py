@@ -1,7 +1,6 @@
 """The small network for 32 x 32 images: stages of convolutions, each followed by attention."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from ..attention import AttentionFactory
 from ..attention.block import check_positive
 from .build import build
 from .checks import check_factory, check_images, check_widths, make_block
+from .weights import Weights
 
 
 class CifarCNN(nn.Module):
@@ -35,6 +35,10 @@ class CifarCNN(nn.Module):
         dropout: probability of zeroing a feature before the linear layer.
         in_channels: channels of the input image.
 
+    Attributes:
+        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
+            loaded, ``None`` without.
+
     Raises:
         ValueError: if ``attention`` is not such a factory, or a number is out of its range; on
             call, if the input has not four axes, not ``in_channels`` channels, or is too small to
@@ -43,9 +47,11 @@ class CifarCNN(nn.Module):
     Source: the tutorial "Day 50 - CBAM"; its network is ``CifarCNN(make_attention("cbam-fc"))``.
     """
 
+    classifier_name = "classifier"
+
     def __init__(
         self,
-        attention: Callable[[int], nn.Module] | None = None,
+        attention: AttentionFactory | None = None,
         num_classes: int = 10,
         *,
         widths: Iterable[int] = (64, 128, 256),
@@ -61,6 +67,7 @@ class CifarCNN(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
         check_factory(attention)
+        self.load_report = None
 
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
@@ -114,21 +121,37 @@ class ConvStage(nn.Module):
 def cifar_cnn(
     attention: AttentionFactory | str | None = None,
     *,
+    weights: Weights | None = None,
     num_classes: int | None = None,
     widths: Iterable[int] = (64, 128, 256),
     dropout: float = 0.5,
     in_channels: int = 3,
+    start_as_identity: bool = False,
 ) -> CifarCNN:
     """:class:`CifarCNN`, made with the arguments that all builders share.
 
     Args:
         attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
             ``channels -> module``, or ``None``: what goes at the end of every stage.
-        num_classes: number of classes; ``None`` for 10.
+        weights: whatever :func:`~cbam_course.models.load_weights` takes.
+        num_classes: number of classes; ``None`` for that of the weights, or 10.
         widths, dropout, in_channels: as in :class:`CifarCNN`.
+        start_as_identity: whether the attention blocks start as the identity, see
+            :class:`~cbam_course.attention.IdentityStart`.
 
     Raises:
-        ValueError: if an argument is out of its range or not of its kind.
+        ValueError: if an argument is out of its range or not of its kind, or the weights do not
+            fit.
     """
-    make = partial(CifarCNN, widths=widths, dropout=dropout, in_channels=in_channels)
-    return build(make, attention, num_classes, classes=10)
+    return build(
+        "cifar_cnn",
+        CifarCNN,
+        attention,
+        weights,
+        num_classes,
+        start_as_identity,
+        classes=10,
+        widths=widths,
+        dropout=dropout,
+        in_channels=in_channels,
+    )

@@ -1,7 +1,6 @@
 """MobileNets: version 1 with attention after every convolution, version 2 where it is asked for."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from ..attention import AttentionFactory
 from ..attention.block import check_number, check_positive
 from .build import build
 from .checks import check_factory, check_images, make_block
+from .weights import Weights
 
 STEM = 32
 """Channels of the first convolution, at alpha 1."""
@@ -233,8 +233,10 @@ def mobilenet_v1(
     attention: AttentionFactory | str | None = None,
     *,
     alpha: float = 1.0,
+    weights: Weights | None = None,
     num_classes: int | None = None,
     in_channels: int = 3,
+    start_as_identity: bool = False,
 ) -> MobileNetV1:
     """MobileNet v1 of width ``alpha``; 4,231,976 parameters at 1.0.
 
@@ -242,21 +244,35 @@ def mobilenet_v1(
         attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
             ``channels -> module``, or ``None``: what follows every convolution.
         alpha, in_channels: as in :class:`MobileNetV1`.
-        num_classes: number of classes; ``None`` for 1000.
+        weights: whatever :func:`~cbam_course.models.load_weights` takes; torchvision has none.
+        num_classes: number of classes; ``None`` for that of the weights, or 1000.
+        start_as_identity: whether the attention blocks start as the identity, see
+            :class:`~cbam_course.attention.IdentityStart`.
 
     Raises:
-        ValueError: if an argument is out of its range or not of its kind.
+        ValueError: if an argument is out of its range or not of its kind, or the weights do not
+            fit.
     """
-    make = partial(MobileNetV1, alpha=alpha, in_channels=in_channels)
-    return build(make, attention, num_classes)
+    return build(
+        "mobilenet_v1",
+        MobileNetV1,
+        attention,
+        weights,
+        num_classes,
+        start_as_identity,
+        alpha=alpha,
+        in_channels=in_channels,
+    )
 
 
 def mobilenet_v2(
     attention: AttentionFactory | str | None = None,
     *,
     where: str | Sequence[str] = "last",
+    weights: Weights | None = None,
     num_classes: int | None = None,
     in_channels: int = 3,
+    start_as_identity: bool = False,
 ) -> MobileNetV2:
     """MobileNet v2; 3,504,872 parameters.
 
@@ -264,10 +280,23 @@ def mobilenet_v2(
         attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
             ``channels -> module``, or ``None``.
         where, in_channels: as in :class:`MobileNetV2`.
-        num_classes: number of classes; ``None`` for 1000.
+        weights: a name of torchvision's weights, such as ``"DEFAULT"``, or whatever
+            :func:`~cbam_course.models.load_weights` takes.
+        num_classes: number of classes; ``None`` for that of the weights, or 1000.
+        start_as_identity: whether the attention blocks start as the identity, see
+            :class:`~cbam_course.attention.IdentityStart`.
 
     Raises:
-        ValueError: if an argument is out of its range or not of its kind.
+        ValueError: if an argument is out of its range or not of its kind, or the weights do not
+            fit.
     """
-    make = partial(MobileNetV2, where=where, in_channels=in_channels)
-    return build(make, attention, num_classes)
+    return build(
+        "mobilenet_v2",
+        MobileNetV2,
+        attention,
+        weights,
+        num_classes,
+        start_as_identity,
+        where=where,
+        in_channels=in_channels,
+    )

@@ -9,7 +9,7 @@ from ..attention import AttentionFactory
 from ..attention.block import check_choice
 from .cifar_cnn import cifar_cnn
 from .mobilenet import mobilenet_v1, mobilenet_v2
-from .resnet import (
+from .resnet_builders import (
     resnet18,
     resnet34,
     resnet50,

@@ -1,15 +1,13 @@
 """Residual networks with an attention block at the end of every residual branch."""
 
 from collections.abc import Iterable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
 from ..attention import AttentionFactory
-from ..attention.block import check_choice, check_number, check_positive
-from .build import build
+from ..attention.block import check_choice, check_positive
 from .checks import check_factory, check_images, check_integers, check_widths, make_block
 
 VERSIONS = ("v1", "v1.5")
@@ -219,147 +217,3 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
         return self.fc(torch.flatten(self.avgpool(self.features(x)), 1))
-
-
-def resnet18(
-    attention: AttentionFactory | str | None = None,
-    *,
-    num_classes: int | None = None,
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNet-18: 2 basic blocks in each of 4 stages; 11,689,512 parameters.
-
-    Args:
-        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
-            ``channels -> module``, or ``None``: what goes at the end of every residual branch.
-        num_classes: number of classes; ``None`` for 1000.
-        stem, in_channels: as in :class:`ResNet`.
-
-    Raises:
-        ValueError: if an argument is out of its range or not of its kind.
-    """
-    make = partial(ResNet, "basic", (2, 2, 2, 2), stem=stem, in_channels=in_channels)
-    return build(make, attention, num_classes)
-
-
-def resnet34(
-    attention: AttentionFactory | str | None = None,
-    *,
-    num_classes: int | None = None,
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNet-34: 3, 4, 6 and 3 basic blocks; 21,797,672 parameters.
-
-    The arguments are those of :func:`resnet18`.
-    """
-    make = partial(ResNet, "basic", (3, 4, 6, 3), stem=stem, in_channels=in_channels)
-    return build(make, attention, num_classes)
-
-
-def resnet50(
-    attention: AttentionFactory | str | None = None,
-    *,
-    num_classes: int | None = None,
-    version: str = "v1.5",
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNet-50: 3, 4, 6 and 3 bottleneck blocks; 25,557,032 parameters.
-
-    ``version`` is ``"v1"`` or ``"v1.5"``, see :class:`Bottleneck`; the other arguments are those of
-    :func:`resnet18`.
-    """
-    make = partial(
-        ResNet, "bottleneck", (3, 4, 6, 3), version=version, stem=stem, in_channels=in_channels
-    )
-    return build(make, attention, num_classes)
-
-
-def resnet101(
-    attention: AttentionFactory | str | None = None,
-    *,
-    num_classes: int | None = None,
-    version: str = "v1.5",
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNet-101: 3, 4, 23 and 3 bottleneck blocks; 44,549,160 parameters.
-
-    The arguments are those of :func:`resnet50`.
-    """
-    make = partial(
-        ResNet, "bottleneck", (3, 4, 23, 3), version=version, stem=stem, in_channels=in_channels
-    )
-    return build(make, attention, num_classes)
-
-
-def wide_resnet18(
-    attention: AttentionFactory | str | None = None,
-    *,
-    widen: float = 2.0,
-    num_classes: int | None = None,
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNet-18 with stages ``widen`` times as wide, as in CBAM's table 4.
-
-    The stages have ``int(64 * widen)``, ... channels, the stem keeps its 64. The other arguments
-    are those of :func:`resnet18`.
-    """
-    if check_number("widen", widen) * 64 < 1:
-        raise ValueError(f"widen must leave a channel in every stage, got {widen!r}")
-    widths = tuple(int(width * widen) for width in (64, 128, 256, 512))
-    make = partial(ResNet, "basic", (2, 2, 2, 2), widths=widths, stem=stem, in_channels=in_channels)
-    return build(make, attention, num_classes)
-
-
-def resnext50_32x4d(
-    attention: AttentionFactory | str | None = None,
-    *,
-    num_classes: int | None = None,
-    version: str = "v1.5",
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNeXt-50 with 32 groups of 4 channels; 25,028,904 parameters.
-
-    The arguments are those of :func:`resnet50`.
-    """
-    make = partial(
-        ResNet,
-        "bottleneck",
-        (3, 4, 6, 3),
-        groups=32,
-        width_per_group=4,
-        version=version,
-        stem=stem,
-        in_channels=in_channels,
-    )
-    return build(make, attention, num_classes)
-
-
-def resnext101_32x4d(
-    attention: AttentionFactory | str | None = None,
-    *,
-    num_classes: int | None = None,
-    version: str = "v1.5",
-    stem: str = "imagenet",
-    in_channels: int = 3,
-) -> ResNet:
-    """ResNeXt-101 with 32 groups of 4 channels; 44,177,704 parameters.
-
-    The arguments are those of :func:`resnet50`.
-    """
-    make = partial(
-        ResNet,
-        "bottleneck",
-        (3, 4, 23, 3),
-        groups=32,
-        width_per_group=4,
-        version=version,
-        stem=stem,
-        in_channels=in_channels,
-    )
-    return build(make, attention, num_classes)
