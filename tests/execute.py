@@ -19,11 +19,11 @@ LANGUAGE = {"name": "python"}
 CELL_METADATA = {"mystnb", "tags"}
 
 
-def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def normalize(notebook: nbformat.NotebookNode, keep=CELL_METADATA) -> nbformat.NotebookNode:
     """Strip from `notebook` what says nothing about the chapter; return it."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     for cell in notebook.cells:
-        for key in set(cell.metadata) - CELL_METADATA:
+        for key in set(cell.metadata) - keep:
             del cell.metadata[key]
         if cell.cell_type != "code":
             continue
@@ -38,18 +38,23 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
     path.write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
 
 
-def execute(path: Path) -> None:
-    """Run the notebook at `path` in its folder and store its outputs."""
-    notebook = nbformat.read(path, as_version=4)
+def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    """Run `notebook` in `folder`; it then holds its outputs."""
     client = NotebookClient(
         notebook,
         timeout=600,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
+
+
+def execute(path: Path) -> None:
+    """Run the notebook at `path` in its folder and store its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    run(notebook, path.parent)
     write(normalize(notebook), path)
 
 

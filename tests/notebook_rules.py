@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 import nbformat
-from execute import normalize
+from execute import CELL_METADATA, normalize
 from project import badge, first_cell
 
 # The parts that every chapter has: the box in its first cell, and these headings, in this order.
@@ -101,7 +101,7 @@ def asserts(source: str) -> bool:
     )
 
 
-def valid_format(notebook, chapter):
+def valid_format(notebook, chapter, keep=CELL_METADATA):
     """nbformat 4.5 or newer, valid, and free of what editors and kernels leave behind."""
     if (notebook.nbformat, notebook.nbformat_minor) < (4, 5):
         yield f"format {notebook.nbformat}.{notebook.nbformat_minor}; 4.5 gives cells their ids"
@@ -115,7 +115,7 @@ def valid_format(notebook, chapter):
     except nbformat.ValidationError as error:
         yield f"not a valid notebook: {error.message}"
         return
-    if normalize(nbformat.from_dict(notebook)) != notebook:
+    if normalize(nbformat.from_dict(notebook), keep) != notebook:
         yield "metadata of an editor or a kernel is left: `make notebooks` removes it"
 
 
