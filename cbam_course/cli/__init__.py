@@ -4,6 +4,7 @@ import click
 
 from cbam_course import __version__
 
+from .export import export
 from .train import train
 
 
@@ -13,6 +14,7 @@ def main() -> None:
     """Convolutional attention, from squeeze-and-excitation to CBAM: the course's commands."""
 
 
+main.add_command(export)
 main.add_command(train)
 
 __all__ = ["main"]

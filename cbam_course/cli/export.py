@@ -1,0 +1,97 @@
+"""``cbam-course export``: a network as an ONNX file."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import MODEL_NAMES, attention_options, named_values
+
+
+class _ModelName(click.Choice):
+    """A name of a network; ``_`` is read as ``-``, for those who come from Python."""
+
+    def convert(self, value: Any, *context: Any) -> Any:
+        return super().convert(value.replace("_", "-"), *context)
+
+
+@click.command(context_settings={"show_default": True})
+@click.argument("model", type=_ModelName(MODEL_NAMES), metavar="MODEL")
+@attention_options("The block in each place that the network has for one.")
+@click.option(
+    "--model-option",
+    "model_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=named_values,
+    help="An argument of the network, such as version=v1 or widen=1.5; may be repeated.",
+)
+@click.option("--num-classes", type=int, help="Number of classes.")
+@click.option("--in-channels", type=int, default=3, help="Channels of an image.")
+@click.option("--size", type=int, default=224, help="Height and width of an image.")
+@click.option(
+    "--weights",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    metavar="FILE",
+    help="The weights, as .pt, .pth or .safetensors.  [default: random ones]",
+)
+@click.option("--opset", type=int, help="Version of the ONNX operator set.  [default: 20]")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The file to write, such as model.onnx.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def export(
+    model: str,
+    attention: str,
+    attention_options: dict[str, Any],
+    model_options: dict[str, Any],
+    num_classes: int | None,
+    in_channels: int,
+    size: int,
+    weights: Path | None,
+    opset: int | None,
+    out: Path,
+    force: bool,
+) -> None:
+    """Write a network to an ONNX file.
+
+    MODEL is one of cifar-cnn, resnet18, resnet34, resnet50, resnet101, wide-resnet18,
+    resnext50-32x4d, resnext101-32x4d, mobilenet-v1 and mobilenet-v2. The file is written only if
+    onnxruntime computes from it what PyTorch computes, in float32, for any batch size.
+
+    \b
+      cbam-course export resnet50 --attention cbam-fc --num-classes 10 \\
+        --weights weights.pth --out model.onnx
+      cbam-course export cifar-cnn --attention cbam-fc --size 32 \\
+        --weights runs/shapes-cbam-fc-seed0/checkpoint.pt --out shapes.onnx
+    """  # noqa: D301
+    if out.exists() and not force:
+        raise click.ClickException(f"{out} is there already; --force replaces it")
+
+    import torch
+
+    from cbam_course.attention import make_attention
+    from cbam_course.export import export_onnx
+    from cbam_course.models import make_model
+
+    options = {**model_options, "in_channels": in_channels}
+    options |= {} if num_classes is None else {"num_classes": num_classes}
+    options |= {} if weights is None else {"weights": weights}
+    torch.manual_seed(0)  # what is not loaded is random, and the same every time
+    try:
+        network = make_model(model, make_attention(attention, **attention_options), **options)
+    except TypeError as error:  # an option that the network or the block does not know
+        raise click.ClickException(str(error)) from None
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    if weights is not None:
+        click.echo(network.load_report)
+    try:
+        report = export_onnx(network, out, input_size=(in_channels, size, size), opset=opset)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(report)
