@@ -23,7 +23,7 @@ from cbam_course.cost import (
 from cbam_course.cost.bam import BAM
 from cbam_course.cost.networks import BASES, FACTORIES, Network, network_cost, network_of
 from cbam_course.cost.notes import NOT_COMPUTED, NOTES
-from cbam_course.cost.rules import elements
+from cbam_course.cost.rules import ElementWork
 
 # Table: printed rows, cells of parameters that match, are computed, are printed, and of FLOPs.
 TABLES = {
@@ -226,10 +226,10 @@ def test_which_of_se_nets_flops_come_out_by_which_rule():
     kinds = ("conv + FC", "additions", "scaling", "averages")
     found = {kind: set() for kind in kinds}
     for row, printed in rows.items():
-        model = network_of("SE-Net", "2", row).make()
-        macs, work = operations(model), elements(model)
+        with ElementWork() as work:
+            macs = count(network_of("SE-Net", "2", row).make()).macs
         for kind in kinds:  # each adds to the ones before
-            macs += work[kind]
+            macs += work.elements[kind]
             if f"{macs / 1e9:.2f} G" == printed:
                 found[kind].add(row)
     bases = {f"{name} (re-implementation)" for name in ("ResNet-50", "ResNet-101", "ResNeXt-50")}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..attention.block import check_choice
+
 COLUMNS = (
     "paper", "table", "row", "parameters", "flops", "parameter_formula",
     "top1_error", "top5_error", "top1_accuracy", "top5_accuracy",
@@ -45,8 +47,7 @@ def published(paper: str | None = None, table: str | int | None = None) -> pd.Da
             if quantity in row:
                 row[quantity] = f"{row[quantity]} {units[quantity]}"
         rows.append(row)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.dropna(axis="columns", how="all")
+    return pd.DataFrame(rows, columns=list(COLUMNS)).dropna(axis="columns", how="all")
 
 
 def sources() -> pd.DataFrame:
@@ -62,8 +63,8 @@ def sources() -> pd.DataFrame:
 def printed_rows(paper: str | None = None, table: str | int | None = None) -> list[dict[str, Any]]:
     """The rows as they are stored: costs as text, without their unit."""
     papers = _data()["papers"]
-    if paper is not None and paper not in papers:
-        raise ValueError(f"paper must be one of {', '.join(map(repr, papers))}; got {paper!r}")
+    if paper is not None:
+        check_choice("paper", paper, papers)
     known = {t: name for name in papers if paper in (None, name) for t in papers[name]["tables"]}
     if table is not None and str(table) not in known:
         raise ValueError(

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..attention.block import check_choice
 from .count import count
-from .running import check_model, make_inputs, undisturbed
+from .running import check_model
 from .thop_rule import thop
 
 
@@ -72,8 +72,9 @@ def _and(*kinds: str) -> Callable[[nn.Module, Iterable[int]], int]:
     """Convolutions, fully connected layers and these kinds of work on single elements."""
 
     def total(model: nn.Module, input_size: Iterable[int]) -> int:
-        found = elements(model, input_size)
-        return count(model, input_size).macs + sum(found[kind] for kind in kinds)
+        with ElementWork() as work:
+            macs = count(model, input_size).macs
+        return macs + sum(work.elements[kind] for kind in kinds)
 
     return total
 
@@ -113,15 +114,6 @@ RULES: dict[str, Rule] = {
     ),
 }
 """The rules that :func:`operations` knows."""
-
-
-def elements(model: nn.Module, input_size: Iterable[int] = (3, 224, 224)) -> Counter[str]:
-    """Elements of feature maps in shortcut ``"additions"``, in ``"scaling"`` and ``"averages"``."""
-    inputs = make_inputs(model, input_size, None)
-    work = ElementWork()
-    with undisturbed(model, inputs), work:
-        model(*inputs)
-    return work.elements
 
 
 class ElementWork(TorchDispatchMode):

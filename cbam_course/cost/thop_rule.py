@@ -1,4 +1,4 @@
-"""The rule of early versions of the tool thop, with which ECA-Net's FLOPs were counted."""
+"""The rules of two early versions of thop, the tool that ECA-Net's authors count with."""
 
 from collections import defaultdict
 from collections.abc import Iterable
