@@ -41,14 +41,16 @@ class Cost:
     layers: pd.DataFrame
 
     def __str__(self) -> str:
+        parameters = f"{self.attention_parameters / max(self.parameters, 1):.1%}"
+        macs = f"{self.attention_macs / max(self.macs, 1):.1%}"
         lines = [
             ("parameters", self.parameters, ""),
-            ("  of attention blocks", self.attention_parameters, ""),
+            ("  of attention blocks", self.attention_parameters, parameters),
             ("multiply-accumulates", self.macs, "convolutions and fully connected layers"),
-            ("  of attention blocks", self.attention_macs, ""),
+            ("  of attention blocks", self.attention_macs, macs),
         ]
         lines += [
-            ("left out", macs, f"{operator}: products of two activations")
+            ("left out", macs, f"{operator}, products of two activations")
             for operator, macs in self.left_out.items()
         ]
         width = max(len(f"{number:,}") for _, number, _ in lines)
@@ -82,7 +84,8 @@ def count(
     What counts is what runs, however it is written: ``F.conv2d`` and ``x @ weight`` as well as
     ``nn.Conv2d`` and ``nn.Linear``, and a layer that runs twice twice. A matrix product is a fully
     connected layer if one of its factors does not depend on the input; a product of two activations
-    (as in the self-attention of a Transformer) is left out, and reported as such.
+    (as in the self-attention of a Transformer) is left out, and reported as such. Operators that
+    hide a product of another kind count nothing: ``nn.Bilinear``, ``torch.cdist``.
 
     The model runs once, in evaluation mode and without gradients, where it is: on the meta device
     nothing is computed. Its modes, buffers and gradients and the random numbers are afterwards what

@@ -18,6 +18,8 @@ from .tools import TOOLS, ToolFailed, check_tool, stand_in, torchinfo_summary
 
 OTHER = "(elsewhere)"
 """In place of a kind of layer: what a tool adds to, or drops from, the sum over the layers."""
+ELSEWHERE = "layers under several names, or within one it knows"
+TIMES = {1: "once", 2: "twice", 3: "three times", 4: "four times"}
 
 
 def explain(
@@ -61,8 +63,9 @@ def explain(
         for kind in {**expected, **found}:
             work, count = expected.get(kind, Work()), found.get(kind, Counts())
             if count.total != work.macs:
+                because = ELSEWHERE if kind == OTHER else work.reason(count)
                 difference = count.total - work.macs
-                rows.append((tool, kind, work.macs, count.total, difference, work.reason(count)))
+                rows.append((tool, kind, work.macs, count.total, difference, because))
     columns = ["tool", "kind", "by hand", "tool counts", "difference", "because"]
     numbers = {name: "Int64" for name in columns[2:5]}
     return pd.DataFrame(rows, columns=columns).astype(numbers)
@@ -115,9 +118,6 @@ class Work:
             if elements and extra % elements == 0 and extra // elements in TIMES:
                 return f"{TIMES[extra // elements]} each element of the {place}"
         return "another rule"
-
-
-TIMES = {1: "once", 2: "twice", 3: "three times", 4: "four times"}
 
 
 def _by_kind(layers: Layers) -> dict[str, Work]:

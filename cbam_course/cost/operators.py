@@ -15,6 +15,8 @@ PRODUCTS = {
     "addmm": 1, "baddbmm": 1, "addbmm": 1, "addmv": 1,
 }  # fmt: skip
 CONVOLUTIONS = ("convolution", "_convolution", "deform_conv2d")
+# All the fully connected layers of a recurrent network at once, where a device has such operators.
+RECURRENT = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn")
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,14 @@ class Operators(TorchDispatchMode):
 
         # Asked before the operator runs, for it may work in place.
         fixed = all(tensor in self.fixed for tensor in _tensors((args, kwargs)))
-        layer = name in CONVOLUTIONS or any(x in self.fixed for x in _factors(name, args))
+        layer = name not in PRODUCTS or any(x in self.fixed for x in _factors(name, args))
         out = func(*args, **kwargs)
         for tensor in _tensors(out):
             self.fixed.add(tensor) if fixed else self.fixed.remove(tensor)
         if count is not None:
             macs, rule = count(name, args, out)
             biases = out.numel() if layer and _has_bias(name, args) else 0
-            self.record(Operation(name, macs, rule, layer, biases))
+            self.record(Operation(name, macs, rule, layer and count != _self_attention, biases))
         return out
 
 
@@ -81,6 +83,8 @@ def _formula(name: str) -> Callable[[str, tuple, Tensor], tuple[int, str]] | Non
         return _convolution
     if name in PRODUCTS:
         return _product
+    if name in RECURRENT:
+        return _recurrent
     # One operator for both products of self-attention, and for every kind of device another one.
     if name.startswith("_scaled_dot_product") and "attention" in name:
         return _self_attention
@@ -95,7 +99,13 @@ def _convolution(name: str, args: tuple, out: Tensor) -> tuple[int, str]:
 
 def _product(name: str, args: tuple, out: Tensor) -> tuple[int, str]:
     first, _ = _factors(name, args)
-    return _times(out, first.shape[-1:])
+    summed = first.shape[:1] if name == "addbmm" else ()
+    return _times(out, (*summed, first.shape[-1]))
+
+
+def _recurrent(name: str, args: tuple, out: Any) -> tuple[int, str]:
+    x, weights = args[0], sum(w.numel() for w in _tensors(args[1:3]) if w.dim() == 2)
+    return _times(x[..., 0], (weights,))
 
 
 def _self_attention(name: str, args: tuple, out: Any) -> tuple[int, str]:
@@ -113,7 +123,7 @@ def _factors(name: str, args: tuple) -> tuple[Tensor, ...]:
 def _has_bias(name: str, args: tuple) -> bool:
     if name in CONVOLUTIONS:
         return args[4 if name == "deform_conv2d" else 2] is not None
-    return PRODUCTS[name] == 1
+    return PRODUCTS.get(name) == 1
 
 
 def _times(elements: Tensor, each: tuple[int, ...]) -> tuple[int, str]:

@@ -1,14 +1,15 @@
 """Running a model once, and leaving it as it was."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from operator import index
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
 
-InputSize = Iterable[int]
+InputSize = Sequence[int]
 Inputs = Tensor | tuple[Tensor, ...] | list[Tensor] | None
 
 
@@ -48,8 +49,11 @@ def make_inputs(model: nn.Module, input_size: InputSize, inputs: Inputs) -> tupl
 
 
 def _check_size(input_size: object) -> tuple[int, ...]:
-    size = tuple(input_size) if isinstance(input_size, Iterable) else ()
-    if not size or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in size):
+    try:
+        size = () if isinstance(input_size, str) else tuple(map(index, input_size))
+    except TypeError:
+        size = ()
+    if not size or min(size) < 1:
         raise ValueError(
             "input_size must be the shape of one example, without the batch, such as "
             f"(3, 224, 224); got {input_size!r}"
@@ -91,4 +95,6 @@ def undisturbed(model: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[None]:
             for module, training in modes.items():
                 module.training = training
             for name, buffer in model.named_buffers():
-                buffer.copy_(buffers[name])
+                # A needless write would spoil a backward pass that is still to come.
+                if name in buffers and not buffer.is_meta and not buffer.equal(buffers[name]):
+                    buffer.copy_(buffers[name])

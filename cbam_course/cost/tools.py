@@ -51,7 +51,8 @@ def by_torchinfo(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
 
 def torchinfo_summary(model: nn.Module, inputs: tuple[Tensor, ...]) -> torchinfo.ModelStatistics:
     try:
-        return torchinfo.summary(model, input_data=list(inputs), verbose=0)
+        with torch.random.fork_rng([]):
+            return torchinfo.summary(model, input_data=list(inputs), verbose=0)
     except RuntimeError as error:
         raise ToolFailed(f"torchinfo: {error.__cause__ or error}") from error
     finally:
@@ -60,7 +61,10 @@ def torchinfo_summary(model: nn.Module, inputs: tuple[Tensor, ...]) -> torchinfo
 
 def by_ptflops(model: nn.Module, inputs: tuple[Tensor, ...], backend: str) -> int:
     said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(said))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        stack.enter_context(torch.random.fork_rng([]))
         macs, _ = ptflops.get_model_complexity_info(
             _OneInput(model, inputs),
             tuple(inputs[0].shape[1:]) or (1,),
