@@ -136,6 +136,13 @@ def test_v2_has_torchvisions_initial_weights():
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
+def test_v2_first_convolution_of_other_channels_is_initialized_alike():
+    torch.manual_seed(1)
+    weight = mobilenet_v2(in_channels=12).features[0][0].weight
+    assert weight.shape == (32, 12, 3, 3)
+    assert abs(weight.std().item() - (2 / (32 * 9)) ** 0.5) < 0.005
+
+
 @pytest.mark.parametrize(
     ("where", "places"),
     [
