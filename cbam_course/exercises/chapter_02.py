@@ -7,9 +7,9 @@ from cbam_course.attention import SqueezeExcitation
 
 from .errors import NotSolved, Wrong
 from .framework import exercise
-from .matching import match
+from .matching import count_parameters, match
 from .predictions import number, shape
-from .trial import Trial, close, difference
+from .trial import Trial, difference
 
 
 @exercise("2.1", "Read a checkpoint")
@@ -75,10 +75,11 @@ def write_block(trial: Trial, Block) -> None:
 
 @exercise("2.3", "Three bugs in one block")
 def three_bugs(trial: Trial, Repaired) -> None:
-    counts = [sum(p.numel() for p in trial.call(Repaired, 64, r).parameters()) for r in (4, 16)]
+    x = trial.features(1, 64, 2, 2)
+    counts = [count_parameters(trial, trial.call(Repaired, 64, ratio), x) for ratio in (4, 16)]
     factor = factor_of_zero_weights(trial, trial.call(Repaired, 24, 4))
     ignored = counts[0] == counts[1]
-    if ignored and close(factor, torch.tensor(1 + SIGMOID_TWICE)):
+    if ignored and abs(factor - 1 - SIGMOID_TWICE) < 1e-4:
         raise NotSolved("The block does what it did when it came: all three bugs are there.")
     trial.expect(
         not ignored,
@@ -86,15 +87,15 @@ def three_bugs(trial: Trial, Repaired) -> None:
         "Who uses the reduction ratio?",
     )
     trial.expect(
-        close(factor, torch.tensor(0.5).double()),
+        abs(factor - 0.5) < 1e-4,
         "With all parameters zero each gate should be one half, and the output half of the input. "
-        f"Yours is {factor.item():.4g} times the input. "
-        + SYMPTOMS.get(round(factor.item(), 3), "Look at what happens after the last layer."),
+        f"Yours is {factor:.4g} times the input. "
+        + SYMPTOMS.get(round(factor, 3), "Look at what happens after the last layer."),
     )
     block_like_the_course(trial, Repaired)
 
 
-SIGMOID_TWICE = 0.6224593312018546  # of zero
+SIGMOID_TWICE = 0.62246  # of zero
 SYMPTOMS = {
     1.5: "What is added to the product?",
     0.622: "How often do the scores go through a sigmoid?",
@@ -104,15 +105,15 @@ SYMPTOMS = {
 }
 
 
-def factor_of_zero_weights(trial: Trial, block: nn.Module) -> Tensor:
+def factor_of_zero_weights(trial: Trial, block: nn.Module) -> float:
     """By how much a block whose parameters are all zero multiplies its input."""
-    block = block.double().eval()
-    for parameter in block.parameters():
-        parameter.data.zero_()
     x = trial.features(2, 24, 5, 3)
-    got = trial.tensor(trial.call(block, x), "the block's output")
-    trial.expect(got.shape == x.shape, f"the block's output {difference(got, x)}")
-    return (got / x).mean()
+    count_parameters(trial, block, x)
+    for parameter in block.eval().parameters():
+        parameter.data.zero_()
+    got = trial.tensor(trial.call(block, x), "Your block's output")
+    trial.expect(got.shape == x.shape, f"Your block's output {difference(got, x)}")
+    return float((got * x).sum() / (x * x).sum())
 
 
 def block_like_the_course(trial: Trial, Block) -> None:
@@ -132,7 +133,7 @@ def block_like_the_course(trial: Trial, Block) -> None:
             mistakes=mistakes_of_squeeze_excitation,
         )
         trial.show(f"{channels} channels, reduction {reduction}", outputs[0])
-    default = sum(p.numel() for p in trial.call(Block, 64).parameters())
+    default = count_parameters(trial, trial.call(Block, 64), trial.features(1, 64, 2, 2))
     trial.expect(
         default == sum(p.numel() for p in SqueezeExcitation(64).parameters()),
         f"`{Block.__name__}(64)` has {default} parameters: the default reduction should be 16.",

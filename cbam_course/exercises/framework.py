@@ -2,9 +2,12 @@
 
 import inspect
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 
 from .errors import ExerciseError, NotSolved, Stopped, learners_frames, raised_by_learner, story
@@ -40,6 +43,8 @@ class Exercise:
         """The names of its answers, as the answer cell has them."""
         return tuple(inspect.signature(self.function).parameters)[1:]
 
+
+LONGEST_PRINT = 2000  # characters of what an answer printed before it went wrong
 
 _known: dict[str, Exercise] = {}
 _results: dict[str, str] = {}
@@ -117,22 +122,43 @@ def check(number: str, *answers: object) -> None:
     _results[number] = "not yet"
     trial = Trial(number)
     try:
-        for name, answer in zip(found.answers, answers, strict=True):
-            if answer is ... or answer is None:
-                raise NotSolved(f"`{name}` is still open: write your answer in the cell above.")
-        with trial.random_numbers():
-            found.function(trial, *answers)
+        with _hushed():
+            _run(found, trial, answers)
     except ExerciseError as error:
         error.exercise = number
         raise
     except (Exception, SystemExit) as error:
         if isinstance(error, NotImplementedError) and raised_by_learner(error):
             raise NotSolved(str(error) or UNTOUCHED, number) from None
-        if trial.calling or learners_frames(error.__traceback__):
+        if error is trial.error or learners_frames(error.__traceback__):
             raise Stopped(story(error), number) from None
         raise  # the check itself is broken: hide nothing
     _results[number] = "passed"
     print("\n".join([*trial.lines, f"Exercise {number} passed: {found.title}."]))
+
+
+def _run(found: Exercise, trial: Trial, answers: tuple[object, ...]) -> None:
+    for name, answer in zip(found.answers, answers, strict=True):
+        if answer is ... or answer is None:
+            raise NotSolved(f"`{name}` is still open: write your answer in the cell above.")
+    with trial.random_numbers():
+        found.function(trial, *answers)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what an answer prints out of the check's output, unless the answer does not pass.
+
+    A print left over from a search for a mistake, or a warning, makes no right answer wrong.
+    """
+    printed = StringIO()
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except BaseException:
+        print(printed.getvalue()[-LONGEST_PRINT:], end="")
+        raise
 
 
 def summary() -> None:

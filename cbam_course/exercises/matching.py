@@ -23,7 +23,7 @@ def match(
     truth: nn.Module,
     inputs: Sequence[Tensor],
     *,
-    name: str = "your block's output",
+    name: str = "Your block's output",
     hint: str = "",
     optional: Sequence[str] = (),
     flips: Mapping[str, int] = {},
@@ -51,7 +51,7 @@ def match(
         Wrong: if it is no module, its parameters do not fit, or an output differs.
     """
     if not isinstance(block, nn.Module):
-        raise Wrong(f"Your block should be an nn.Module, and is a {type(block).__name__}.")
+        raise Wrong(f"Your block should be an nn.Module; it is of type {type(block).__name__}.")
     trial.fill(truth, skip=optional)
     block = block.double().eval()
     trial.call(block, inputs[0])  # lazy layers get their shapes here
@@ -78,6 +78,12 @@ def match(
         raise Wrong(message)
     got, right = next(p for p in zip(first, expected, strict=True) if not close(*p))
     raise Wrong(f"{name} {difference(got, right)}")
+
+
+def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
+    """The number of parameters of a learner's block that takes ``x``."""
+    trial.call(block.double(), x)  # lazy layers get their shapes here
+    return sum(parameter.numel() for parameter in block.parameters())
 
 
 def _assignments(

@@ -14,7 +14,7 @@ def _plain(value: object) -> object:
 
 
 def number(answer: object, expected: int, name: str, mistakes: Mapping[int, str] = {}) -> int:
-    """Return a predicted integer if it is ``expected``.
+    """Return a predicted integer, as Python's own ``int``, if it is ``expected``.
 
     Args:
         answer: the learner's; 552, 552.0, NumPy's and PyTorch's 552 are the same.
@@ -30,8 +30,9 @@ def number(answer: object, expected: int, name: str, mistakes: Mapping[int, str]
     _still_open(answer, name)
     if isinstance(answer, bool) or not isinstance(answer, Real):
         raise Wrong(f"`{name}` should be a number, and is {answer!r}.")
+    answer = float(answer)
     if answer != expected:
-        raise Wrong(mistakes.get(answer, f"`{name}` is not {answer}. Count again."))
+        raise Wrong(mistakes.get(answer, f"`{name}` is not {answer:.12g}. Count again."))
     return int(answer)
 
 
@@ -42,7 +43,7 @@ def shape(
     found = _integers(answer, name)
     expected = tuple(expected)
     if found != expected:
-        axes = "" if len(found) == len(expected) else f" It has {len(found)} axes."
+        axes = "" if len(found) == len(expected) else " It has another number of axes."
         raise Wrong(mistakes.get(found, f"`{name}` is not {list(found)}.{axes}"))
     return found
 
@@ -62,7 +63,7 @@ def choice(
 ) -> str:
     """Return a chosen word if it is ``expected``; case and outer spaces do not matter."""
     _still_open(answer, name)
-    found = answer.strip().lower() if isinstance(answer, str) else answer
+    found = "".join(answer).strip().lower() if isinstance(answer, str) else answer
     allowed = tuple(allowed)
     if found not in allowed:
         raise Wrong(f"`{name}` should be one of {', '.join(map(repr, allowed))}; it is {answer!r}.")

@@ -24,14 +24,14 @@ class Trial:
         number: the exercise, such as ``"2.1"``.
         seed: the seed of all random inputs, from the environment variable ``CBAM_COURSE_SEED``.
         lines: what is printed if the answer passes.
-        calling: whether the answer's own code is running.
+        error: the last error that the answer's own code raised.
     """
 
     def __init__(self, number: str) -> None:
         self.number = number
         self.seed = _seed()
         self.lines: list[str] = []
-        self.calling = False
+        self.error: BaseException | None = None
         mixed = zlib.crc32(f"{number}, seed {self.seed}".encode())
         self._generator = torch.Generator().manual_seed(mixed)
 
@@ -91,11 +91,13 @@ class Trial:
             Wrong: if it cannot be called.
         """
         if not callable(function):
-            raise Wrong(f"The check needs a function or class, and got {_short(function)}.")
+            raise Wrong(f"The check needs a function or a class; yours is {_short(function)}.")
         arguments = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
-        self.calling = True
-        result = function(*arguments, **options)
-        self.calling = False
+        try:
+            result = function(*arguments, **options)
+        except BaseException as error:
+            self.error = error
+            raise
         if result is None or result is ...:
             name = getattr(function, "__name__", type(function).__name__)
             raise NotSolved(f"`{name}` returns nothing yet. Is its body written, with a `return`?")
@@ -107,14 +109,14 @@ class Trial:
             raise Wrong(message)
 
     def compare(
-        self, got: object, expected: Tensor, name: str = "your result", mistakes: Mistakes = ()
+        self, got: object, expected: Tensor, name: str = "Your result", mistakes: Mistakes = ()
     ) -> Tensor:
         """Compare a tensor of the learner's with the right one.
 
         Args:
             got: the learner's tensor; its type of numbers and its memory format do not matter.
             expected: the right one.
-            name: how a message calls it, such as ``"your map"``.
+            name: how a message calls it, such as ``"Your map"``.
             mistakes: pairs of a wrong tensor and the message for whoever has computed it.
 
         Returns:
@@ -132,7 +134,7 @@ class Trial:
                 raise Wrong(message)
         raise Wrong(f"{name} {difference(got, expected)}")
 
-    def tensor(self, value: object, name: str = "your result") -> Tensor:
+    def tensor(self, value: object, name: str = "Your result") -> Tensor:
         """Return ``value`` in float64 if it is a tensor, else raise :class:`Wrong`."""
         if not isinstance(value, Tensor):
             raise Wrong(f"{name} should be a tensor, and is {_short(value)}.")
@@ -158,6 +160,7 @@ def close(got: Tensor, expected: Tensor) -> bool:
     """Whether two tensors have the same shape and, up to rounding, the same values."""
     if got.shape != expected.shape:
         return False
+    got, expected = got.double(), expected.double()
     scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
     return bool(torch.allclose(got, expected, rtol=0, atol=TOLERANCE * scale))
 

@@ -1,0 +1,165 @@
+"""Every exercise: its notebook keeps the rules, its check tells right answers from wrong ones.
+
+Answers run in this process (exercise_running.py). That a kernel and nbval see the same is tested
+on one notebook, unsolved and solved.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from xml.etree import ElementTree
+
+import execute
+import exercise_answers
+import exercise_rules
+import nbformat
+import project
+import pytest
+from execute_exercises import CELL_METADATA, SEED, exercise_notebooks
+from exercise_running import all_exercises, read, run
+
+from cbam_course.exercise_cells import solved
+from cbam_course.exercises import EXERCISES
+
+NOTEBOOKS = exercise_notebooks()
+NUMBERS = list(all_exercises())
+ANSWERS = exercise_answers.answers()
+FEWEST_RIGHT = FEWEST_WRONG = 3
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def title(answer):
+    return f"{answer.number}-{answer.name}"
+
+
+# The notebooks.
+
+
+@pytest.mark.parametrize("rule", exercise_rules.RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_keeps_the_rule(path, rule):
+    chapter = exercise_rules.Chapter(path.relative_to(project.ROOT).as_posix(), project.address())
+    problems = list(rule(read(path), chapter))
+    assert not problems, f"{path.name}: {rule.__doc__}\n" + "\n".join(problems)
+
+
+def test_notebooks_belong_to_chapters():
+    stems = {path.stem for path in project.chapters()}
+    assert NOTEBOOKS and {path.stem for path in NOTEBOOKS} <= stems
+
+
+def test_checks_and_notebooks_hold_the_same_exercises():
+    assert sorted(EXERCISES) == sorted(NUMBERS)
+    for number, (_, cells) in all_exercises().items():
+        assert EXERCISES[number].title == cells.title
+        names = re.findall(r"\w+", cells.check.source.split(",", 1)[1])
+        assert EXERCISES[number].answers == tuple(names)
+
+
+# Stubs, solutions and answers.
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_untouched_answer_is_not_solved(number):
+    outcome = run(number, all_exercises()[number][1].stub)
+    assert outcome.kind == "NotSolved"
+    assert outcome.text.count("\n") <= 3 and "Traceback" not in outcome.text
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_solution_prints_what_is_stored(number):
+    cells = all_exercises()[number][1]
+    outcome = run(number, cells.solution_code)
+    assert (outcome.kind, outcome.text) == ("passed", cells.check.outputs[0].text)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_another_seed_prints_other_values(number):
+    """Else the printed values could be copied from the stored ones."""
+    solution = all_exercises()[number][1].solution_code
+    stored, *others = [run(number, solution, seed) for seed in (0, 1, 2, 2)]
+    assert {outcome.kind for outcome in (stored, *others)} == {"passed"}
+    assert stored == run(number, solution)
+    assert len({stored.text, *(outcome.text for outcome in others)}) == 3
+
+
+@pytest.mark.parametrize("answer", [a for a in ANSWERS if a.outcome == "passed"], ids=title)
+def test_a_right_answer_prints_what_the_solution_prints(answer):
+    solution = all_exercises()[answer.number][1].solution_code
+    for seed in (None, 7):
+        assert run(answer.number, answer.code, seed) == run(answer.number, solution, seed)
+
+
+@pytest.mark.parametrize("answer", [a for a in ANSWERS if a.outcome != "passed"], ids=title)
+def test_a_wrong_answer_is_told_why(answer):
+    outcome = run(answer.number, answer.code)
+    assert outcome.kind == answer.outcome, outcome
+    assert answer.says and answer.says in outcome.text
+
+
+def test_every_exercise_has_answers_of_both_kinds():
+    right = Counter(answer.number for answer in ANSWERS if answer.outcome == "passed")
+    wrong = Counter(answer.number for answer in ANSWERS if answer.outcome != "passed")
+    for number in NUMBERS:
+        assert right[number] >= FEWEST_RIGHT, f"{number} has {right[number]} right answers"
+        assert wrong[number] >= FEWEST_WRONG, f"{number} has {wrong[number]} wrong answers"
+    assert {answer.number for answer in ANSWERS} <= set(NUMBERS)
+
+
+def test_answers_have_names_of_their_own():
+    names = Counter(title(answer) for answer in ANSWERS)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+# In a kernel, as a learner runs it.
+
+
+def test_nbval_tells_the_unsolved_from_the_solved(tmp_path):
+    """A file each, so that the two kernels know nothing of each other; one process for both."""
+    notebook = read(NOTEBOOKS[0])
+    numbers = [number for number in NUMBERS if all_exercises()[number][0] == NOTEBOOKS[0]]
+    for name, content in (("unsolved", notebook), ("solved", solved(notebook))):
+        execute.write(
+            execute.normalize(nbformat.from_dict(content), CELL_METADATA),
+            tmp_path / f"{name}.ipynb",
+        )
+    environment = {key: value for key, value in os.environ.items() if key != SEED}
+    path = os.pathsep.join([str(project.ROOT), environment.get("PYTHONPATH", "")])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--junitxml=junit.xml",
+        "unsolved.ipynb",
+        "solved.ipynb",
+    ]
+    result = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    failures = {}
+    for case in ElementTree.parse(tmp_path / "junit.xml").iter("testcase"):
+        failed = case.find("failure")
+        if failed is not None:
+            key = case.get("classname").split(".")[0], case.get("name")
+            failures[key] = re.sub(r"(\x1b|#x1B)\[\d+m", "", failed.text)
+    assert len(failures) == len(numbers) + 1, failures.keys()  # and the summary
+    assert all("unsolved" in str(key) for key in failures)
+    texts = list(failures.values())
+    for number, text in zip(numbers, texts, strict=False):
+        told = text.split("Traceback:")[1].strip()
+        assert told.startswith(f"NotSolved: Exercise {number} is not solved yet.")
+        assert told.count("\n") <= 3
+    assert "not yet" in texts[-1]
