@@ -42,5 +42,6 @@ def wrong(number: str, name: str, code: str, says: str, outcome: str = "Wrong") 
 def answers() -> list[Answer]:
     """Return all answers of all chapters."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    files = [import_module(f"{__name__}.{name}") for name in names]
+    chapters = [name for name in names if name.startswith("chapter_")]
+    files = [import_module(f"{__name__}.{name}") for name in chapters]
     return [answer for file in files for answer in file.ANSWERS]

@@ -1,6 +1,7 @@
 """Answers to the exercises of chapter 2."""
 
 from . import right, wrong
+from .editing import changed
 
 # 2.1 Read a checkpoint.
 
@@ -64,14 +65,6 @@ class Block(nn.Module):
         gates = torch.sigmoid(self.fc2(torch.relu(self.fc1(z))))
         return x * gates[:, :, None, None]
 """
-
-
-def changed(code, *pairs):
-    """Return `code` with the old part of each pair replaced by the new one."""
-    for old, new in pairs:
-        assert old in code, old
-        code = code.replace(old, new)
-    return code
 
 
 MEAN, GATES = "x.mean(dim=(2, 3))", "torch.sigmoid(self.fc2(torch.relu(self.fc1(z))))"
