@@ -15,6 +15,7 @@ from .cifar_cnn import CifarCNN, cifar_cnn
 from .convert import from_official, from_timm, layout, to_official, to_timm
 from .factories import factory_for, official_cbam
 from .files import read_weights, write_weights
+from .insert import Insertion, InsertionReport, insert_attention
 from .load_report import LoadReport
 from .mobilenet import MobileNetV1, MobileNetV2, mobilenet_v1, mobilenet_v2
 from .registry import MODEL_NAMES, make_model
@@ -35,6 +36,8 @@ __all__ = [
     "BasicBlock",
     "Bottleneck",
     "CifarCNN",
+    "Insertion",
+    "InsertionReport",
     "LoadReport",
     "MobileNetV1",
     "MobileNetV2",
@@ -43,6 +46,7 @@ __all__ = [
     "factory_for",
     "from_official",
     "from_timm",
+    "insert_attention",
     "layout",
     "load_weights",
     "make_model",
