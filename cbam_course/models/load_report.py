@@ -28,17 +28,23 @@ class LoadReport:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        loaded = f"{_tensors(self.loaded)}, {self.loaded_parameters:,} parameters"
-        rows = [f"{loaded}: {_outermost(self.loaded)}" if self.loaded else "nothing"]
+        blocks, layers = _split(self.loaded)
+        counts = f"{_tensors(self.loaded)}, {self.loaded_parameters:,} parameters"
+        loaded = [f"{counts}: {_outermost(layers)}" if layers else counts, _blocks(blocks)]
+
         blocks, layers = _split(self.fresh)
         reasons = [f" ({self.reasons[name]})" if name in self.reasons else "" for name in layers]
-        layers = [name + reason for name, reason in zip(layers, reasons, strict=True)]
-        rows += [text for text in (_blocks(blocks), *layers) if text] or ["nothing"]
+        fresh = [_blocks(blocks), *map("".join, zip(layers, reasons, strict=True))]
+
         blocks, layers = _split(self.unused)
-        names = "; ".join(filter(None, [", ".join(layers), _blocks(blocks)]))
-        rows.append(f"{_tensors(self.unused)}: {names}" if self.unused else "nothing")
-        labels = ["loaded", "starts fresh", *[""] * (len(rows) - 3), "unused"]
-        return "\n".join(f"{label:14}{row}" for label, row in zip(labels, rows, strict=True))
+        unused = [", ".join(layers), _blocks(blocks)]
+
+        lines = []
+        for label, rows in (("loaded", loaded), ("starts fresh", fresh), ("unused", unused)):
+            for row in list(filter(None, rows)) or ["nothing"]:
+                lines.append(f"{label:14}{row}")
+                label = ""
+        return "\n".join(lines)
 
 
 def attention_block(key: str) -> str | None:
@@ -79,19 +85,15 @@ def _blocks(names: list[str]) -> str:
     return f"{len(names)} attention block{'s' if len(names) > 1 else ''}: {which}"
 
 
-def _outermost(keys: Iterable[str]) -> str:
-    """The outermost modules, runs such as layer1, layer2, layer3 drawn together; the attention."""
-    blocks, layers = _split(keys)
+def _outermost(layers: Iterable[str]) -> str:
+    """The outermost modules of these layers; runs such as layer1, layer2, layer3 in short."""
     runs: list[list[str]] = []
     for name in dict.fromkeys(layer.split(".")[0] for layer in layers):
         if runs and _follows(runs[-1][-1], name):
             runs[-1].append(name)
         else:
             runs.append([name])
-    texts = []
-    for run in runs:
-        texts += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else run
-    return "; ".join(filter(None, [", ".join(texts), _blocks(blocks)]))
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def _follows(name: str, next_name: str) -> bool:

@@ -1,6 +1,7 @@
 """Weights for the networks: from torchvision, from files, from other people's attention blocks."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -99,6 +100,8 @@ def load_source(model: nn.Module, source: Source) -> LoadReport:
         raise ValueError("the network is on the meta device, which has no room for weights")
     wanted = model.state_dict()
     given = fit_shapes(source.state, model)
+    # A safetensors file has no order; the report and the messages are to have one.
+    given = {key: given[key] for key in sorted(given, key=_natural)}
     # BatchNorm counts its batches since PyTorch 0.4.1; older weights have no counters.
     for key, value in wanted.items():
         layer, _, name = key.rpartition(".")
@@ -175,6 +178,11 @@ def _plan(
         reasons,
         _problems(missing, homeless, shapes),
     )
+
+
+def _natural(key: str) -> list[str | int]:
+    """For sorting: ``layer2`` comes before ``layer10``."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", key)]
 
 
 def _part(key: str, classifier: str | None, convolution: str | None) -> str:
