@@ -15,6 +15,7 @@ from cbam_course.cost import (
     conventions,
     count,
     eca_parameters,
+    network_costs,
     operations,
     published,
     reproduce,
@@ -459,6 +460,19 @@ def test_bam_and_table_1_by_hand():
     assert f"{found[0] / 1e6:.3f}" == "25.915"
     assert (f"{found[1] / 1e9:.3f}", f"{(plain[1] + 2 * macs) / 1e9:.3f}") == ("3.940", "4.022")
     assert BAM(32).eval()(torch.randn(2, 32, 9, 9)).shape == (2, 32, 9, 9)
+
+
+def test_costs_of_networks_are_those_of_the_cells(cells):
+    table = network_costs()
+    assert len(table) == 30 and list(table["attention"]) == ["none", "se", "cbam-fc"] * 10
+    suffix = table["attention"].map({"none": "", "se": " + SE", "cbam-fc": " + CBAM"})
+    rows = cells[(cells["paper"] == "CBAM") & cells["table"].isin(["4", "5"])]
+    millions, billions = table["parameters"] / 1e6, table["macs"] / 1e9
+    for quantity, counts in (("parameters", millions), ("FLOPs", billions)):
+        computed = rows[rows["quantity"] == quantity].set_index("row")["computed"]
+        digits, unit = (2, "M") if quantity == "parameters" else (3, "G")
+        assert list(computed.index) == list(table["network"] + suffix)
+        assert list(computed) == [f"{number:.{digits}f} {unit}" for number in counts]
 
 
 def test_counts_are_those_of_count():

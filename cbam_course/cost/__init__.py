@@ -1,12 +1,12 @@
 """What a network costs: parameters and multiply-accumulates, counted by hand and by tools."""
 
-from .compare import compare
+from .compare import compare, make_without_memory
 from .conventions import CONVENTIONS, Convention, conventions
 from .count import ATTENTION_BLOCKS, Cost, count
 from .explain import explain
 from .networks import eca_parameters
 from .published import published, sources
-from .reproduce import reproduce
+from .reproduce import network_costs, reproduce
 from .rules import RULES, Rule, operations
 from .tools import TOOLS, ToolFailed, measure
 
@@ -24,7 +24,9 @@ __all__ = [
     "count",
     "eca_parameters",
     "explain",
+    "make_without_memory",
     "measure",
+    "network_costs",
     "operations",
     "published",
     "reproduce",

@@ -43,6 +43,24 @@ def reproduce(paper: str | None = None, table: str | int | None = None) -> pd.Da
     return pd.DataFrame(cells, columns=list(columns)).astype({"match": "boolean"})
 
 
+def network_costs() -> pd.DataFrame:
+    """What the networks of CBAM's tables 4 and 5 cost, alone, with SE and with CBAM.
+
+    Returns:
+        One row per network and attention, with columns ``network`` (as printed), ``attention``
+        (``"none"``, ``"se"`` or ``"cbam-fc"``), ``parameters`` and ``macs``, plain counts under the
+        convention ``"CBAM"``.
+    """
+    names = {"": "none", "SE": "se", "CBAM": "cbam-fc"}
+    rows = []
+    for printed in (*printed_rows("CBAM", 4), *printed_rows("CBAM", 5)):
+        network, _, attention = printed["row"].partition(" + ")
+        made = network_of("CBAM", printed["table"], printed["row"])
+        parameters, macs = network_cost(made, CONVENTIONS["CBAM"].rule)
+        rows.append((network, names[attention], parameters, macs))
+    return pd.DataFrame(rows, columns=["network", "attention", "parameters", "macs"])
+
+
 def _cell(row: dict, quantity: str) -> dict:
     paper, table, printed = row["paper"], row["table"], row[quantity]
     name = convention_of(paper, table)
