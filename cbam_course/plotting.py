@@ -17,7 +17,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
+
+from .point_labels import label_points
 
 COLORS = {
     "none": "#4D4D4D",
@@ -500,6 +504,49 @@ def show_curves(
     return figure
 
 
+def show_costs(table: Any, *, zoom: Sequence[float] | None = None) -> Figure:
+    """Draw networks by what they cost: parameters to the right, multiply-accumulates upward.
+
+    A network is one label and a marker for each attention it comes with, joined by a line: where
+    the attention moves the network.
+
+    Args:
+        table: a pandas table or a dictionary of columns: ``network`` (the label), ``attention`` (a
+            name with a color, see :data:`COLORS`), ``parameters`` and ``macs`` (plain counts).
+        zoom: a crowded part to draw once more, larger, with the labels of its networks:
+            ``(left, right, bottom, top)``, in millions and in 10⁹.
+
+    Returns:
+        The figure, with one axes, or two with ``zoom``.
+
+    Raises:
+        ValueError: if a column is missing, empty or not as long as the others, an attention has no
+            color, a count is not a positive number, or ``zoom`` is no such part.
+    """
+    names, methods, points = _costs(table)
+    part = None if zoom is None else _part(zoom)
+    figure, grid = _subplots(1, 1, 4.4) if part is None else _subplots(2, 1, 6.6)
+    figure.supylabel("multiply-accumulates (10⁹)", fontsize=12)
+    for axes in grid.flat:
+        axes.grid()
+        axes.margins(0.07, 0.1)
+        _draw_costs(axes, names, methods, points)
+    all_of_it, enlarged = grid[0, 0], grid[-1, 0]
+    all_of_it.legend(loc="lower right")
+    enlarged.set_xlabel("parameters (millions)")
+    starts = {name: points[names.index(name)] for name in names}
+    inside = {} if part is None else {n: p for n, p in starts.items() if part.contains(*p)}
+    if part is not None:
+        all_of_it.get_gridspec().set_height_ratios((3, 2))
+        frame = Rectangle(part.min, part.width, part.height, fill=False, color=INK, linewidth=0.8)
+        all_of_it.add_patch(frame)
+        enlarged.set(xlim=part.intervalx, ylim=part.intervaly)
+        enlarged.set_title("the frame, enlarged", loc="left", fontsize=11)
+        label_points(enlarged, inside, INK)
+    label_points(all_of_it, {n: p for n, p in starts.items() if n not in inside}, INK)
+    return figure
+
+
 def _array(value: Any) -> np.ndarray:
     """A numpy array of bytes or 32-bit floats, from a tensor on any device or any array."""
     if hasattr(value, "detach"):
@@ -659,3 +706,49 @@ def _scale(figure: Figure, drawn: AxesImage) -> None:
     bar = figure.colorbar(drawn, ax=figure.axes, fraction=0.05, aspect=25, pad=0.02)
     bar.locator = MaxNLocator(4 if figure.get_figheight() > 2.5 else 2)
     bar.update_ticks()
+
+
+def _costs(table: Any) -> tuple[list[str], list[str], np.ndarray]:
+    """Networks, attentions, and points in millions of parameters and 10⁹ multiply-accumulates."""
+    columns = {}
+    for key in ("network", "attention", "parameters", "macs"):
+        if key not in table:
+            raise ValueError(f"a table of costs has a column {key!r}; got {list(table)}")
+        columns[key] = list(table[key])
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) > 1 or lengths == {0}:
+        raise ValueError(f"the columns must have one length, at least 1; got {sorted(lengths)}")
+    for name in columns["attention"]:
+        if name not in COLORS:
+            raise ValueError(f"attention must be one of {', '.join(COLORS)}; got {name!r}")
+    counts = np.array([columns["parameters"], columns["macs"]], dtype=float)
+    if not (np.isfinite(counts).all() and counts.min() > 0):
+        raise ValueError("parameters and macs must be positive numbers")
+    return columns["network"], columns["attention"], counts.T / (1e6, 1e9)
+
+
+def _part(zoom: Sequence[float]) -> Bbox:
+    limits = np.asarray(zoom, dtype=float)
+    if limits.shape != (4,) or not (limits[0] < limits[1] and limits[2] < limits[3]):
+        raise ValueError(f"zoom must be (left, right, bottom, top), got {zoom!r}")
+    return Bbox([limits[::2], limits[1::2]])
+
+
+def _draw_costs(
+    axes: Axes, names: Sequence[str], methods: Sequence[str], points: np.ndarray
+) -> None:
+    for network in dict.fromkeys(names):
+        axes.plot(*points[[name == network for name in names]].T, color=INK, linewidth=1)
+    for method in (name for name in COLORS if name in methods):
+        # SE and CBAM have almost the same cost: a frame leaves the marker inside it to be seen.
+        frame = MARKERS[method] in "sD^v"
+        axes.plot(
+            *points[[name == method for name in methods]].T,
+            color=COLORS[method],
+            linestyle="none",
+            marker=MARKERS[method],
+            markersize=9 if frame else 6,
+            fillstyle="none" if frame else "full",
+            markeredgewidth=1.5 if frame else 0,
+            label=LABELS[method],
+        )

@@ -324,6 +324,112 @@ def test_curves_have_the_style_of_their_method():
         plotting.show_curves({})
 
 
+# Networks by their costs: millions of parameters, 10^9 multiply-accumulates; alone, SE, CBAM.
+NETWORKS = {
+    "MobileNet alpha=0.7": ((2.299, 0.283), (2.705, 0.283), (2.707, 0.289)),
+    "MobileNet": ((4.232, 0.569), (5.072, 0.570), (5.075, 0.576)),
+    "ResNet18": ((11.690, 1.814), (11.779, 1.814), (11.779, 1.815)),
+    "ResNet34": ((21.798, 3.664), (21.959, 3.664), (21.960, 3.665)),
+    "ResNet50": ((25.557, 3.858), (28.088, 3.860), (28.090, 3.864)),
+    "WideResNet18 (widen=1.5)": ((25.876, 3.866), (26.075, 3.867), (26.076, 3.868)),
+    "ResNeXt50 (32x4d)": ((25.029, 3.768), (27.560, 3.771), (27.561, 3.774)),
+    "ResNet101": ((44.549, 7.570), (49.327, 7.575), (49.330, 7.581)),
+    "WideResNet18 (widen=2.0)": ((45.618, 6.696), (45.970, 6.696), (45.971, 6.697)),
+    "ResNeXt101 (32x4d)": ((44.178, 7.508), (48.955, 7.512), (48.959, 7.519)),
+}
+CROWD = (21, 29, 3.6, 3.92)
+
+
+def costs():
+    rows = [
+        (network, attention, parameters * 1e6, macs * 1e9)
+        for network, points in NETWORKS.items()
+        for attention, (parameters, macs) in zip(("none", "se", "cbam-fc"), points, strict=True)
+    ]
+    columns = ("network", "attention", "parameters", "macs")
+    return dict(zip(columns, zip(*rows, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("zoom", [None, CROWD])
+def test_costs_have_the_marker_of_their_attention_and_a_line_for_each_network(zoom):
+    figure = plotting.show_costs(costs(), zoom=zoom)
+    assert len(figure.axes) == (1 if zoom is None else 2)
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if line.get_linestyle() == "-"]
+        assert len(lines) == len(NETWORKS)
+        for line, points in zip(lines, NETWORKS.values(), strict=True):
+            np.testing.assert_allclose(line.get_xydata(), points)
+        methods = {line.get_label(): line for line in axes.lines if line not in lines}
+        for place, name in enumerate(("none", "se", "cbam-fc")):
+            line = methods.pop(plotting.LABELS[name])
+            assert (line.get_color(), line.get_marker()) == (
+                plotting.COLORS[name],
+                plotting.MARKERS[name],
+            )
+            np.testing.assert_allclose(line.get_xydata(), [p[place] for p in NETWORKS.values()])
+        assert not methods
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["no attention", "SE", "CBAM (FC)"]
+
+
+@pytest.mark.parametrize("zoom", [None, CROWD])
+def test_labels_of_networks_cover_nothing(zoom):
+    figure = plotting.show_costs(costs(), zoom=zoom)
+    renderer = on_canvas(figure).get_renderer()
+    found = [text for axes in figure.axes for text in axes.texts]
+    assert sorted(text.get_text() for text in found) == sorted(NETWORKS)
+    assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 9
+    for axes in figure.axes:
+        # The text alone: the extent of an annotation takes in its line.
+        boxes = [(t.get_text(), Text.get_window_extent(t, renderer)) for t in axes.texts]
+        if axes.get_legend() is not None:
+            boxes.append(("legend", axes.get_legend().get_window_extent(renderer)))
+        for (one, box), (other, second) in combinations(boxes, 2):
+            assert not box.overlaps(second), (one, other)
+        for name, box in boxes:
+            assert axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max), name
+            for line in axes.lines:
+                path = axes.transData.transform_path(line.get_path())
+                assert not any(box.contains(*spot) for spot in path.vertices), name
+                if line.get_linestyle() == "-":
+                    assert not path.intersects_bbox(box, filled=False), name
+
+
+def test_the_part_enlarged_has_the_labels_of_its_networks():
+    figure = plotting.show_costs(costs(), zoom=CROWD)
+    whole, part = figure.axes
+    assert (part.get_xlim(), part.get_ylim()) == ((21, 29), (3.6, 3.92))
+    assert {text.get_text() for text in part.texts} == {
+        "ResNet34", "ResNet50", "WideResNet18 (widen=1.5)", "ResNeXt50 (32x4d)",
+    }  # fmt: skip
+    (frame,) = whole.patches
+    assert frame.get_bbox().bounds == pytest.approx((21, 3.6, 8, 0.32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"macs": None}, "has a column 'macs'; got \\['network', 'attention', 'parameters'\\]"),
+        ({"attention": ["senet"]}, "attention must be one of none, se.*got 'senet'"),
+        ({"parameters": [0]}, "positive numbers"),
+        ({"macs": [float("nan")]}, "positive numbers"),
+        ({"macs": [1, 2]}, "one length"),
+        (dict.fromkeys(("network", "attention", "parameters", "macs"), []), "at least 1"),
+    ],
+)
+def test_costs_refuse_what_does_not_fit(change, message):
+    table = {"network": ["a"], "attention": ["se"], "parameters": [1e6], "macs": [1e9], **change}
+    table = {key: value for key, value in table.items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        plotting.show_costs(table)
+
+
+@pytest.mark.parametrize("zoom", [(1, 2, 3), (2, 1, 0, 1), (0, 1, 1, 1), 3])
+def test_what_is_no_part_of_the_plane_is_refused(zoom):
+    with pytest.raises(ValueError, match="zoom must be"):
+        plotting.show_costs(costs(), zoom=zoom)
+
+
 def test_half_precision_and_gradients_are_no_hindrance():
     maps = torch.rand(1, 2, 4, 4, requires_grad=True).to(torch.bfloat16)
     assert len(plotting.show_channels(maps).axes) == 3
@@ -336,7 +442,12 @@ def test_nothing_to_draw_is_an_error():
 
 
 def test_figures_are_as_wide_as_the_page_after_cropping():
-    for figure in (plotting.show_matrix(torch.eye(4)), plotting.show_photo(torch.rand(3, 9, 3))):
+    figures = (
+        plotting.show_matrix(torch.eye(4)),
+        plotting.show_photo(torch.rand(3, 9, 3)),
+        plotting.show_costs(costs(), zoom=CROWD),
+    )
+    for figure in figures:
         crop = figure.get_tightbbox(on_canvas(figure).get_renderer())
         assert crop.width == pytest.approx(plotting.PAGE_WIDTH, abs=0.05)
 
