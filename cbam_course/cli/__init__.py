@@ -4,6 +4,7 @@ import click
 
 from cbam_course import __version__
 
+from .cost import cost
 from .export import export
 from .train import train
 
@@ -14,6 +15,7 @@ def main() -> None:
     """Convolutional attention, from squeeze-and-excitation to CBAM: the course's commands."""
 
 
+main.add_command(cost)
 main.add_command(export)
 main.add_command(train)
 
