@@ -58,26 +58,30 @@ def match(
     block = block.double()
     with torch.no_grad():
         expected = [truth(x) for x in inputs]
-        known = [
-            [pair for pair in mistakes(truth, x) if not close(pair[0], right)] if mistakes else []
-            for x, right in zip(inputs, expected, strict=True)
-        ]
+        # One list a mistake: its output for every input, and the message.
+        known = list(zip(*(mistakes(truth, x) for x in inputs), strict=True)) if mistakes else []
         first = message = None
         for values in islice(_assignments(block, truth, optional, flips), MOST_WAYS):
             for parameter, value in values:
                 parameter.data.copy_(value)
             outputs = [trial.tensor(trial.call(block, x), name) for x in inputs]
-            if all(close(got, right) for got, right in zip(outputs, expected, strict=True)):
+            if _all_close(outputs, expected):
                 return outputs
             first = first or outputs
-            for got, pairs in zip(outputs, known, strict=True):
-                message = message or next((text for wrong, text in pairs if close(got, wrong)), "")
+            for cases in known:
+                wrong = [case[0] for case in cases]
+                if message is None and _all_close(outputs, wrong):
+                    message = cases[0][1]
     if first is None:
         raise Wrong(_inventory(block, truth, optional, hint))
     if message:
         raise Wrong(message)
     got, right = next(p for p in zip(first, expected, strict=True) if not close(*p))
     raise Wrong(f"{name} {difference(got, right)}")
+
+
+def _all_close(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    return all(close(one, other) for one, other in zip(some, others, strict=True))
 
 
 def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:

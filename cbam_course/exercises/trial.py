@@ -62,13 +62,13 @@ class Trial:
     def fill(self, module: nn.Module, skip: Sequence[str] = ()) -> nn.Module:
         """Give the parameters of ``module`` random values, in float64, and return it in eval mode.
 
-        Weights get the spread that keeps the scores well inside the sigmoid's curve; those whose
-        names end in one of ``skip`` become zero.
+        Weights are as large as keeps the scores where the sigmoid is steep; those whose names end
+        in one of ``skip`` become zero.
         """
         module = module.double().eval()
         for name, parameter in module.named_parameters():
             inputs = max(1, parameter[0].numel()) if parameter.dim() > 1 else 4
-            values = self.randn(*parameter.shape) * (2 / inputs) ** 0.5
+            values = self.randn(*parameter.shape) / inputs**0.5
             parameter.data = torch.zeros_like(values) if name.endswith(tuple(skip)) else values
         return module
 
@@ -143,9 +143,14 @@ class Trial:
     # What is printed.
 
     def show(self, label: str, values: object, digits: int = 3) -> None:
-        """Print up to six numbers of the answer's, rounded, if the answer passes."""
+        """Print up to six numbers of the answer's, rounded, if the answer passes.
+
+        Of a larger tensor they are taken from the first to the last element, evenly.
+        """
         if isinstance(values, Tensor):
-            values = values.detach().double().flatten()[:6].tolist()
+            values = values.detach().double().flatten().tolist()
+            last, count = len(values) - 1, min(6, len(values))
+            values = [values[last * k // max(1, count - 1)] for k in range(count)]
         elif isinstance(values, int | float):
             values = [values]
         self.lines.append(f"{label}: {' '.join(_rounded(value, digits) for value in values)}")
