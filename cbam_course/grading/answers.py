@@ -1,0 +1,230 @@
+"""Finding the answers in a submission, and nothing else."""
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .cells import Cell, Unreadable, read_notebook
+from .pristine import Exercise
+from .submissions import Submission
+from .text import one_line
+
+LONGEST_ANSWER = 100_000
+MARKER = re.compile(r"\s*#\s*Answer\s+(\d+\.\d+)\b", re.IGNORECASE)
+STEERS_NBVAL = re.compile(r"^(\s*)#+\s*(?:NBVAL_|PYTEST_VALIDATE_)\w+\s*$", re.MULTILINE)
+MAGIC = re.compile(r"^\s*[%!?]|=\s*[%!]|\?\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one exercise.
+
+    Attributes:
+        source: the code, as it will be run; None if there is nothing to run.
+        status: ``"answer"``, or why there is nothing: ``"missing"``, ``"unsolved"``, ``"wrong"``.
+        note: the same in words.
+        remarks: what was odd about it: duplicates, imports of the course's own classes.
+        outside: names that are defined outside the answer cells, which are not graded.
+    """
+
+    source: str | None
+    status: str
+    note: str = ""
+    remarks: tuple[str, ...] = ()
+    outside: frozenset[str] = field(default=frozenset())
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All answers of a submission.
+
+    Attributes:
+        by_number: for every exercise, by its number.
+        remarks: what was odd about the files.
+        touched: whether there was an answer cell of any exercise, even an unsolved one.
+    """
+
+    by_number: dict[str, Answer]
+    remarks: tuple[str, ...]
+    touched: frozenset[str]
+
+
+def collect_answers(submission: Submission, exercises: Iterable[Exercise]) -> Answers:
+    """Read a submission's notebooks and pick the answers to `exercises`."""
+    exercises = {exercise.number: exercise for exercise in exercises}
+    remarks = list(submission.remarks)
+    places: dict[str, list[tuple[Path, Cell]]] = {number: [] for number in exercises}
+    others: list[Cell] = []
+    for path in submission.notebooks:
+        # The one file of a submission needs no name in front of what is said about it.
+        where = "" if path == submission.path else f"{path.relative_to(submission.path)}: "
+        try:
+            notebook = read_notebook(path)
+        except Unreadable as error:
+            remarks.append(f"{where}{error}")
+            continue
+        remarks += [f"{where}{remark}" for remark in notebook.remarks]
+        strangers = set()
+        for cell in notebook.cells:
+            number = answers_exercise(cell)
+            if number in places:
+                places[number].append((path, cell))
+            elif number:
+                strangers.add(number)
+            elif cell.kind == "code" and not cell.role:
+                others.append(cell)
+        if strangers:
+            listed = one_line(", ".join(sorted(strangers)), 80)
+            remarks.append(f"{where}answers to exercises that are not graded here: {listed}")
+        if not strangers and not any(path == p for found in places.values() for p, _ in found):
+            remarks.append(f"{where}no answer cell of these exercises: another notebook?")
+    outside = frozenset(name for cell in others for name in _defined(cell.source))
+    return Answers(
+        by_number={
+            number: _pick(exercises[number], found, outside) for number, found in places.items()
+        },
+        remarks=tuple(one_line(remark) for remark in remarks),
+        touched=frozenset(number for number, found in places.items() if found),
+    )
+
+
+def answers_exercise(cell: Cell) -> str:
+    """Return the number of the exercise that a cell answers, or nothing.
+
+    By its metadata, else by its id, else by its first line: Colab and copying lose the former.
+    """
+    if cell.exercise and cell.role:
+        return cell.exercise if cell.role == "answer" else ""
+    named = re.fullmatch(r"answer-(\d+)-(\d+)", cell.id)
+    if named:
+        return ".".join(named.groups())
+    marked = MARKER.match(cell.source)
+    return marked.group(1) if marked else ""
+
+
+def _pick(exercise: Exercise, found: list[tuple[Path, Cell]], outside: frozenset[str]) -> Answer:
+    """Choose among the answer cells of an exercise: the last one that is not as it came."""
+    if not found:
+        return Answer(None, "missing", "no answer cell")
+    code = [(path, cell) for path, cell in found if cell.kind == "code"]
+    if not code:
+        return Answer(None, "missing", "the answer cell is no code cell")
+    asis = (exercise.stub, "")
+    changed = [(p, c) for p, c in code if not any(same_code(c.source, stub) for stub in asis)]
+    remarks = []
+    if len(changed or code) > 1:
+        paths = dict.fromkeys(path.name for path, _ in changed or code)
+        where = f" (in {', '.join(paths)})" if len(paths) > 1 else ""
+        remarks.append(f"{len(changed or code)} answer cells{where}: the last one counts")
+    if not changed:
+        return Answer(None, "unsolved", "not answered", tuple(remarks))
+    source = changed[-1][1].source
+    if len(source) > LONGEST_ANSWER:
+        return Answer(None, "wrong", f"{len(source)} characters: too long for an answer")
+    source = STEERS_NBVAL.sub(r"\1#", source)
+    try:
+        remarks += list(_worth_a_look(source))
+    except SyntaxError as error:
+        note = f"syntax error in line {error.lineno}: {error.msg}"
+        return Answer(None, "wrong", note, tuple(remarks))
+    return Answer(source, "answer", "", tuple(remarks), outside)
+
+
+def same_code(one: str, other: str) -> bool:
+    """Return whether two pieces of code differ in comments and layout alone."""
+    try:
+        return ast.dump(_parse(one)) == ast.dump(_parse(other))
+    except Unparsable:
+        return one.split() == other.split()
+
+
+class Unparsable(ValueError):
+    """Code that is more than Python, or more than Python's parser can take."""
+
+
+def _parse(source: str) -> ast.Module:
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in strings
+            return compile(source, "answer", "exec", flags, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise Unparsable(str(error)) from error
+
+
+def _worth_a_look(source: str) -> Iterator[str]:
+    """Tell what a person may want to look at in an answer. It is no defence, and costs no points.
+
+    Raises:
+        SyntaxError: if the kernel would raise it too.
+    """
+    has_magic = MAGIC.search(source)
+    if has_magic:
+        yield "worth a look: it has magic commands"
+        source = re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
+    try:
+        nodes = list(ast.walk(_parse(source)))
+    except Unparsable as error:
+        if isinstance(error.__cause__, SyntaxError) and not has_magic:
+            raise error.__cause__ from None
+        yield "worth a look: Python's parser does not take it"
+        return
+    modules = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+    course = sorted(m for m in modules if m.partition(".")[0] == "cbam_course")
+    if course:
+        yield f"worth a look: it imports {one_line(', '.join(course), 80)}"
+    inside = sorted({m.partition(".")[0] for m in modules} & UNUSUAL_MODULES)
+    calls = sorted(
+        {node.func.id for node in nodes if isinstance(node, ast.Call) and _is_name(node.func)}
+        & UNUSUAL_CALLS
+    )
+    if inside or calls:
+        yield f"worth a look: it uses {', '.join([*inside, *calls])}"
+    patched = sorted(
+        {
+            ast.unparse(target)
+            for node in nodes
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Attribute)
+            and _is_name(target.value)
+            and target.value.id != "self"
+        }
+    )
+    if patched:
+        yield f"worth a look: it sets {one_line(', '.join(patched), 80)}"
+
+
+UNUSUAL_MODULES = frozenset(
+    "IPython atexit builtins ctypes gc importlib inspect io multiprocessing os pathlib shutil "
+    "signal socket subprocess sys threading".split()
+)
+UNUSUAL_CALLS = frozenset("__import__ compile eval exec getattr globals open setattr vars".split())
+
+
+def _is_name(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name)
+
+
+def _defined(source: str) -> Iterator[str]:
+    """Yield the names that a cell defines, to explain where a name may have gone."""
+    try:
+        body = _parse(re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)).body
+    except Unparsable:
+        return
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (a.asname or a.name.partition(".")[0] for a in node.names)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))

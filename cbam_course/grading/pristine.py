@@ -1,0 +1,135 @@
+"""The exercises as the course has them: what is given, the stub, the check and the solution."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cbam_course
+
+from .cells import Cell, Unreadable, read_notebook
+
+PACKAGE = Path(cbam_course.__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise.
+
+    Attributes:
+        number: such as ``"3.1"``.
+        title: its heading.
+        notebook: the name of its notebook, without folder and ending.
+        given: the code cells that stand before it: set-up, imports.
+        stub: the answer cell as learners get it.
+        check: the code of the check cell.
+        solution: what could stand in the answer cell.
+    """
+
+    number: str
+    title: str
+    notebook: str
+    given: tuple[str, ...]
+    stub: str
+    check: str
+    solution: str
+
+    @property
+    def chapter(self) -> str:
+        """The chapter's number."""
+        return self.number.partition(".")[0]
+
+    def fingerprint(self) -> str:
+        """Return a text that changes with anything in the exercise."""
+        return hashlib.sha256(repr(asdict(self)).encode()).hexdigest()
+
+
+def default_folder() -> Path:
+    """Return the repository's folder of exercises, next to the package.
+
+    Raises:
+        ValueError: if it is not there, as when the package was installed without the repository.
+    """
+    folder = PACKAGE.parent / "notebooks" / "exercises"
+    if not folder.is_dir():
+        raise ValueError(
+            "the exercises to grade against are not next to the package; they are in the "
+            "repository's notebooks/exercises: name that folder with --exercises"
+        )
+    return folder
+
+
+def load_exercises(folder: Path | None = None, chapters: Iterable[str] = ()) -> list[Exercise]:
+    """Read the exercises of a folder of pristine notebooks.
+
+    Args:
+        folder: where they are, :func:`default_folder` if it is None.
+        chapters: the numbers of the chapters that are wanted, all if it is empty.
+
+    Raises:
+        ValueError: if there are none, or one of them lacks a part.
+    """
+    folder = default_folder() if folder is None else folder
+    exercises: dict[str, Exercise] = {}
+    for path in sorted(folder.glob("*.ipynb")):
+        try:
+            cells = read_notebook(path).cells
+        except Unreadable as error:
+            raise ValueError(f"{path}: {error}") from None
+        for exercise in _of_notebook(path, cells):
+            if exercise.number in exercises:
+                other = exercises[exercise.number].notebook
+                raise ValueError(f"exercise {exercise.number} is in {other} and in {path.stem}")
+            exercises[exercise.number] = exercise
+    if not exercises:
+        raise ValueError(f"there are no exercises in {folder}")
+    wanted = set(chapters)
+    unknown = wanted - {e.chapter for e in exercises.values()}
+    if unknown:
+        raise ValueError(f"{folder} has no exercises of chapter {', '.join(sorted(unknown))}")
+    found = [e for e in exercises.values() if not wanted or e.chapter in wanted]
+    return sorted(found, key=lambda e: [int(part) for part in e.number.split(".")])
+
+
+def _of_notebook(path: Path, cells: tuple[Cell, ...]) -> Iterable[Exercise]:
+    roles = {(cell.exercise, cell.role): cell for cell in cells if cell.role}
+    given: list[str] = []
+    for cell in cells:
+        if cell.kind == "code" and not cell.role and cell.id != "summary":
+            given.append(cell.source)
+        if cell.role != "answer":
+            continue
+        number = cell.exercise
+        if not re.fullmatch(r"\d+\.\d+", number):
+            raise ValueError(f"{path}: {number!r} is no exercise; a number is such as 3.1")
+        for role in ("check", "solution"):
+            if (number, role) not in roles:
+                raise ValueError(f"{path}: exercise {number} has no {role} cell")
+        block = re.search(
+            r"^```python\n(.*?)^```", roles[number, "solution"].source, re.DOTALL | re.MULTILINE
+        )
+        if not block:
+            raise ValueError(f"{path}: the solution of exercise {number} has no ```python block")
+        heading = next(
+            (c.source for c in cells if c.id == f"exercise-{number.replace('.', '-')}"), ""
+        )
+        title = re.match(rf"##\s*{re.escape(number)}\s+(.+)", heading)
+        yield Exercise(
+            number=number,
+            title=title.group(1).strip() if title else "",
+            notebook=path.stem,
+            given=tuple(given),
+            stub=cell.source,
+            check=roles[number, "check"].source,
+            solution=block.group(1).rstrip(),
+        )
+
+
+def package_fingerprint() -> str:
+    """Return a text that changes with the code of the course, which holds the checks."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix in (".py", ".json"):
+            digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

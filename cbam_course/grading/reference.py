@@ -1,0 +1,54 @@
+"""The outputs to compare with: made from the solution, each time anew, with a fresh seed."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from .assemble import assemble
+from .outcome import explain
+from .pristine import Exercise
+from .run import Run
+
+RESEED = "import os\nos.environ['CBAM_COURSE_SEED'] = '{}'"
+
+
+class NoReference(RuntimeError):
+    """An exercise that cannot be graded here; the text says why."""
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody could know."""
+    return secrets.randbits(31)
+
+
+def make_reference(exercise: Exercise, seed: int, run: Callable[..., Run]) -> list[dict[str, Any]]:
+    """Return the outputs of the check for the solution.
+
+    Args:
+        exercise: the pristine exercise.
+        seed: the seed that the submissions will get too.
+        run: runs a notebook, as :func:`.run.run_notebook` with its limits filled in.
+
+    Raises:
+        NoReference: if the solution does not pass, or its outputs could be copied from another run,
+            since they do not depend on the seed.
+    """
+    other = seed ^ (1 + secrets.randbits(30))
+    notebook = assemble(exercise, exercise.solution, also=(RESEED.format(other), exercise.check))
+    # The first comparison is with nothing, so that whatever the check prints differs from it.
+    tagged = notebook.text.replace('"tags": []', '"tags": ["nbval-ignore-output"]')
+    result = run(tagged, expected={}, seed=seed, wants_outputs=True)
+    if not result.clean(notebook.count):
+        outcome = explain(result, notebook, frozenset())
+        raise NoReference(f"its own solution does not pass here: {outcome.note}", outcome.detail)
+    outputs = {c["cell"]: c["outputs"] for c in result.cells if c["when"] == "call"}
+    first, second = outputs[notebook.check], outputs[notebook.count - 1]
+    if not _text(first):
+        raise NoReference("its check prints nothing that could be compared")
+    if _text(first) == _text(second):
+        raise NoReference("its check prints the same for every seed, so that it could be copied")
+    return first
+
+
+def _text(outputs: list[dict[str, Any]]) -> str:
+    return "".join(output.get("text", "") for output in outputs)
