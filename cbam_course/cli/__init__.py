@@ -6,6 +6,7 @@ from cbam_course import __version__
 
 from .cost import cost
 from .export import export
+from .grade import grade
 from .train import train
 
 
@@ -17,6 +18,7 @@ def main() -> None:
 
 main.add_command(cost)
 main.add_command(export)
+main.add_command(grade)
 main.add_command(train)
 
 __all__ = ["main"]
