@@ -11,9 +11,8 @@ from pathlib import Path
 
 import execute
 import nbformat
+from exercise_cells import KEY, solved
 from project import ROOT
-
-from cbam_course.exercise_cells import KEY, solved
 
 FOLDER = ROOT / "notebooks" / "exercises"
 SEED = "CBAM_COURSE_SEED"
@@ -28,7 +27,7 @@ def exercise_notebooks(folder: Path = FOLDER) -> list[Path]:
 def store(path: Path) -> None:
     """Run a solved copy of the notebook at `path` and store its outputs there."""
     notebook = nbformat.read(path, as_version=4)
-    copy = nbformat.from_dict(solved(notebook))
+    copy = solved(notebook)
     execute.run(copy, path.parent)
     for cell, executed in zip(notebook.cells, copy.cells, strict=True):
         if cell.cell_type == "code":

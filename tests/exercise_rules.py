@@ -9,10 +9,9 @@ import re
 
 import notebook_rules
 from execute_exercises import CELL_METADATA
+from exercise_cells import KEY, MARKER, exercise_cells
 from notebook_rules import Chapter, code_cells, headings, tags
 from project import badge, first_cell
-
-from cbam_course.exercise_cells import KEY, MARKER, exercise_cells
 
 FEWEST_EXERCISES = 3
 BOX = """\

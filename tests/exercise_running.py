@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 import nbformat
 from execute_exercises import SEED, exercise_notebooks
+from exercise_cells import ExerciseCells, exercise_cells
 
 from cbam_course import exercises
-from cbam_course.exercise_cells import ExerciseCells, exercise_cells
 
 
 @dataclass(frozen=True)

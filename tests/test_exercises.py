@@ -4,6 +4,7 @@ Answers run in this process (exercise_running.py). That a kernel and nbval see t
 on one notebook, unsolved and solved.
 """
 
+import copy
 import os
 import re
 import subprocess
@@ -14,19 +15,20 @@ from xml.etree import ElementTree
 import execute
 import exercise_answers
 import exercise_rules
-import nbformat
 import project
 import pytest
-from execute_exercises import CELL_METADATA, SEED, exercise_notebooks
+from execute_exercises import CELL_METADATA, FOLDER, SEED, exercise_notebooks
+from exercise_cells import solved
 from exercise_running import all_exercises, read, run
+from notebook_rules import code_cells
 
-from cbam_course.exercise_cells import solved
 from cbam_course.exercises import EXERCISES
 
 NOTEBOOKS = exercise_notebooks()
 NUMBERS = list(all_exercises())
 ANSWERS = exercise_answers.answers()
 FEWEST_RIGHT = FEWEST_WRONG = 3
+IN_A_KERNEL = FOLDER / "02_squeeze_and_excitation.ipynb"
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -46,9 +48,12 @@ def test_notebook_keeps_the_rule(path, rule):
     assert not problems, f"{path.name}: {rule.__doc__}\n" + "\n".join(problems)
 
 
-def test_notebooks_belong_to_chapters():
-    stems = {path.stem for path in project.chapters()}
-    assert NOTEBOOKS and {path.stem for path in NOTEBOOKS} <= stems
+def test_notebooks_have_the_names_and_titles_of_their_chapters():
+    assert NOTEBOOKS
+    for path in NOTEBOOKS:
+        chapter = read(project.ROOT / "notebooks" / path.name).cells[0].source.splitlines()[0]
+        own = read(path).cells[0].source.splitlines()[0]
+        assert own == chapter.replace("# ", "# Exercises: ", 1)
 
 
 def test_checks_and_notebooks_hold_the_same_exercises():
@@ -118,46 +123,37 @@ def test_answers_have_names_of_their_own():
 
 
 def test_nbval_tells_the_unsolved_from_the_solved(tmp_path):
-    """A file each, so that the two kernels know nothing of each other; one process for both."""
-    notebook = read(NOTEBOOKS[0])
-    numbers = [number for number in NUMBERS if all_exercises()[number][0] == NOTEBOOKS[0]]
+    """A file each, so that the two kernels know nothing of each other; one process for both.
+
+    The folder is called exercises: there pytest runs what is named and nothing else.
+    """
+    settings = project.pyproject()["tool"]["pytest"]["ini_options"]
+    assert "exercises" in settings["norecursedirs"]
+    notebook = read(IN_A_KERNEL)
+    numbers = [number for number in NUMBERS if all_exercises()[number][0] == IN_A_KERNEL]
+    folder = tmp_path / "exercises"
+    folder.mkdir()
     for name, content in (("unsolved", notebook), ("solved", solved(notebook))):
-        execute.write(
-            execute.normalize(nbformat.from_dict(content), CELL_METADATA),
-            tmp_path / f"{name}.ipynb",
-        )
+        clean = execute.normalize(copy.deepcopy(content), CELL_METADATA)
+        execute.write(clean, folder / f"{name}.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
+    command += ["-p", "no:cacheprovider", "-o", "norecursedirs=exercises", "--junitxml=junit.xml"]
     environment = {key: value for key, value in os.environ.items() if key != SEED}
-    path = os.pathsep.join([str(project.ROOT), environment.get("PYTHONPATH", "")])
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval",
-        "--nbval-current-env",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--junitxml=junit.xml",
-        "unsolved.ipynb",
-        "solved.ipynb",
-    ]
+    paths = os.pathsep.join([str(project.ROOT), environment.get("PYTHONPATH", "")])
     result = subprocess.run(
-        command,
+        [*command, "exercises/unsolved.ipynb", "exercises/solved.ipynb"],
         cwd=tmp_path,
-        env={**environment, "PYTHONPATH": path},
+        env={**environment, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 1, result.stdout + result.stderr
-    failures = {}
-    for case in ElementTree.parse(tmp_path / "junit.xml").iter("testcase"):
-        failed = case.find("failure")
-        if failed is not None:
-            key = case.get("classname").split(".")[0], case.get("name")
-            failures[key] = re.sub(r"(\x1b|#x1B)\[\d+m", "", failed.text)
-    assert len(failures) == len(numbers) + 1, failures.keys()  # and the summary
-    assert all("unsolved" in str(key) for key in failures)
-    texts = list(failures.values())
+    cases = list(ElementTree.parse(tmp_path / "junit.xml").iter("testcase"))
+    assert len(cases) == 2 * len(code_cells(notebook))
+    failed = [case for case in cases if case.find("failure") is not None]
+    assert len(failed) == len(numbers) + 1, result.stdout  # and the summary
+    assert all("unsolved" in case.get("classname") for case in failed)
+    texts = [re.sub(r"(\x1b|#x1B)\[\d+m", "", case.find("failure").text) for case in failed]
     for number, text in zip(numbers, texts, strict=False):
         told = text.split("Traceback:")[1].strip()
         assert told.startswith(f"NotSolved: Exercise {number} is not solved yet.")

@@ -82,7 +82,8 @@ def _integers(answer: object, name: str) -> tuple[int, ...]:
     values = [_plain(value) for value in answer]
     for value in values:
         _still_open(value, name)
-        if isinstance(value, bool) or not isinstance(value, Real) or value != int(value):
+        real = isinstance(value, Real) and not isinstance(value, bool)
+        if not real or not float(value).is_integer():
             raise Wrong(f"`{name}` should hold whole numbers, and holds {value!r}.")
     return tuple(int(value) for value in values)
 

@@ -285,8 +285,9 @@ BUDGET = [
 
         def smallest_ratio(stages, budget):
             for ratio in 2, 4, 8, 16, 32, 64:
-                modules = [SqueezeExcitation(c, ratio) for n, c in stages for _ in range(n)]
-                cost = sum(p.numel() for m in modules for p in m.parameters())
+                with torch.device("meta"):
+                    blocks = [(n, SqueezeExcitation(c, ratio)) for n, c in stages]
+                cost = sum(n * p.numel() for n, block in blocks for p in block.parameters())
                 if cost <= budget:
                     return [ratio, cost]
             return [0, 0]

@@ -1,21 +1,20 @@
 """What an exercise notebook is made of: page, answer, check and solution of each exercise.
 
-Notebooks are taken as nbformat reads them, or as ``json.load`` does. Standard library only: the
-grader reads submissions with it before any of their code runs.
+For the course's own notebooks, whose form is tested. What learners hand in may be anything, and
+cbam_course.grading reads it.
 """
 
 import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-Cell = dict[str, Any]
+from nbformat import NotebookNode
 
 KEY = "cbam_course"
 ROLES = ("answer", "check", "solution")
+# The first line of an answer cell, for notebooks whose editor lost the cell's metadata.
 MARKER = "# Answer {}"
-"""The first line of an answer cell, for notebooks whose editor lost the cell's metadata."""
 
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -25,7 +24,7 @@ class ExerciseCells:
     """The cells of one exercise.
 
     Attributes:
-        number: chapter and place in it, such as ``"2.1"``.
+        number: chapter and place in it, such as "2.1".
         page: the Markdown that says what to do.
         answer: the code cell that the learner fills in.
         check: the code cell that checks it.
@@ -33,20 +32,20 @@ class ExerciseCells:
     """
 
     number: str
-    page: Cell
-    answer: Cell
-    check: Cell
-    solution: Cell
+    page: NotebookNode
+    answer: NotebookNode
+    check: NotebookNode
+    solution: NotebookNode
 
     @property
     def title(self) -> str:
         """The title, as it stands over the exercise."""
-        return source(self.page).splitlines()[0].removeprefix(f"## {self.number} ")
+        return self.page.source.splitlines()[0].removeprefix(f"## {self.number} ")
 
     @property
     def stub(self) -> str:
         """The code of the answer cell."""
-        return source(self.answer)
+        return self.answer.source
 
     @property
     def solution_code(self) -> str:
@@ -55,28 +54,22 @@ class ExerciseCells:
         Raises:
             ValueError: if the solution holds no block of Python, or several.
         """
-        blocks = _CODE.findall(source(self.solution))
+        blocks = _CODE.findall(self.solution.source)
         if len(blocks) != 1:
             raise ValueError(f"solution {self.number} has {len(blocks)} blocks of Python, not one")
         return f"{MARKER.format(self.number)}\n{blocks[0].rstrip()}"
 
 
-def source(cell: Mapping[str, Any]) -> str:
-    """The text of a cell, which a file may hold as a list of lines."""
-    text = cell["source"]
-    return text if isinstance(text, str) else "".join(text)
-
-
-def exercise_cells(notebook: Mapping[str, Any]) -> dict[str, ExerciseCells]:
-    """The exercises of a notebook as this course publishes it, by number, in order.
+def exercise_cells(notebook: NotebookNode) -> dict[str, ExerciseCells]:
+    """Return the exercises of a notebook by number, in order.
 
     Raises:
         ValueError: if an exercise lacks one of its cells or has one twice.
     """
-    found: dict[str, dict[str, Cell]] = {}
-    pages = {cell.get("id"): cell for cell in notebook["cells"]}
-    for cell in notebook["cells"]:
-        about = cell.get("metadata", {}).get(KEY)
+    found: dict[str, dict[str, NotebookNode]] = {}
+    pages = {cell.id: cell for cell in notebook.cells}
+    for cell in notebook.cells:
+        about = cell.metadata.get(KEY)
         if not about:
             continue
         number, role = about["exercise"], about["role"]
@@ -93,16 +86,16 @@ def exercise_cells(notebook: Mapping[str, Any]) -> dict[str, ExerciseCells]:
     return exercises
 
 
-def with_answers(notebook: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Any]:
-    """A copy of ``notebook`` whose answer cells hold these texts; the other cells stay."""
+def with_answers(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:
+    """Return a copy of `notebook` whose answer cells hold these texts."""
     filled = copy.deepcopy(notebook)
     for number, cells in exercise_cells(filled).items():
         if number in answers:
-            cells.answer["source"] = answers[number]
+            cells.answer.source = answers[number]
     return filled
 
 
-def solved(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of ``notebook`` with every solution in its answer cell."""
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of `notebook` with every solution in its answer cell."""
     exercises = exercise_cells(notebook).items()
     return with_answers(notebook, {number: cells.solution_code for number, cells in exercises})
