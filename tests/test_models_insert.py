@@ -13,7 +13,7 @@ from cbam_course.attention import CBAM, IdentityStart, SqueezeExcitation, make_a
 from cbam_course.models import insert_attention, load_weights, make_model
 
 EXAMPLE = torch.zeros(1, 3, 32, 32)
-NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11", "vgg11_bn", "convnext_tiny")
+NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn", "convnext_tiny")
 networks = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -112,7 +112,7 @@ class Zero(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "name", [*(n for n in NETWORKS if not n.startswith("vgg")), "resnet50", "resnext50_32x4d"]
+    "name", [*(n for n in NETWORKS if not n.startswith("vgg")), "resnext50_32x4d"]
 )
 def test_at_the_end_of_the_branch_and_before_the_addition(name):
     """With nothing from its branch, a residual block puts out its shortcut."""
@@ -328,7 +328,7 @@ def test_mixed_precisions():
     assert kinds["2.attention.mlp.0.weight"] == torch.float16
 
 
-@networks
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vgg11", "convnext_tiny"])
 def test_networks_without_values(name):
     model = empty(name)
     report = insert_attention(model, "cbam-fc", start_as_identity=True)
@@ -343,14 +343,14 @@ def test_a_step_of_training(name):
     model = network(name).train()
     insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    nn.functional.cross_entropy(model(images(4, 3, 64, 64)), torch.arange(4)).backward()
+    nn.functional.cross_entropy(model(images(3, 3, 33, 33)), torch.arange(3)).backward()
     gates = [m.gate for m in model.modules() if isinstance(m, IdentityStart)]
     assert all(gate.grad.isfinite() for gate in gates) and any(gate.grad for gate in gates)
     optimizer.step()
     assert all(bool(gate) == bool(gate.grad) for gate in gates)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vgg11_bn"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_copies_and_files(name, tmp_path):
     model, x = network(name), images()
     insert_attention(model, "se", example=EXAMPLE)
@@ -562,7 +562,7 @@ def test_refuses_what_is_no_network():
         insert_attention(nn.Sequential(nn.ReLU()), "se", "0")
 
 
-@pytest.mark.parametrize("name", ["densenet121", "efficientnet_b0", "googlenet", "squeezenet1_0"])
+@pytest.mark.parametrize("name", ["densenet121", "googlenet", "squeezenet1_0"])
 @pytest.mark.filterwarnings("ignore:The default weight initialization")
 def test_networks_without_default_places(name):
     """The modules that are suggested do work."""
