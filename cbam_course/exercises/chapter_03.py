@@ -56,7 +56,8 @@ def who_hears_whom(trial: Trial, kernel_size, heard_by_1, entries, fc_weights) -
     )
     block = trial.fill(ECA(256, kernel_size, pools=BOTH))
     gates = block.attention_map(trial.features(1, 256, 4, 3))[0, list(heard_by_1)]
-    trial.show("Gates of the channels that channel 1 hears", gates)
+    # One number: how many there are would be told by a list.
+    trial.show("Sum of the gates of the channels that channel 1 hears", gates.sum())
     trial.stamp("Stamp of your answers", kernel_size, *heard_by_1, entries, fc_weights)
 
 
