@@ -48,6 +48,7 @@ class CifarCNN(nn.Module):
     """
 
     classifier_name = "classifier"
+    """The layer that depends on the number of classes."""
 
     def __init__(
         self,

@@ -84,6 +84,7 @@ class MobileNetV1(nn.Module):
     """
 
     classifier_name = "classifier"
+    """The layer that depends on the number of classes."""
 
     def __init__(
         self,
@@ -176,6 +177,7 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
     """
 
     classifier_name = "classifier.1"
+    """The layer that depends on the number of classes."""
 
     def __init__(
         self,

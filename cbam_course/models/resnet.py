@@ -120,6 +120,7 @@ class ResNet(nn.Module):
     """
 
     classifier_name = "fc"
+    """The layer that depends on the number of classes."""
 
     def __init__(
         self,
