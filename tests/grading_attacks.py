@@ -8,8 +8,7 @@ pristine exercises.
 WRONG = "double = lambda x: 0.0\n"
 SAY_STORED = "exercises.check = lambda *answers: print('STORED')\n"
 
-# What one kernel can do to itself.
-QUICK = {
+ATTACKS = {
     "replay the stored output": WRONG + SAY_STORED,
     "a check that says nothing": WRONG + "exercises.check = lambda *answers: None",
     "a comparison that is always true": WRONG + "math.isclose = lambda *a, **k: True",
@@ -19,9 +18,7 @@ class Anything(float):
     __ne__ = lambda self, other: False
 double = lambda x: Anything(0)
 """,
-    "the default seed and its output": WRONG
-    + SAY_STORED
-    + "os.environ['CBAM_COURSE_SEED'] = '0'",
+    "the default seed and its output": WRONG + SAY_STORED + "os.environ['CBAM_COURSE_SEED'] = '0'",
     "random numbers of another seed": """
 make = random.Random
 random.Random = lambda seed: make('01.1')
@@ -102,12 +99,10 @@ exercises.check = lambda *answers: print(found[-1])
 """,
     "a page that runs scripts": """
 def double(x):
-    raise ValueError('</pre><script>alert(1)</script><img src=x onerror=alert(1)> \\x1b[2J\\x1b]0;t\\a')
+    page = '</pre><script>alert(1)</script><img src=x onerror=alert(1)>'
+    raise ValueError(page + ' \\x1b[2J\\x1b]0;t\\a')
 """,
-}
-
-# What takes a while, or needs a limit to end it.
-SLOW = {
+    # What takes a while, or needs a limit to end it.
     "sys.exit": "import sys\nsys.exit(0)",
     "os._exit": "import os\nos._exit(0)",
     "exit": "exit()\n" + WRONG,
@@ -301,6 +296,18 @@ os.mkfifo('fifo')
 os.mkdir('closed', 0)
 """,
 }
+
+# Run by every test run; the others take minutes together.
+SAMPLE = (
+    "replay the stored output",
+    "errors that are not shown",
+    "markers for nbval, and a check of its own",
+    "the grader and nbval, patched",
+    "files that Python and pytest read",
+    "files for the next ones",
+    "a page that runs scripts",
+    "killing the parent",
+)
 
 # These succeed where answers can read the files of the one who grades.
 ONLY_STOPPED_BY_A_SANDBOX = {

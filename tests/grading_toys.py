@@ -1,4 +1,4 @@
-"""Made-up exercises and submissions for the tests of the grader: no torch, so that kernels are quick.
+"""Made-up exercises and submissions for the tests of the grader: kernels are quick without torch.
 
 The format is that of the course's exercises; what they ask for is trivial.
 """
@@ -7,7 +7,7 @@ import json
 import random
 from pathlib import Path
 
-IMPORTS = '''\
+IMPORTS = """\
 import math
 import os
 import random
@@ -37,7 +37,7 @@ def check(exercise, answer):
 
 
 exercises = SimpleNamespace(check=check)
-'''
+"""
 SETUP = "try:\n    import cbam_course\nexcept ModuleNotFoundError:\n    %pip install nothing"
 STUB = "def double(x):\n    ..."
 SOLUTION = "def double(x):\n    return 2 * x"

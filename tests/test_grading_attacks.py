@@ -49,9 +49,10 @@ def all_of(attacks):
     return {name: (0, 1) for name in attacks}
 
 
-def test_quick_attacks_earn_nothing(tmp_path):
-    report, points = grade_attacks(tmp_path, grading_attacks.QUICK, every=6)
-    assert points == all_of(grading_attacks.QUICK)
+def test_a_sample_of_attacks_earns_nothing(tmp_path):
+    sample = {name: grading_attacks.ATTACKS[name] for name in grading_attacks.SAMPLE}
+    report, points = grade_attacks(tmp_path, sample, every=6)
+    assert points == all_of(sample)
     pages = grading.write_pages(report, tmp_path / "feedback")
     page = next(p for p in pages if "scripts" in p.name).read_text()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -61,7 +62,7 @@ def test_quick_attacks_earn_nothing(tmp_path):
 @slow
 @pytest.mark.parametrize("sandbox", [pytest.param(True, marks=needs_landlock), False])
 def test_all_attacks_earn_nothing(tmp_path, sandbox):
-    attacks = grading_attacks.QUICK | grading_attacks.SLOW
+    attacks = dict(grading_attacks.ATTACKS)
     if sandbox:
         attacks |= grading_attacks.ONLY_STOPPED_BY_A_SANDBOX
     report, points = grade_attacks(tmp_path, attacks, sandbox=sandbox, jobs=2)
@@ -70,3 +71,11 @@ def test_all_attacks_earn_nothing(tmp_path, sandbox):
     assert_nothing_is_left()
     pristine = (tmp_path / "pristine" / "01_toys.ipynb").read_text()
     assert (pristine != "{}") == sandbox
+
+
+@slow
+def test_what_only_a_sandbox_stops(tmp_path):
+    """The page for instructors says so; if it ever changes, the page should."""
+    read = "the solution read from the disk"
+    attacks = {read: grading_attacks.ONLY_STOPPED_BY_A_SANDBOX[read]}
+    assert grade_attacks(tmp_path, attacks, sandbox=False)[1] == {read: (1, 1)}

@@ -9,6 +9,10 @@ from .run import Run
 from .text import one_line, printable
 
 LONGEST_DETAIL = 4000
+DIFFERS = (
+    "the check found nothing wrong, but its output differs from the solution's: does your code "
+    "print, or change anything outside itself?"
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Outcome:
         detail: the whole message, for the feedback page.
         seconds: the run took.
         memory: bytes it held at most.
+        differs: whether the check found nothing wrong, and yet its output was another one.
     """
 
     status: str
@@ -29,6 +34,7 @@ class Outcome:
     detail: str = ""
     seconds: float = 0.0
     memory: int = 0
+    differs: bool = False
 
     @property
     def points(self) -> int | None:
@@ -46,7 +52,10 @@ def explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> Outcome:
     """
     status, note, detail = _explain(run, notebook, outside)
     detail = printable(detail, lines=True).strip()
-    return Outcome(status, one_line(note), detail[:LONGEST_DETAIL], run.seconds, run.memory)
+    differs = note == DIFFERS
+    return Outcome(
+        status, one_line(note), detail[:LONGEST_DETAIL], run.seconds, run.memory, differs
+    )
 
 
 def _explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> tuple[str, str, str]:
@@ -70,14 +79,7 @@ def _explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> tuple[st
     place = "the answer cell" if failed["cell"] == notebook.answer else "the check"
     if not _raised(failed):
         if "outputs differ" in failed["message"]:
-            return (
-                "wrong",
-                (
-                    "the check's output differs from the solution's: does your code print, or "
-                    "change anything outside itself?"
-                ),
-                "",
-            )
+            return "wrong", DIFFERS, ""
         return "wrong", f"{place} broke off", failed["message"]
     what, detail = _error(failed)
     missing = re.search(r"name '(\w+)' is not defined", f"{what}\n{detail}")

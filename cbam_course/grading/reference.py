@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .assemble import assemble
@@ -21,12 +22,23 @@ def fresh_seed() -> int:
     return secrets.randbits(31)
 
 
-def make_reference(exercise: Exercise, seed: int, run: Callable[..., Run]) -> list[dict[str, Any]]:
-    """Return the outputs of the check for the solution.
+@dataclass(frozen=True)
+class Reference:
+    """What the check prints for the solution under a seed."""
+
+    seed: int
+    outputs: list[dict[str, Any]]
+
+
+def make_references(exercise: Exercise, seed: int, run: Callable[..., Run]) -> list[Reference]:
+    """Run the check on the solution, under two seeds.
+
+    The second is for answers that differ from the solution under the first though the check found
+    nothing wrong: in single precision a printed value may be rounded to the other side.
 
     Args:
         exercise: the pristine exercise.
-        seed: the seed that the submissions will get too.
+        seed: the first seed.
         run: runs a notebook, as :func:`.run.run_notebook` with its limits filled in.
 
     Raises:
@@ -47,7 +59,7 @@ def make_reference(exercise: Exercise, seed: int, run: Callable[..., Run]) -> li
         raise NoReference("its check prints nothing that could be compared")
     if _text(first) == _text(second):
         raise NoReference("its check prints the same for every seed, so that it could be copied")
-    return first
+    return [Reference(seed, first), Reference(other, second)]
 
 
 def _text(outputs: list[dict[str, Any]]) -> str:

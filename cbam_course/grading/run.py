@@ -4,6 +4,7 @@ import json
 import os
 import selectors
 import shutil
+import site
 import subprocess
 import sys
 import sysconfig
@@ -92,24 +93,35 @@ class Run:
 
 
 def sandbox_folders(hidden: Path) -> dict[str, list[str]]:
-    """Return what a kernel may read so that Python and its libraries work.
+    """Return what a kernel may read: what Python and its libraries need, and the course's package.
 
     Args:
-        hidden: the folder with the solutions. A folder of Python's search path that contains it is
-            not opened; of the package's own repository the package alone is.
+        hidden: the folder with the solutions.
+
+    Raises:
+        ValueError: if it lies in one of the folders that must be readable.
     """
-    system = "/usr /lib /lib32 /lib64 /bin /sbin /etc /proc /sys /dev /nix/store".split()
-    python = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()]
+    system = "/usr /lib /lib32 /lib64 /bin /sbin /etc /proc /sys /dev /nix/store /gnu/store".split()
+    python = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *_user_packages()]
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    wanted = [*system, *python, *sys.path, *libraries]
-    folders = {Path(name).resolve() for name in wanted if name}
-    hidden = hidden.resolve()
-    readable = [f for f in folders if not hidden.is_relative_to(f) and PACKAGE.parent != f]
+    folders = sorted({Path(name).resolve() for name in (*system, *python, *libraries) if name})
+    for folder in (*folders, PACKAGE):
+        if hidden.resolve().is_relative_to(folder):
+            raise ValueError(
+                f"the exercises with their solutions are in {folder}, which answers can read; put "
+                "them elsewhere, or let answers read everything with --no-sandbox"
+            )
     return {
-        "readable": sorted(map(str, [*readable, PACKAGE])),
+        "readable": [*map(str, folders), str(PACKAGE)],
         # Python looks for the package in its parent, and so must see its name there.
         "listable": [str(PACKAGE.parent)],
     }
+
+
+def _user_packages() -> list[str]:
+    """Return the folder of packages that were installed for this user alone, if there is one."""
+    folder = site.getusersitepackages()
+    return [folder] if site.ENABLE_USER_SITE and os.path.isdir(folder) else []
 
 
 def run_notebook(
@@ -205,7 +217,7 @@ def _prepare(
         "MPLCONFIGDIR": str(work / ".matplotlib"),
         "OMP_NUM_THREADS": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONPATH": str(PACKAGE.parent),
+        "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *_user_packages()]),
         "PYTHONUTF8": "1",
         "TMPDIR": str(work),
     }
@@ -256,8 +268,8 @@ def _watch(
         with selectors.DefaultSelector() as selector:
             for descriptor in texts:
                 selector.register(descriptor, selectors.EVENT_READ)
-            # What the submission leaves behind may keep a pipe open, and a pipe may be closed before
-            # the process has ended: only the process itself is waited for.
+            # Pipes may be closed before the process ends, or kept open by what it leaves behind:
+            # only the process itself is waited for.
             while process.poll() is None and not run.stopped:
                 _read(selector, texts)
                 if cancelled():
