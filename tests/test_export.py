@@ -1,0 +1,558 @@
+"""Networks as ONNX files, as exported programs and compiled: they compute the same."""
+
+import logging
+import os
+import sys
+import warnings
+from contextlib import contextmanager
+from itertools import cycle
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from networks import randomize_statistics
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.export import Dim
+
+from cbam_course import export, models
+from cbam_course.attention import CBAM, make_attention, starting_as_identity
+from cbam_course.data import photographs
+from cbam_course.export import ExportMismatch, compare_onnx, export_onnx
+from cbam_course.models import CifarCNN, MobileNetV1, MobileNetV2, ResNet, official_cbam
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+slow = pytest.mark.skipif("CBAM_COURSE_SLOW" not in os.environ, reason="slow: CBAM_COURSE_SLOW=1")
+old = torch.__version__ < (2, 9)
+
+SIZE = (3, 64, 64)
+
+
+def real_images(size=64):
+    """The three photographs, small, normalized as for ImageNet."""
+    images = [
+        F.interpolate(image[None].float() / 255, size=(size, size), mode="bilinear", antialias=True)
+        for image in photographs().values()
+    ]
+    mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.23,) * 3))
+    return (torch.cat(images) - mean) / std
+
+
+def images(count, size=SIZE, seed=7):
+    return torch.randn(count, *size, generator=torch.Generator().manual_seed(seed))
+
+
+# Networks, every family of them
+
+
+def in_turn(*factories):
+    """A factory of blocks of each kind in turn."""
+    kinds = cycle(factories)
+    return lambda channels: next(kinds)(channels)
+
+
+def both_modes():
+    return in_turn(make_attention("cbam-fc", reduction=2), make_attention("cbam-conv"))
+
+
+def short_mobilenet_v1(attention):
+    """The first six layers."""
+    network = MobileNetV1(attention, 10, alpha=0.25)
+    network.features = network.features[:6]
+    network.classifier = nn.Linear(network.features[-1].conv.out_channels, 10)
+    return network
+
+
+def short_mobilenet_v2(attention):
+    """The first five layers, with attention in all three places."""
+    network = MobileNetV2(attention, 10, where=("first", "blocks", "last"))
+    network.features = network.features[:5]
+    network.last = attention(32)
+    network.classifier[1] = nn.Linear(32, 10)
+    return network
+
+
+def short_torchvision(attention):
+    """torchvision's ResNet, with attention put into two of its blocks by hand."""
+    kind = torchvision.models.resnet.BasicBlock
+    network = torchvision.models.ResNet(kind, (1, 1, 1, 1), num_classes=10)
+    network.layer1[0].bn2 = nn.Sequential(network.layer1[0].bn2, attention(64))
+    network.layer2[0].bn2 = nn.Sequential(network.layer2[0].bn2, attention(128))
+    return network
+
+
+FAMILIES = {
+    "CifarCNN": lambda a: CifarCNN(a, widths=(8, 16)),
+    "ResNet, basic": lambda a: ResNet("basic", (1, 1), a, 10, widths=(8, 16)),
+    "ResNet v1.5": lambda a: ResNet("bottleneck", (1, 1), a, 10, widths=(8, 16)),
+    "ResNet v1": lambda a: ResNet("bottleneck", (1, 1), a, 10, widths=(8, 16), version="v1"),
+    "ResNeXt": lambda a: ResNet(
+        "bottleneck", (1, 1), a, 10, widths=(8, 16), groups=4, width_per_group=16
+    ),
+    "wide ResNet": lambda a: ResNet("basic", (1, 1), a, 10, widths=(12, 24), stem="cifar"),
+    "MobileNet v1": short_mobilenet_v1,
+    "MobileNet v2": short_mobilenet_v2,
+    "torchvision": short_torchvision,
+}
+FEW = ("CifarCNN", "ResNet v1.5", "MobileNet v1", "MobileNet v2")
+
+
+def trained(network, size=64):
+    """As if it were trained: the BatchNorms know their features, the logits are of usual size.
+
+    A fresh network may put out nothing but its biases, and a wrong file would do the same.
+    """
+    randomize_statistics(network)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    examples = torch.cat([real_images(size), images(3, (3, size, size))])
+    with torch.no_grad():
+        network.train()(examples)
+        network.eval()
+        last = getattr(network, "fc", None) or network.classifier
+        last = last[-1] if isinstance(last, nn.Sequential) else last
+        last.bias.zero_()
+        last.weight *= 3 / network(examples).std()
+    return network
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.onnx"
+
+
+# The file computes what the network computes
+
+
+def in_onnxruntime(path, images):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [found] = session.run(["output"], {"input": images.numpy()})
+    return torch.from_numpy(found)
+
+
+def assert_exported(network, path, size=64):
+    """Export, compare with onnxruntime once more and without the code under test."""
+    report = export_onnx(network, path, input_size=(3, size, size), inputs=real_images(size))
+    assert report.difference <= 1e-4
+    assert 1 < report.largest < 100 and report.variation > 1
+    for batch in (real_images(size), *(images(n, (3, size, size)) for n in (1, 2, 5))):
+        with torch.no_grad():
+            expected = network(batch)
+        assert (in_onnxruntime(path, batch) - expected).abs().max() <= 1e-4
+    return report
+
+
+@contextmanager
+def changed(module):
+    """Turn the sign of all parameters of ``module`` meanwhile."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.neg_()
+        yield
+        for parameter in module.parameters():
+            parameter.neg_()
+
+
+def assert_every_block_counts(network, path, blocks):
+    """Another block in the network than in the file is seen, whichever it is."""
+    assert compare_onnx(network, path, real_images()) <= 1e-4
+    for block in blocks:
+        with changed(block):
+            assert compare_onnx(network, path, real_images()) > 1e-3
+    assert compare_onnx(network, path, real_images()) <= 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_with_both_channel_modes(family, path):
+    torch.manual_seed(0)
+    network = trained(FAMILIES[family](both_modes()))
+    blocks = [module for module in network.modules() if isinstance(module, CBAM)]
+    assert {block.mode for block in blocks} == {"fc", "conv"}
+    assert_exported(network, path)
+    halves = [(block.channel_attention, block.spatial_attention) for block in blocks]
+    assert_every_block_counts(network, path, sum(halves, ()))
+
+
+BLOCKS = {
+    "halves": ("se", "eca", "spatial", "channel-fc", "channel-conv"),
+    "variants": (
+        official_cbam,
+        starting_as_identity(make_attention("cbam-fc", reduction=2)),
+        make_attention("cbam-fc", reduction=2, order="parallel"),
+        make_attention("spatial", pools=("conv", "max"), bias=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("kinds", BLOCKS.values(), ids=BLOCKS)
+def test_every_block(kinds, path):
+    torch.manual_seed(0)
+    options = {"se": {"reduction": 2}, "channel-fc": {"reduction": 2}}
+    factories = [
+        make_attention(kind, **options.get(kind, {})) if isinstance(kind, str) else kind
+        for kind in kinds
+    ]
+    network = CifarCNN(in_turn(*factories), widths=(16,) * len(kinds))
+    with torch.no_grad():  # the gates of identity starts, else closed
+        for parameter in network.parameters():
+            if parameter.dim() == 0:
+                parameter.fill_(0.5)
+    trained(network)
+    assert_exported(network, path)
+    assert_every_block_counts(network, path, [stage.attention for stage in network.stages])
+
+
+@slow
+@pytest.mark.parametrize("mode", ["cbam-fc", "cbam-conv"])
+@pytest.mark.parametrize("name", models.MODEL_NAMES)
+def test_every_network_as_it_is(name, mode, path):
+    torch.manual_seed(0)
+    network = trained(models.make_model(name, mode, num_classes=10))
+    assert_exported(network, path)
+
+
+@slow
+def test_resnet50_cbam_for_imagenet(path):
+    torch.manual_seed(0)
+    network = trained(models.resnet50_cbam(num_classes=10), size=224)
+    report = assert_exported(network, path, size=224)
+    assert (report.input, report.output) == (("batch", 3, 224, 224), ("batch", 10))
+
+
+# The file and the report
+
+
+class Tiny(nn.Module):
+    """Something to export in no time."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.bn = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.bn(self.conv(x)).mean(dim=(2, 3))
+
+
+TINY = (3, 8, 8)
+
+
+@pytest.fixture
+def tiny():
+    torch.manual_seed(0)
+    return Tiny()
+
+
+def test_report(tiny, path):
+    report = export_onnx(tiny, path, input_size=TINY, inputs=images(4, TINY))
+    model = onnx.load(path)
+    assert (report.path, report.bytes) == (path, path.stat().st_size)
+    assert report.opset == model.opset_import[0].version == export.OPSET == 20
+    assert [value.name for value in model.graph.input] == ["input"]
+    assert [value.name for value in model.graph.output] == ["output"]
+    assert (report.input, report.output) == (("batch", 3, 8, 8), ("batch", 4))
+    assert report.checked == ("random images in batches of 1, 2 and 5", "4 given")
+    with torch.no_grad():
+        outputs = tiny.eval()(images(4, TINY))
+    assert report.largest >= outputs.abs().max()
+    assert report.variation >= (outputs[0] - outputs[1]).abs().max()
+    assert 0 <= report.difference <= 1e-6
+    assert str(report).splitlines() == [
+        f"{path}: {report.bytes / 1e3:.1f} kB, opset 20",
+        "input [batch, 3, 8, 8], output [batch, 4]",
+        "checked in onnxruntime on random images in batches of 1, 2 and 5 and on 4 given:",
+        f"largest difference from PyTorch {report.difference:.1e}, "
+        f"in outputs of up to {report.largest:.2g}",
+    ]
+
+    # One file, which names no folder and is the same the next time.
+    content = path.read_bytes()
+    assert os.listdir(path.parent) == [path.name]
+    for folder in (os.path.dirname(torch.__file__), os.getcwd(), str(path.parent), "site-packages"):
+        assert folder.encode() not in content
+    export_onnx(tiny, str(path), input_size=list(TINY))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("opset", [18, 19 if old else 23])
+def test_opset(tiny, path, opset):
+    assert export_onnx(tiny, path, input_size=TINY, opset=opset).opset == opset
+    assert onnx.load(path).opset_import[0].version == opset
+
+
+def test_fixed_batch(tiny, path):
+    report = export_onnx(tiny, path, input_size=TINY, dynamic_batch=False)
+    assert (report.input, report.output) == ((1, 3, 8, 8), (1, 4))
+    assert report.checked == ("2 random images",)
+    with pytest.raises(Exception, match="Got: 2 Expected: 1"):
+        in_onnxruntime(path, images(2, TINY))
+    assert compare_onnx(tiny, path, images(3, TINY)) < 1e-6
+
+
+def test_leaves_all_as_it_was(path, capfd):
+    network = CifarCNN(make_attention("cbam-fc", reduction=2), widths=(8,)).double().train()
+    network.stages[0].convolutions.eval()  # as when a part is frozen
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [module.training for module in network.modules()]
+    random = torch.get_rng_state()
+    logging.disable(logging.NOTSET)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        export_onnx(network, path, input_size=TINY)
+    assert not caught
+    assert capfd.readouterr() == ("", "")
+    assert logging.root.manager.disable == logging.NOTSET
+    assert [module.training for module in network.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), random)
+    for name, value in network.state_dict().items():
+        assert value.dtype == state[name].dtype and torch.equal(value, state[name])
+    assert all(parameter.grad is None for parameter in network.parameters())
+    # In float32 all the same, and dropout is off.
+    assert compare_onnx(network.eval().float(), path, images(2, TINY)) < 1e-6
+
+
+# What is wrong is refused, and no file is left
+
+
+def times(factor, fixed=None):
+    """By hand, an ONNX file that multiplies images by a number."""
+    shape = [fixed or "batch", *TINY]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["input", "factor"], ["output"])],
+        "times",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(torch.tensor(factor).numpy(), "factor")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e6])
+def test_outputs_of_any_size_are_judged(path, monkeypatch, scale):
+    def file_says(factor):
+        monkeypatch.setattr(export, "_convert", lambda *arguments: times(factor))
+
+    file_says(scale * (1 + 2e-6))
+    assert export_onnx(Times(scale), path, input_size=TINY).difference < 1e-5 * scale
+    before = path.read_bytes()
+    for factor in (scale * 1.001, scale * float("nan"), 0.0):
+        file_says(factor)
+        with pytest.raises(ExportMismatch, match="onnxruntime and PyTorch differ by"):
+            export_onnx(Times(scale), path, input_size=TINY)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_says_when_the_check_says_little(path, monkeypatch):
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(0.0))
+    report = export_onnx(Times(0.0), path, input_size=TINY)
+    assert report.variation == report.largest == 0
+    assert str(report).splitlines()[-1] == (
+        "From image to image they vary by 0.0e+00 only, so the check says little: "
+        "is the network untrained?"
+    )
+
+
+def test_tolerance_is_absolute_for_outputs_of_usual_size(path, monkeypatch):
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.001))
+    largest = 5 * torch.ones(1, *TINY)
+    for tolerance, passes in ((0.0045, False), (0.0055, True)):
+        if passes:
+            report = export_onnx(
+                Times(1.0), path, input_size=TINY, tolerance=tolerance, inputs=largest
+            )
+            assert report.difference == pytest.approx(0.005, rel=1e-3)
+        else:
+            with pytest.raises(ExportMismatch, match="0.005 where 0.0045 is allowed"):
+                export_onnx(Times(1.0), path, input_size=TINY, tolerance=tolerance, inputs=largest)
+            assert not path.exists()
+
+
+def test_given_images_count(path, monkeypatch):
+    """A file that is wrong for very large values only: random images do not tell."""
+    proto = times(1.0)
+    proto.graph.node[0].op_type = "Min"
+    proto.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(torch.tensor(9.0).numpy(), "factor")
+    )
+    monkeypatch.setattr(export, "_convert", lambda *arguments: proto)
+    assert export_onnx(nn.Identity(), path, input_size=TINY).difference == 0
+    with pytest.raises(ExportMismatch, match="differ by 91 "):
+        export_onnx(nn.Identity(), path, input_size=TINY, inputs=torch.full((2, *TINY), 100.0))
+
+
+def test_a_changed_file_is_seen(path):
+    """Maxima for averages, which is what a wrong export of the pools would be."""
+    torch.manual_seed(0)
+    network = trained(CifarCNN(make_attention("cbam-conv"), widths=(8, 16)))
+    export_onnx(network, path, input_size=SIZE)
+    model = onnx.load(path)
+    [*_, node] = (node for node in model.graph.node if node.op_type == "ReduceMax")
+    node.op_type = "ReduceMin"
+    onnx.save(model, path)
+    assert compare_onnx(network, path, real_images()) > 1e-2
+
+
+def test_files_that_onnx_or_onnxruntime_refuse(tiny, path, monkeypatch):
+    proto = times(1.0)
+    proto.graph.node[0].input[1] = "nothing"
+    monkeypatch.setattr(export, "_convert", lambda *arguments: proto)
+    with pytest.raises(ExportMismatch, match="onnx finds the file wrong"):
+        export_onnx(tiny, path, input_size=TINY)
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0, fixed=2))
+    with pytest.raises(ExportMismatch, match="onnxruntime cannot run the file"):
+        export_onnx(Times(1.0), path, input_size=TINY)
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0))
+    with pytest.raises(ExportMismatch, match=r"puts out \[1, 3, 8, 8\], PyTorch \[1, 4\]"):
+        export_onnx(tiny, path, input_size=TINY)
+    with pytest.raises(ValueError, match="cannot write opset 18, only 20"):
+        export_onnx(Times(1.0), path, input_size=TINY, opset=18)
+    assert not os.listdir(path.parent)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ExportMismatch, match="onnxruntime cannot load the file"):
+        compare_onnx(tiny, path, images(1, TINY))
+
+
+class Unsupported(nn.Module):
+    def forward(self, x):
+        return torch.special.bessel_j0(x)
+
+
+class OneBatch(nn.Module):
+    """Written for one batch size by its author."""
+
+    def forward(self, x):
+        return x + torch.zeros(2, 1, 1, 1) if len(x) == 2 else x
+
+
+class Noise(nn.Module):
+    def forward(self, x):
+        return x + torch.randn_like(x)
+
+
+class Two(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+@pytest.mark.parametrize(
+    ("network", "error", "message"),
+    [
+        (Unsupported(), ValueError, "PyTorch cannot export Unsupported for any batch size to"),
+        (OneBatch(), ExportMismatch, "onnxruntime"),
+        (Noise(), ExportMismatch, "onnxruntime and PyTorch differ by"),
+        (Two(), ValueError, "Two must put out one tensor, it put out a tuple"),
+        (Times(float("inf")), ValueError, "puts out values that are not finite"),
+        (nn.Linear(3, 3, device="meta"), ValueError, "it is on the meta device"),
+        (Tiny, ValueError, "model must be a module, got <class"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_networks_that_cannot_be_exported(path, network, error, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        export_onnx(network, path, input_size=TINY)
+    assert type(caught.value) is error and "\x1b" not in str(caught.value)
+    assert not os.listdir(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_size": (3, 8)}, r"channels, height and width, such as .* got \(3, 8\)"),
+        ({"input_size": "388"}, "input_size must be channels"),
+        ({"input_size": (3, 8, 0)}, "each number of input_size must be an integer of at least 1"),
+        (
+            {"input_size": (1, 8, 8)},
+            r"Tiny cannot take images \[1, 1, 8, 8\]: .*to have 3 channels",
+        ),
+        ({"opset": 17}, r"opset must be from 18 to \d+, got 17"),
+        ({"opset": 99}, "got 99"),
+        ({"opset": "20"}, "opset must be an integer"),
+        ({"dynamic_batch": 1}, "dynamic_batch must be True or False"),
+        ({"tolerance": -1.0}, "tolerance must not be negative"),
+        ({"tolerance": float("nan")}, "tolerance must be a finite number"),
+        ({"inputs": torch.zeros(2, 3, 4, 4)}, r"tensor \[N, 3, 8, 8\], got .*\[2, 3, 4, 4\]"),
+        ({"inputs": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, "got torch.uint8"),
+        ({"inputs": torch.zeros(0, 3, 8, 8)}, "inputs must be"),
+        ({"inputs": [1]}, r"inputs must be a floating-point tensor .* got \[1\]"),
+        ({"path": "nowhere/model.onnx"}, "path must name a file in a folder that is there"),
+        ({"path": "."}, "path must name a file"),
+    ],
+)
+def test_bad_arguments(tiny, path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        export_onnx(**{"model": tiny, "path": path, "input_size": TINY, **arguments})
+    assert not os.listdir(path.parent)
+
+
+def test_too_large_for_one_file(tiny, path, monkeypatch):
+    monkeypatch.setattr(export, "MOST_BYTES", 400)
+    with pytest.raises(ValueError, match="too large for one ONNX file"):
+        export_onnx(tiny, path, input_size=TINY)
+
+
+@pytest.mark.parametrize("package", export.PACKAGES)
+def test_missing_packages(tiny, path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    for call in (
+        lambda: export_onnx(tiny, path, input_size=TINY),
+        lambda: compare_onnx(tiny, path, images(1, TINY)),
+    ):
+        with pytest.raises(ModuleNotFoundError, match=f"install it with: pip install {package}$"):
+            call()
+
+
+def test_compare_refuses(tiny, path):
+    with pytest.raises(FileNotFoundError):
+        compare_onnx(tiny, path, images(1, TINY))
+    with pytest.raises(ValueError, match=r"inputs must be a floating-point tensor \[N, C, H, W\]"):
+        compare_onnx(tiny, path, images(1, TINY)[0])
+
+
+# PyTorch's own export and compilation
+
+
+def assert_same(compiled, network, *batches):
+    for batch in batches:
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(batch), network(batch), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FEW)
+def test_torch_export(family):
+    torch.manual_seed(0)
+    network = trained(FAMILIES[family](both_modes()))
+    free = ({0: Dim("batch")},)
+    # The ONNX files above were made from graphs that are not strict. In PyTorch 2.4 these cannot
+    # hand keyword arguments from module to module.
+    for strict in (True, False) if family == FEW[0] and not old else (True,):
+        exported = torch.export.export(network, (images(2),), dynamic_shapes=free, strict=strict)
+        assert_same(exported.module(), network, real_images(), *(images(n) for n in (1, 2, 5)))
+
+
+@pytest.mark.parametrize("family", FEW)
+def test_torch_compile(family):
+    torch.compiler.reset()
+    torch.manual_seed(0)
+    network = trained(FAMILIES[family](both_modes()))
+    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+    logits, expected = compiled(real_images()), network(real_images())
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+    gradients, others = (
+        torch.autograd.grad(outputs.square().mean(), [*network.parameters()])
+        for outputs in (logits, expected)
+    )
+    torch.testing.assert_close(gradients, others, rtol=1e-3, atol=1e-4)
