@@ -320,8 +320,12 @@ def test_layers_under_two_names():
 
 
 def test_pytorch_is_left_as_it_was():
+    from ptflops.aten_ops import ATEN_OPS_MAPPING
+    from ptflops.pytorch_ops import FUNCTIONAL_MAPPING, MODULES_MAPPING, TENSOR_OPS_MAPPING
     from torchinfo import torchinfo
 
+    tables = (ATEN_OPS_MAPPING, FUNCTIONAL_MAPPING, MODULES_MAPPING, TENSOR_OPS_MAPPING)
+    rules = [dict(table) for table in tables]
     functions = {name: getattr(F, name) for name in ("relu", "max_pool2d", "adaptive_avg_pool2d")}
     matmul, fast = torch.matmul, torch.backends.mha.get_fastpath_enabled()
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
@@ -335,6 +339,7 @@ def test_pytorch_is_left_as_it_was():
             measure(tool, model, (4, 8, 8))
     assert {name: getattr(F, name) for name in functions} == functions
     assert torch.matmul is matmul and torch.backends.mha.get_fastpath_enabled() == fast
+    assert list(tables) == rules
     assert torchinfo._cached_forward_pass == {}
     assert count(nn.Linear(2, 2), (2,)).macs == 4  # no hook of the failed runs is in the way
 

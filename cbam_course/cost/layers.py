@@ -73,7 +73,8 @@ class Layers:
         """Follow which module runs. The hooks are PyTorch's, none is left on the model."""
         hooks = (
             register_module_forward_pre_hook(self._enter),
-            register_module_forward_hook(self._leave),
+            # Called also if the module fails: its parent may know what to do without it.
+            register_module_forward_hook(self._leave, always_call=True),
         )
         try:
             yield
@@ -89,9 +90,7 @@ class Layers:
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if module not in self._layers:
             return
-        while self._running.pop() is not module:  # one that failed, and was caught, never left
-            pass
-        layer = self._layers[module]
+        layer = self._layers[self._running.pop()]
         layer.calls += 1
         shapes = _shape(inputs), _shape(output)
         if layer.calls == 1:
