@@ -8,6 +8,7 @@ from PIL import Image
 from project import ROOT, chapters
 
 from cbam_course import diagrams
+from cbam_course.cli import main
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,7 +25,7 @@ def test_the_picture_is_the_drawing():
 
 
 def test_the_code_runs_and_gives_the_shapes_beside_it():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
     names = {}
     exec(code, names)
     shapes = dict(re.findall(r"(refined|maps\.\w+)(?: = block\(x\)  #)? (\[[\d, ]+\])", code))
@@ -37,6 +38,19 @@ def test_the_commands_exist():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
     assert {"book", "test"} <= named <= set(targets)
+
+
+def test_the_subcommands_and_their_options_exist():
+    code = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
+    lines = code.replace("\\\n", " ").splitlines()
+    called = [
+        line.partition("#")[0].split()[1:] for line in lines if line.startswith("cbam-course")
+    ]
+    assert {"train", "cost", "export"} <= {arguments[0] for arguments in called}
+    for name, *arguments in called:
+        command = main.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in arguments if word.startswith("--")} <= known
 
 
 def test_all_chapters_are_listed():

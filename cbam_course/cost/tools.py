@@ -3,15 +3,20 @@
 import contextlib
 import copy
 import io
+import warnings
 from collections.abc import Callable
 
-import ptflops
 import torch
 import torchinfo
 from torch import Tensor, nn
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from .running import Inputs, InputSize, check_model, make_inputs
+
+with warnings.catch_warnings():
+    # It imports timm where that is installed, which may complain about missing widgets.
+    warnings.simplefilter("ignore")
+    import ptflops
 
 
 class ToolFailed(Exception):
