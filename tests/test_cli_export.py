@@ -44,16 +44,16 @@ def test_a_network_with_its_weights(tmp_path):
     write_weights(network.state_dict(), tmp_path / "weights.safetensors")
     out = tmp_path / "model.onnx"
     result = run(
-        *TINY, "--in-channels", 2, "--weights", tmp_path / "weights.safetensors", "--opset", 18,
-        "--out", out,
+        "cifar-cnn", "--model-option", "widths=[4,8]", "--in-channels", 2, "--opset", 18,
+        "--weights", tmp_path / "weights.safetensors", "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0].startswith("loaded ") and f"{out}: " in lines[3]
     assert lines[3].endswith("opset 18")
-    assert lines[4] == "input [batch, 2, 8, 8], output [batch, 7]"
+    assert lines[4] == "input [batch, 2, 32, 32], output [batch, 7]"
     assert result.stderr == ""
-    assert compare_onnx(network, out, torch.randn(3, 2, 8, 8)) <= 1e-6
+    assert compare_onnx(network, out, torch.randn(3, 2, 32, 32)) <= 1e-6
     assert onnx.load(out).opset_import[0].version == 18
 
 

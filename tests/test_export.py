@@ -24,7 +24,6 @@ from cbam_course.data import photographs
 from cbam_course.export import ExportMismatch, compare_onnx, export_onnx
 from cbam_course.models import CifarCNN, MobileNetV1, MobileNetV2, ResNet, official_cbam
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 slow = pytest.mark.skipif("CBAM_COURSE_SLOW" not in os.environ, reason="slow: CBAM_COURSE_SLOW=1")
 old = torch.__version__ < (2, 9)
 
@@ -76,11 +75,10 @@ def short_mobilenet_v2(attention):
 
 
 def short_torchvision(attention):
-    """torchvision's ResNet, with attention put into two of its blocks by hand."""
+    """torchvision's own ResNet, with attention put into it."""
     kind = torchvision.models.resnet.BasicBlock
     network = torchvision.models.ResNet(kind, (1, 1, 1, 1), num_classes=10)
-    network.layer1[0].bn2 = nn.Sequential(network.layer1[0].bn2, attention(64))
-    network.layer2[0].bn2 = nn.Sequential(network.layer2[0].bn2, attention(128))
+    models.insert_attention(network, attention, example=images(1))
     return network
 
 
@@ -213,6 +211,15 @@ def test_every_network_as_it_is(name, mode, path):
     torch.manual_seed(0)
     network = trained(models.make_model(name, mode, num_classes=10))
     assert_exported(network, path)
+
+
+@slow
+@pytest.mark.parametrize("name", ["vgg11_bn", "mobilenet_v3_small", "convnext_tiny"])
+def test_networks_of_torchvision(name, path):
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name, num_classes=10)
+    models.insert_attention(network, both_modes())
+    assert_exported(trained(network), path)
 
 
 @slow

@@ -28,7 +28,9 @@ class _ModelName(click.Choice):
 )
 @click.option("--num-classes", type=int, help="Number of classes.")
 @click.option("--in-channels", type=int, default=3, help="Channels of an image.")
-@click.option("--size", type=int, default=224, help="Height and width of an image.")
+@click.option(
+    "--size", type=int, help="Height and width of an image.  [default: 224; 32 for cifar-cnn]"
+)
 @click.option(
     "--weights",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
@@ -51,7 +53,7 @@ def export(
     model_options: dict[str, Any],
     num_classes: int | None,
     in_channels: int,
-    size: int,
+    size: int | None,
     weights: Path | None,
     opset: int | None,
     out: Path,
@@ -66,9 +68,11 @@ def export(
     \b
       cbam-course export resnet50 --attention cbam-fc --num-classes 10 \\
         --weights weights.pth --out model.onnx
-      cbam-course export cifar-cnn --attention cbam-fc --size 32 \\
+      cbam-course export cifar-cnn --attention cbam-fc \\
         --weights runs/shapes-cbam-fc-seed0/checkpoint.pt --out shapes.onnx
     """  # noqa: D301
+    if size is None:
+        size = 32 if model == "cifar-cnn" else 224
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already; --force replaces it")
 
