@@ -325,7 +325,7 @@ def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
     ("arguments", "message", "code"),
     [
         (["none.ipynb"], "there is nothing at none.ipynb", 1),
-        (["class", "--exercises", "none"], "Directory 'none' does not exist", 2),
+        (["class", "--exercises", "none"], "there are no exercises in none", 1),
         (["class", "--exercises", "."], "there are no exercises in .", 1),
         (["class", "--chapter", "7"], "pristine has no exercises of chapter 7", 1),
         (["empty"], "there are no submissions in empty", 1),

@@ -1,8 +1,10 @@
 """What the grader makes of files that may be anything; no kernel runs here."""
 
+import io
 import json
 import os
 import sys
+import tarfile
 
 import grading_toys as toys
 import pytest
@@ -414,3 +416,15 @@ def test_exercises_that_are_not_there(monkeypatch, tmp_path):
     monkeypatch.setattr("cbam_course.grading.pristine.PACKAGE", tmp_path / "cbam_course")
     with pytest.raises(ValueError, match="name that folder with --exercises"):
         grading.load_exercises()
+
+
+def test_exercises_are_read_from_an_archive_too(tmp_path, exercises):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as file:
+        file.add(tmp_path / "pristine", "exercises")
+    archive.seek(0)
+    assert grading.load_exercises(archive) == exercises
+    with pytest.raises(ValueError, match="the exercises are no tar archive"):
+        grading.load_exercises(io.BytesIO(b"no archive" * 100))
+    with pytest.raises(ValueError, match="the exercises are no tar archive"):
+        grading.load_exercises(io.BytesIO(b""))

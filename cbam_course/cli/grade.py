@@ -41,9 +41,10 @@ def _file(name: str, help: str, **options: object):
 )
 @click.option(
     "--exercises",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="The exercises as they came.  [default: notebooks/exercises of the repository]",
+    help="The exercises as they came; - reads a tar archive of them from the standard input.  "
+    "[default: notebooks/exercises of the repository]",
 )
 @click.option(
     "--chapter",
@@ -113,7 +114,7 @@ def grade(
         with _ends_as_after_ctrl_c(), _Bar(quiet) as bar:
             report = grading.grade(
                 submissions,
-                exercises=exercises,
+                exercises=sys.stdin.buffer if exercises == Path("-") else exercises,
                 chapters=chapters,
                 limits=grading.Limits(
                     cell=cell_seconds, total=total_seconds, memory=int(memory * GB)

@@ -5,12 +5,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Lock
+from typing import BinaryIO
 
 from . import landlock
 from .answers import Answer, Answers, collect_answers
@@ -103,7 +104,7 @@ def _all_cores(_: int) -> range:
 def grade(
     paths: Iterable[Path | str],
     *,
-    exercises: Path | str | None = None,
+    exercises: Path | str | BinaryIO | None = None,
     chapters: Iterable[str | int] = (),
     limits: Limits | None = None,
     jobs: int | None = None,
@@ -118,7 +119,8 @@ def grade(
 
     Args:
         paths: notebooks, and folders as :func:`.submissions.find_submissions` reads them.
-        exercises: the folder of the pristine exercises; the repository's if it is None.
+        exercises: the folder of the pristine exercises, the repository's if it is None; or an open
+            tar archive of them.
         chapters: the chapters to grade; if empty, those that any submission has an answer cell of.
         limits: what one answer may use.
         jobs: how many answers to run at a time; :func:`default_jobs` if it is None.
@@ -140,8 +142,10 @@ def grade(
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     # Read before anything of a submission runs: what happens to the files later is no matter.
-    folder = default_folder() if exercises is None else Path(exercises)
-    all_exercises = load_exercises(folder, [str(chapter) for chapter in chapters])
+    chapters = [str(chapter) for chapter in chapters]
+    exercises = default_folder() if exercises is None else exercises
+    folder = Path(exercises) if isinstance(exercises, Path | str) else None
+    all_exercises = load_exercises(folder or exercises, chapters)
     paths = [Path(path) for path in paths]
     submissions = find_submissions(paths, single=single, leave_out=leave_out)
     if not submissions:
@@ -224,24 +228,31 @@ class _Grader:
                         todo.setdefault(exercise.number, {})[key] = exercise, answer
         by_number = {exercise.number: exercise for exercise in self.exercises}
         done, total = 0, len(todo) + sum(map(len, todo.values()))
+        pool = ThreadPoolExecutor(jobs)
+
+        def follow(futures: Iterable[Future]) -> None:
+            nonlocal done
+            for future in as_completed(futures):
+                future.result()
+                done += 1
+                if progress:
+                    progress(done, total)
+
         if progress:
             progress(done, total)
-        pool = ThreadPoolExecutor(jobs)
         try:
-            waiting = {pool.submit(self._references, by_number[number]): number for number in todo}
-            while waiting:
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    number = waiting.pop(future)
-                    done += 1
-                    if progress:
-                        progress(done, total)
-                    if number is None:
-                        future.result()
-                        continue
-                    references = future.result()
-                    for key, (exercise, answer) in todo[number].items():
-                        run = pool.submit(self._answer, key, exercise, answer, references)
-                        waiting[run] = None
+            # Nothing of a submission runs at the same time as a solution.
+            references = {
+                number: pool.submit(self._references, by_number[number]) for number in todo
+            }
+            follow(references.values())
+            follow(
+                [
+                    pool.submit(self._answer, key, exercise, answer, references[number].result())
+                    for number, answers in todo.items()
+                    for key, (exercise, answer) in answers.items()
+                ]
+            )
         except BaseException:
             self.cancelled.set()  # Ctrl-C: what runs is ended by its own thread
             raise

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from . import landlock
+from .processes import hide_memory
 
 VARIABLE = "CBAM_GRADING_KERNEL"
 
@@ -33,6 +34,7 @@ def lock_in(settings: dict) -> None:
         settings: ``memory`` and ``file`` in bytes, ``cpu`` in seconds; ``sandbox`` with the lists
             ``readable``, ``listable`` and ``writable``, or None.
     """
+    hide_memory()  # from the kernels that run other answers at the same time
     limit("RLIMIT_CORE", 0)
     limit("RLIMIT_CPU", settings["cpu"])
     limit("RLIMIT_FSIZE", settings["file"])

@@ -2,13 +2,15 @@
 
 import hashlib
 import re
+import tarfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import cbam_course
 
-from .cells import Cell, Unreadable, read_notebook
+from .cells import Cell, Unreadable, parse_notebook
 
 PACKAGE = Path(cbam_course.__file__).resolve().parent
 
@@ -60,39 +62,60 @@ def default_folder() -> Path:
     return folder
 
 
-def load_exercises(folder: Path | None = None, chapters: Iterable[str] = ()) -> list[Exercise]:
+def load_exercises(
+    folder: Path | BinaryIO | None = None, chapters: Iterable[str | int] = ()
+) -> list[Exercise]:
     """Read the exercises of a folder of pristine notebooks.
 
     Args:
-        folder: where they are, :func:`default_folder` if it is None.
+        folder: where they are, :func:`default_folder` if it is None; or an open tar archive of the
+            notebooks, so that the solutions need not lie on the disk.
         chapters: the numbers of the chapters that are wanted, all if it is empty.
 
     Raises:
         ValueError: if there are none, or one of them lacks a part.
     """
     folder = default_folder() if folder is None else folder
+    if isinstance(folder, Path):
+        where = str(folder)
+        notebooks = {path.name: path.read_bytes() for path in sorted(folder.glob("*.ipynb"))}
+    else:
+        where = "the archive"
+        notebooks = _of_archive(folder)
     exercises: dict[str, Exercise] = {}
-    for path in sorted(folder.glob("*.ipynb")):
+    for name, data in sorted(notebooks.items()):
         try:
-            cells = read_notebook(path).cells
+            cells = parse_notebook(data).cells
         except Unreadable as error:
-            raise ValueError(f"{path}: {error}") from None
-        for exercise in _of_notebook(path, cells):
+            raise ValueError(f"{name}: {error}") from None
+        for exercise in _of_notebook(name, cells):
             if exercise.number in exercises:
                 other = exercises[exercise.number].notebook
-                raise ValueError(f"exercise {exercise.number} is in {other} and in {path.stem}")
+                raise ValueError(f"exercise {exercise.number} is in {other} and in {name}")
             exercises[exercise.number] = exercise
     if not exercises:
-        raise ValueError(f"there are no exercises in {folder}")
-    wanted = set(chapters)
+        raise ValueError(f"there are no exercises in {where}")
+    wanted = {str(chapter) for chapter in chapters}
     unknown = wanted - {e.chapter for e in exercises.values()}
     if unknown:
-        raise ValueError(f"{folder} has no exercises of chapter {', '.join(sorted(unknown))}")
+        raise ValueError(f"{where} has no exercises of chapter {', '.join(sorted(unknown))}")
     found = [e for e in exercises.values() if not wanted or e.chapter in wanted]
     return sorted(found, key=lambda e: [int(part) for part in e.number.split(".")])
 
 
-def _of_notebook(path: Path, cells: tuple[Cell, ...]) -> Iterable[Exercise]:
+def _of_archive(stream: BinaryIO) -> dict[str, bytes]:
+    try:
+        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+            return {
+                Path(member.name).name: archive.extractfile(member).read()
+                for member in archive
+                if member.isfile() and member.name.endswith(".ipynb")
+            }
+    except (tarfile.TarError, EOFError) as error:
+        raise ValueError(f"the exercises are no tar archive: {error}") from None
+
+
+def _of_notebook(name: str, cells: tuple[Cell, ...]) -> Iterable[Exercise]:
     roles = {(cell.exercise, cell.role): cell for cell in cells if cell.role}
     given: list[str] = []
     for cell in cells:
@@ -102,15 +125,15 @@ def _of_notebook(path: Path, cells: tuple[Cell, ...]) -> Iterable[Exercise]:
             continue
         number = cell.exercise
         if not re.fullmatch(r"\d+\.\d+", number):
-            raise ValueError(f"{path}: {number!r} is no exercise; a number is such as 3.1")
+            raise ValueError(f"{name}: {number!r} is no exercise; a number is such as 3.1")
         for role in ("check", "solution"):
             if (number, role) not in roles:
-                raise ValueError(f"{path}: exercise {number} has no {role} cell")
+                raise ValueError(f"{name}: exercise {number} has no {role} cell")
         block = re.search(
             r"^```python\n(.*?)^```", roles[number, "solution"].source, re.DOTALL | re.MULTILINE
         )
         if not block:
-            raise ValueError(f"{path}: the solution of exercise {number} has no ```python block")
+            raise ValueError(f"{name}: the solution of exercise {number} has no ```python block")
         heading = next(
             (c.source for c in cells if c.id == f"exercise-{number.replace('.', '-')}"), ""
         )
@@ -118,7 +141,7 @@ def _of_notebook(path: Path, cells: tuple[Cell, ...]) -> Iterable[Exercise]:
         yield Exercise(
             number=number,
             title=title.group(1).strip() if title else "",
-            notebook=path.stem,
+            notebook=Path(name).stem,
             given=tuple(given),
             stub=cell.source,
             check=roles[number, "check"].source,

@@ -92,11 +92,11 @@ class Run:
         )
 
 
-def sandbox_folders(hidden: Path) -> dict[str, list[str]]:
+def sandbox_folders(hidden: Path | None) -> dict[str, list[str]]:
     """Return what a kernel may read: what Python and its libraries need, and the course's package.
 
     Args:
-        hidden: the folder with the solutions.
+        hidden: the folder with the solutions, if there is one.
 
     Raises:
         ValueError: if it lies in one of the folders that must be readable.
@@ -106,7 +106,7 @@ def sandbox_folders(hidden: Path) -> dict[str, list[str]]:
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     folders = sorted({Path(name).resolve() for name in (*system, *python, *libraries) if name})
     for folder in (*folders, PACKAGE):
-        if hidden.resolve().is_relative_to(folder):
+        if hidden and hidden.resolve().is_relative_to(folder):
             raise ValueError(
                 f"the exercises with their solutions are in {folder}, which answers can read; put "
                 "them elsewhere, or let answers read everything with --no-sandbox"
