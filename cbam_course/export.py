@@ -112,7 +112,7 @@ def export_onnx(
         model: a network with one input, a batch of images, and one output.
         path: the file, in a folder that is there; a file of that name is replaced.
         input_size: channels, height and width of an image.
-        opset: version of the ONNX operator set, 18 or newer; ``None`` for :data:`OPSET`.
+        opset: version of the ONNX operator set, 18 or newer; ``None`` for 20.
         dynamic_batch: whether the number of images is free; otherwise it is 1.
         tolerance: see above.
         inputs: further images to compare with, such as real ones, ``[N, *input_size]``.

@@ -512,7 +512,7 @@ def show_costs(table: Any, *, zoom: Sequence[float] | None = None) -> Figure:
 
     Args:
         table: a pandas table or a dictionary of columns: ``network`` (the label), ``attention`` (a
-            name with a color, see :data:`COLORS`), ``parameters`` and ``macs`` (plain counts).
+            name in ``COLORS``), ``parameters`` and ``macs`` (plain counts).
         zoom: a crowded part to draw once more, larger, with the labels of its networks:
             ``(left, right, bottom, top)``, in millions and in 10⁹.
 

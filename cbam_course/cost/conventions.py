@@ -14,9 +14,12 @@ class Convention:
     .. math:: \text{printed} = \text{count} / \text{unit}
 
     Attributes:
-        million, billion: the units called M and G.
-        resnet, resnext: ``"v1"`` or ``"v1.5"``: where bottleneck blocks have their stride.
-        se_bias, cbam_bias: whether the MLP of the attention has biases.
+        million: the unit called M.
+        billion: the unit called G.
+        resnet: ``"v1"`` or ``"v1.5"``: where a ResNet's bottleneck blocks have their stride.
+        resnext: the same of ResNeXts.
+        se_bias: whether the MLP of SE has biases.
+        cbam_bias: whether the MLP of CBAM has them.
         rule: what counts as an operation, a name of :data:`RULES`.
         because: how it is known.
     """

@@ -63,7 +63,7 @@ def write_weights(state: Mapping[str, Tensor], path: str | os.PathLike[str]) -> 
 
     Args:
         state: tensors by name, such as ``model.state_dict()``.
-        path: the file; its name ends in one of :data:`SUFFIXES` and decides the format.
+        path: the file; its name ends in .pth, .pt or .safetensors, which decides the format.
 
     Raises:
         ValueError: for another ending, or if ``state`` is anything else than tensors by name.

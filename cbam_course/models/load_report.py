@@ -15,8 +15,8 @@ class LoadReport:
         loaded: keys that took their values from the weights.
         fresh: keys that kept their fresh values.
         unused: keys of the weights that have no place in the network, or not with their shape.
-        loaded_parameters, fresh_parameters: how many learned numbers ``loaded`` and ``fresh`` hold,
-            statistics not counted.
+        loaded_parameters: how many learned numbers ``loaded`` holds, statistics not counted.
+        fresh_parameters: the same of ``fresh``.
         reasons: why a layer that the weights do have starts fresh, by its name.
     """
 

@@ -38,8 +38,7 @@ def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
     network has no place are left over. Everything else must fit, name by name and shape by shape;
     otherwise nothing is loaded. Values are converted to the network's precision and device.
 
-    The checkpoints of CBAM's authors and of timm's ResNets are converted, see
-    :mod:`cbam_course.models.convert`.
+    The checkpoints of CBAM's authors and of timm's ResNets are converted, see :func:`layout`.
 
     Args:
         model: the network, of the course or of torchvision.
