@@ -85,6 +85,7 @@ def test_every_option_of_the_network_and_the_block(tmp_path):
         ("--model-option depth=3", "unexpected keyword argument 'depth'", 1),
         ("--size 1", "CifarCNN cannot take images [1, 3, 1, 1]", 1),
         ("--size 0", "each number of input_size must be an integer of at least 1, got 0", 1),
+        ("--tolerance -1", "tolerance must not be negative, got -1.0", 1),
         ("--opset 17", "opset must be from 18 to", 1),
         ("--weights {folder}/empty.pt", "empty.pt is", 1),
         ("--out {folder}/nowhere/model.onnx", "path must name a file in a folder that is", 1),

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from itertools import cycle
 
 import onnx
@@ -132,16 +133,29 @@ def in_onnxruntime(path, images):
     return torch.from_numpy(found)
 
 
-def assert_exported(network, path, size=64):
+def assert_exported(network, path, size=64, limit=1e-4):
     """Export, compare with onnxruntime once more and without the code under test."""
-    report = export_onnx(network, path, input_size=(3, size, size), inputs=real_images(size))
-    assert report.difference <= 1e-4
+    inputs = real_images(size)
+    report = export_onnx(network, path, input_size=(3, size, size), tolerance=limit, inputs=inputs)
+    assert report.difference <= limit * max(1, report.largest / 10)
     assert 1 < report.largest < 100 and report.variation > 1
-    for batch in (real_images(size), *(images(n, (3, size, size)) for n in (1, 2, 5))):
+    for batch in (inputs, *(images(n, (3, size, size)) for n in (1, 2, 5))):
         with torch.no_grad():
             expected = network(batch)
-        assert (in_onnxruntime(path, batch) - expected).abs().max() <= 1e-4
+        assert (in_onnxruntime(path, batch) - expected).abs().max() <= limit
     return report
+
+
+def limit_of(network, size=64):
+    """1e-4, or more where float32 itself is worse.
+
+    Many layers of random weights behind one another turn a rounding error into one a thousand times
+    as large; PyTorch's own outputs show by how much.
+    """
+    batch = torch.cat([real_images(size), images(5, (3, size, size))])
+    with torch.no_grad():
+        exact = deepcopy(network).double()(batch.double())
+        return max(1e-4, 4 * (network(batch) - exact).abs().max().item())
 
 
 @contextmanager
@@ -210,7 +224,7 @@ def test_every_block(kinds, path):
 def test_every_network_as_it_is(name, mode, path):
     torch.manual_seed(0)
     network = trained(models.make_model(name, mode, num_classes=10))
-    assert_exported(network, path)
+    assert_exported(network, path, limit=limit_of(network))
 
 
 @slow
@@ -219,7 +233,8 @@ def test_networks_of_torchvision(name, path):
     torch.manual_seed(0)
     network = torchvision.models.get_model(name, num_classes=10)
     models.insert_attention(network, both_modes())
-    assert_exported(trained(network), path)
+    trained(network)
+    assert_exported(network, path, limit=limit_of(network))
 
 
 @slow
@@ -373,6 +388,26 @@ def test_says_when_the_check_says_little(path, monkeypatch):
     )
 
 
+def test_rounding_is_told_from_error(path, monkeypatch):
+    """A network that makes much of rounding: the message says so."""
+
+    class Amplified(nn.Module):
+        def __init__(self, bias):
+            super().__init__()
+            self.bias = nn.Parameter(torch.tensor(bias))
+
+        def forward(self, x):
+            return (x + self.bias) - self.bias
+
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0))
+    with pytest.raises(ExportMismatch, match="may be but rounding: raise the tolerance$"):
+        export_onnx(Amplified(3e4), path, input_size=TINY)
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.5))
+    with pytest.raises(ExportMismatch, match=r"is off by 0\.00\d+ in float32$"):
+        export_onnx(Amplified(3e4), path, input_size=TINY)
+    assert not path.exists()
+
+
 def test_tolerance_is_absolute_for_outputs_of_usual_size(path, monkeypatch):
     monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.001))
     largest = 5 * torch.ones(1, *TINY)
@@ -383,7 +418,7 @@ def test_tolerance_is_absolute_for_outputs_of_usual_size(path, monkeypatch):
             )
             assert report.difference == pytest.approx(0.005, rel=1e-3)
         else:
-            with pytest.raises(ExportMismatch, match="0.005 where 0.0045 is allowed"):
+            with pytest.raises(ExportMismatch, match="by 0.005 where 0.0045 is allowed"):
                 export_onnx(Times(1.0), path, input_size=TINY, tolerance=tolerance, inputs=largest)
             assert not path.exists()
 

@@ -39,6 +39,12 @@ class _ModelName(click.Choice):
 )
 @click.option("--opset", type=int, help="Version of the ONNX operator set.  [default: 20]")
 @click.option(
+    "--tolerance",
+    type=float,
+    default=1e-4,
+    help="By how much onnxruntime and PyTorch may differ.",
+)
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
@@ -56,6 +62,7 @@ def export(
     size: int | None,
     weights: Path | None,
     opset: int | None,
+    tolerance: float,
     out: Path,
     force: bool,
 ) -> None:
@@ -95,7 +102,13 @@ def export(
     if weights is not None:
         click.echo(network.load_report)
     try:
-        report = export_onnx(network, out, input_size=(in_channels, size, size), opset=opset)
+        report = export_onnx(
+            network,
+            out,
+            input_size=(in_channels, size, size),
+            opset=opset,
+            tolerance=tolerance,
+        )
     except (ValueError, OSError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(report)
