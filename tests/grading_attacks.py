@@ -57,7 +57,8 @@ nbval.plugin.IPyNbCell.runtest = lambda *a, **k: None
     + """
 from pathlib import Path
 evil = 'import nbval.plugin\\nnbval.plugin.IPyNbCell.runtest = lambda self: None\\n'
-for folder in (Path.cwd(), Path.cwd().parent, Path.home()):
+places = (Path.cwd(), Path.cwd().parent, Path.cwd().parent / 'runtime', Path.home())
+for folder in places:
     for name in ('conftest.py', 'sitecustomize.py', 'usercustomize.py', 'nbval.py', 'json.py',
                  'evil_plugin.py', 'pytest.py'):
         try:
@@ -254,6 +255,19 @@ for number in range(100):
     with open(f'large{number}', 'wb') as file:
         file.write(b'x' * 10**6)
 time.sleep(5)
+""",
+    "folders without end": WRONG
+    + """
+import time
+for _ in range(3000):
+    os.mkdir('d')
+    os.chdir('d')
+open('deep', 'w').close()
+time.sleep(3)
+""",
+    "a folder of a million files": """
+for number in range(10**6):
+    os.mkdir(f'd{number}')
 """,
     "a huge output": "print('x' * 200_000_000)\n" + WRONG,
     "a huge output in the check": "def double(x):\n    print('x' * 50_000_000)\n    return 2 * x",

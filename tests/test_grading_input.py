@@ -152,6 +152,13 @@ def test_an_honest_class_is_not_worth_a_look(hand_in):
     assert answer.remarks == ()
 
 
+def test_code_that_is_slow_to_read_is_read_at_once(hand_in):
+    """Hours, if a pattern had to look at every pair of empty lines."""
+    for source in ("\n" * 99_990 + "x", " " * 99_990 + "x", "? \n" * 30_000, "[" * 50_000):
+        for id in ("answer-1-1", "mine"):
+            hand_in(toys.notebook([toys.code(source, id), toys.code("1" * 10**7, id)]))
+
+
 def test_an_answer_may_not_be_a_book(hand_in):
     answer = hand_in(toys.notebook([toys.code("a" * 100_001, "answer-1-1")])).by_number["1.1"]
     assert (answer.status, answer.note) == ("wrong", "100001 characters: too long for an answer")
@@ -325,6 +332,17 @@ def test_links_are_not_followed(tmp_path):
         ),
         "mallory": ([], ("a link; links are not followed",)),
     }
+
+
+def test_folders_without_end(tmp_path):
+    folder = tmp_path / "class" / "eve"
+    for _ in range(30):
+        folder = folder / "d"
+    toys.write(folder / "x.ipynb", "{}")
+    assert submissions(tmp_path / "class")["eve"][1] == (
+        "folders more than 20 deep; not read further",
+        "no notebook in the folder, no other files",
+    )
 
 
 def test_equal_names_are_told_apart(tmp_path):

@@ -14,8 +14,10 @@ from .text import one_line
 
 LONGEST_ANSWER = 100_000
 MARKER = re.compile(r"\s*#\s*Answer\s+(\d+\.\d+)\b", re.IGNORECASE)
-STEERS_NBVAL = re.compile(r"^(\s*)#+\s*(?:NBVAL_|PYTEST_VALIDATE_)\w+\s*$", re.MULTILINE)
-MAGIC = re.compile(r"^\s*[%!?]|=\s*[%!]|\?\s*$", re.MULTILINE)
+STEERS_NBVAL = re.compile(r"^([ \t]*)#+[ \t]*(?:NBVAL_|PYTEST_VALIDATE_)\w+[ \t]*$", re.MULTILINE)
+# Spaces and tabs, not all white space: over many empty lines that would take for ever.
+MAGIC_LINE = re.compile(r"^([ \t]*)[%!?].*$", re.MULTILINE)
+MAGIC = re.compile(r"^[ \t]*[%!?]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def collect_answers(submission: Submission, exercises: Iterable[Exercise]) -> An
                 places[number].append((path, cell))
             elif number:
                 strangers.add(number)
-            elif cell.kind == "code" and not cell.role:
+            elif cell.kind == "code" and not cell.role and len(cell.source) <= LONGEST_ANSWER:
                 others.append(cell)
         if strangers:
             listed = one_line(", ".join(sorted(strangers)), 80)
@@ -112,8 +114,7 @@ def _pick(exercise: Exercise, found: list[tuple[Path, Cell]], outside: frozenset
     code = [(path, cell) for path, cell in found if cell.kind == "code"]
     if not code:
         return Answer(None, "missing", "the answer cell is no code cell")
-    asis = (exercise.stub, "")
-    changed = [(p, c) for p, c in code if not any(same_code(c.source, stub) for stub in asis)]
+    changed = [(path, cell) for path, cell in code if not _is_untouched(cell.source, exercise)]
     remarks = []
     if len(changed or code) > 1:
         paths = dict.fromkeys(path.name for path, _ in changed or code)
@@ -131,6 +132,12 @@ def _pick(exercise: Exercise, found: list[tuple[Path, Cell]], outside: frozenset
         note = f"syntax error in line {error.lineno}: {error.msg}"
         return Answer(None, "wrong", note, tuple(remarks))
     return Answer(source, "answer", "", tuple(remarks), outside)
+
+
+def _is_untouched(source: str, exercise: Exercise) -> bool:
+    if len(source) > LONGEST_ANSWER:
+        return False
+    return any(same_code(source, stub) for stub in (exercise.stub, ""))
 
 
 def same_code(one: str, other: str) -> bool:
@@ -164,7 +171,7 @@ def _worth_a_look(source: str) -> Iterator[str]:
     has_magic = MAGIC.search(source)
     if has_magic:
         yield "worth a look: it has magic commands"
-        source = re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
+        source = MAGIC_LINE.sub(r"\1pass", source)
     try:
         nodes = list(ast.walk(_parse(source)))
     except Unparsable as error:
@@ -217,7 +224,7 @@ def _is_name(node: ast.AST) -> bool:
 def _defined(source: str) -> Iterator[str]:
     """Yield the names that a cell defines, to explain where a name may have gone."""
     try:
-        body = _parse(re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)).body
+        body = _parse(MAGIC_LINE.sub(r"\1pass", source)).body
     except Unparsable:
         return
     for node in body:

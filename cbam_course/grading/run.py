@@ -27,6 +27,8 @@ POLL = 0.1
 DISK_POLL = 1.0
 LONGEST_GOODBYE = 3.0
 """Seconds in which the comparing process should be through after its kernel has ended."""
+MOST_FILES = 10_000
+DEEPEST_FOLDER = 30
 LONGEST_RESULTS = 5_000_000
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ", "VIRTUAL_ENV")
 """Environment variables that a submission sees. What else is set is nobody's business there."""
@@ -101,7 +103,7 @@ def sandbox_folders(hidden: Path | None) -> dict[str, list[str]]:
     Raises:
         ValueError: if it lies in one of the folders that must be readable.
     """
-    system = "/usr /lib /lib32 /lib64 /bin /sbin /etc /proc /sys /dev /nix/store /gnu/store".split()
+    system = "/usr /lib /lib32 /lib64 /bin /sbin /etc /proc /sys /nix/store /gnu/store".split()
     python = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *_user_packages()]
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     folders = sorted({Path(name).resolve() for name in (*system, *python, *libraries) if name})
@@ -181,6 +183,13 @@ def _prepare(
             {
                 "argv": [*python, "-m", kernel.__name__, "-f", "{connection_file}"]
                 + ["--HistoryManager.enabled=False"],
+                # What the comparing process reads of its home, the kernel cannot write.
+                "env": {
+                    "HOME": str(work),
+                    "IPYTHONDIR": str(work / ".ipython"),
+                    "MPLCONFIGDIR": str(work / ".matplotlib"),
+                    "TMPDIR": str(work),
+                },
                 "display_name": "grading",
                 "language": "python",
             }
@@ -208,18 +217,16 @@ def _prepare(
         kernel.VARIABLE: json.dumps(settings),
         "CBAM_COURSE_SEED": str(seed),
         "CUDA_VISIBLE_DEVICES": "",
-        "HOME": str(work),
-        "IPYTHONDIR": str(work / ".ipython"),
+        "HOME": str(runtime),
         "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
         "JUPYTER_PATH": str(folder / "jupyter"),
         "JUPYTER_RUNTIME_DIR": str(runtime),
         "MPLBACKEND": "agg",
-        "MPLCONFIGDIR": str(work / ".matplotlib"),
         "OMP_NUM_THREADS": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *_user_packages()]),
         "PYTHONUTF8": "1",
-        "TMPDIR": str(work),
+        "TMPDIR": str(runtime),
     }
     options = (
         "-p nbval.plugin -p cbam_course.grading.inside -p no:cacheprovider -p no:assertion "
@@ -334,8 +341,8 @@ class _Watch:
             return f"it started more than {limits.processes} processes"
         if now - self.disk_looked > DISK_POLL:
             self.disk_looked = now
-            if _size(self.work) > limits.disk:
-                return f"it wrote more than {limits.disk / 2**20:g} MB"
+            if excess := _disk_excess(self.work, limits.disk):
+                return excess
         if not self.family.has_lost_kernel():
             self.kernel_seen = now
         elif now - self.kernel_seen > LONGEST_GOODBYE:
@@ -344,26 +351,31 @@ class _Watch:
         return ""
 
 
-def _size(folder: Path) -> int:
-    """Return the bytes of the files in a folder, however fast they change."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-    return total
+def _disk_excess(folder: Path, limit: int) -> str:
+    """Return in words what is too much of the files in a folder, or nothing."""
+    total = count = 0
+    waiting = [(os.fspath(folder), 0)]
+    while waiting:
+        parent, depth = waiting.pop()
+        if depth > DEEPEST_FOLDER:
+            return f"it made folders more than {DEEPEST_FOLDER} deep"
+        with suppress(OSError), os.scandir(parent) as entries:  # files come and go meanwhile
+            for entry in entries:
+                count += 1
+                if count > MOST_FILES:
+                    return f"it made more than {MOST_FILES} files"
+                with suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append((entry.path, depth + 1))
+    return f"it wrote more than {limit / 2**20:g} MB" if total > limit else ""
 
 
 def _remove(folder: Path) -> None:
-    """Remove a run's folder, also where the submission has forbidden it."""
-
-    def allow(function: Any, path: str, error: Any) -> None:
-        with suppress(OSError):
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700, follow_symlinks=False) if os.path.isdir(path) else None
-            function(path)
-
-    for _ in range(3):
-        shutil.rmtree(folder, onerror=allow)
-        if not folder.exists():
-            return
+    """Remove a run's folder, also where the submission has made that hard."""
+    try:
+        shutil.rmtree(folder)
+    except (OSError, RecursionError):
+        # Folders that are closed, or deeper than Python or a path can reach.
+        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            subprocess.run([*command, os.fspath(folder)], capture_output=True, check=False)

@@ -11,6 +11,7 @@ from .text import printable
 
 MOST_NOTEBOOKS = 200
 """Of one submission. More are no answers to exercises."""
+DEEPEST_FOLDER = 20
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,9 @@ def _of_folder(folder: Path) -> Submission:
     notebooks, remarks, others = [], [], 0
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        if len(Path(parent).relative_to(folder).parts) >= DEEPEST_FOLDER and folders:
+            remarks.append(f"folders more than {DEEPEST_FOLDER} deep; not read further")
+            folders.clear()
         for name in [*folders, *sorted(names)]:
             path = Path(parent, name)
             kind = os.lstat(path).st_mode if os.path.lexists(path) else 0
