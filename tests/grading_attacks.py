@@ -314,8 +314,6 @@ os.mkdir('closed', 0)
 # Run by every test run; the others take minutes together.
 SAMPLE = (
     "replay the stored output",
-    "errors that are not shown",
-    "markers for nbval, and a check of its own",
     "the grader and nbval, patched",
     "files that Python and pytest read",
     "files for the next ones",

@@ -56,8 +56,7 @@ def graded(tmp_path_factory):
     helper = toys.exercises_notebook(1, ["def double(x):\n    return helper(x)", "double = 1 +"])
     helper["cells"].insert(3, toys.code("def helper(x):\n    return 2 * x"))
     toys.write(here / "cleo.ipynb", helper)
-    printing = f"{toys.SOLUTION.replace('return', 'print(x); return')}"
-    toys.write(here / "=dan.ipynb", toys.exercises_notebook(1, [printing, "..."]))
+    toys.write(here / "=dan.ipynb", toys.exercises_notebook(1, ["", toys.STUB]))
     toys.write(here / "eve.ipynb", b"\xff\xfe\xfd")
     (here / "fay").mkdir()
     doctored = toys.exercises_notebook(1, ["double = None", toys.SOLUTION])
@@ -128,11 +127,7 @@ def test_points(graded):
             r"but only the answer cells are graded: move it there\)",
         ),
         (("cleo", "1.2"), "syntax error in line 2: .*"),
-        (
-            ("'=dan", "1.1"),
-            "the check found nothing wrong, but its output differs.*",
-        ),
-        (("'=dan", "1.2"), "NameError: name 'double' is not defined"),
+        (("'=dan", "1.1"), "not answered"),
         (("eve", ""), "not a notebook: not JSON.*"),
         (("fay", ""), "no notebook in the folder, no other files"),
         (("gus", "1.1"), "TypeError: 'NoneType' object is not callable"),
@@ -290,12 +285,13 @@ def test_exercises_that_cannot_be_graded_are_nobodys_fault(tmp_path):
 
 
 def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
-    toys.write_exercises(tmp_path / "pristine", c1=2)
+    toys.write_exercises(tmp_path / "pristine", c1=1)
     loop = "import time\nopen('started', 'w').close()\ntime.sleep(600)"
-    path = toys.write(tmp_path / "a.ipynb", toys.exercises_notebook(1, [toys.SOLUTION, loop]))
+    for name, answer in (("a", toys.SOLUTION), ("b", loop)):
+        toys.write(tmp_path / "class" / f"{name}.ipynb", toys.exercises_notebook(1, [answer]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "cbam_course", "grade", path, "--exercises", tmp_path / "pristine",
-         "--out", tmp_path / "grades.csv", "--jobs", "2"],
+        [sys.executable, "-m", "cbam_course", "grade", tmp_path / "class",
+         "--exercises", tmp_path / "pristine", "--out", tmp_path / "grades.csv", "--jobs", "2"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
@@ -346,6 +342,22 @@ def test_refusals_are_one_line(tmp_path, monkeypatch, arguments, message, code):
     assert not Path("grades.csv").exists()
 
 
+def test_neither_help_nor_import_waits_for_pytorch_or_needs_the_extra():
+    script = (
+        "import sys; import cbam_course.grading; from cbam_course.cli import main\n"
+        "try: main(['grade', '--help'])\n"
+        "finally: assert not {'torch', 'numpy', 'nbformat', 'psutil', 'pytest'} & set(sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "cbam-course grade submissions/ --out grades.csv" in result.stdout
+
+
 def test_limits_are_above_zero():
     with pytest.raises(ValueError, match="the limit memory must be above 0, got 0"):
         grading.Limits(memory=0)
@@ -367,3 +379,21 @@ def test_unsolved_notebooks_are_graded_without_running_anything(tmp_path):
     report = grading.grade([tmp_path / "pristine"], exercises=tmp_path / "pristine")
     assert report.runs == 0 and report.memory == 0
     assert [o.status for o in report.graded[0].outcomes.values()] == ["unsolved"] * 2
+
+
+@pytest.mark.skipif("CBAM_COURSE_SLOW" not in os.environ, reason="slow: CBAM_COURSE_SLOW=1")
+def test_the_courses_own_exercises_can_be_graded(tmp_path):
+    """All solutions pass, and all checks depend on the seed; minutes, for PyTorch starts often."""
+    exercises = grading.load_exercises()
+    solutions = {exercise.number: exercise.solution for exercise in exercises}
+    for path in sorted(grading.default_folder().glob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            about = cell["metadata"].get("cbam_course", {})
+            if about.get("role") == "answer":
+                cell["source"] = solutions[about["exercise"]]
+        toys.write(tmp_path / "all" / path.name, notebook)
+    report = grading.grade([tmp_path / "all"], single=True)
+    assert len(report.exercises) == len(exercises)
+    for number, outcome in report.graded[0].outcomes.items():
+        assert outcome.status == "passed", (number, outcome)

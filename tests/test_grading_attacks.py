@@ -51,7 +51,7 @@ def all_of(attacks):
 
 def test_a_sample_of_attacks_earns_nothing(tmp_path):
     sample = {name: grading_attacks.ATTACKS[name] for name in grading_attacks.SAMPLE}
-    report, points = grade_attacks(tmp_path, sample, every=6)
+    report, points = grade_attacks(tmp_path, sample, every=5)
     assert points == all_of(sample)
     pages = grading.write_pages(report, tmp_path / "feedback")
     page = next(p for p in pages if "scripts" in p.name).read_text()
@@ -63,8 +63,12 @@ def test_a_sample_of_attacks_earns_nothing(tmp_path):
 @pytest.mark.parametrize("sandbox", [pytest.param(True, marks=needs_landlock), False])
 def test_all_attacks_earn_nothing(tmp_path, sandbox):
     attacks = dict(grading_attacks.ATTACKS)
+    only_sandboxed = dict(grading_attacks.ONLY_STOPPED_BY_A_SANDBOX)
     if sandbox:
-        attacks |= grading_attacks.ONLY_STOPPED_BY_A_SANDBOX
+        attacks |= only_sandboxed
+    elif os.geteuid():  # memory hides from all users but root
+        name = "outputs in the parent's memory"
+        attacks[name] = only_sandboxed[name]
     report, points = grade_attacks(tmp_path, attacks, sandbox=sandbox, jobs=2)
     assert report.sandbox == sandbox
     assert points == all_of(attacks)

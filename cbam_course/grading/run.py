@@ -274,6 +274,7 @@ def _watch(
             pipe.write(json.dumps({**order, "results": end}).encode())
         with selectors.DefaultSelector() as selector:
             for descriptor in texts:
+                os.set_blocking(descriptor, False)
                 selector.register(descriptor, selectors.EVENT_READ)
             # Pipes may be closed before the process ends, or kept open by what it leaves behind:
             # only the process itself is waited for.
@@ -306,15 +307,11 @@ def _watch(
 def _read(selector: selectors.BaseSelector, texts: dict[int, bytearray]) -> None:
     """Read what is there now, or comes within a moment."""
     for key, _ in selector.select(POLL):
-        while True:
-            block = os.read(key.fd, 65536)
-            if not block:
-                selector.unregister(key.fd)
-                break
-            if len(texts[key.fd]) < LONGEST_RESULTS:
-                texts[key.fd] += block
-            if len(block) < 65536:
-                break
+        with suppress(BlockingIOError):
+            while block := os.read(key.fd, 65536):
+                if len(texts[key.fd]) < LONGEST_RESULTS:
+                    texts[key.fd] += block
+            selector.unregister(key.fd)
 
 
 class _Watch:
