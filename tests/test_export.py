@@ -340,26 +340,33 @@ def test_leaves_all_as_it_was(path, capfd):
 # What is wrong is refused, and no file is left
 
 
-def times(factor, fixed=None):
-    """By hand, an ONNX file that multiplies images by a number."""
+def times(factor, fixed=None, offset=0.0):
+    """By hand, an ONNX file that multiplies images by a number, and adds one."""
     shape = [fixed or "batch", *TINY]
+    nodes = [
+        helper.make_node("Mul", ["input", "factor"], ["product"]),
+        helper.make_node("Add", ["product", "offset"], ["output"]),
+    ]
     graph = helper.make_graph(
-        [helper.make_node("Mul", ["input", "factor"], ["output"])],
+        nodes,
         "times",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(torch.tensor(factor).numpy(), "factor")],
+        [
+            numpy_helper.from_array(torch.tensor(factor).numpy(), "factor"),
+            numpy_helper.from_array(torch.tensor(offset).numpy(), "offset"),
+        ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
 class Times(nn.Module):
-    def __init__(self, factor):
+    def __init__(self, factor, offset=0.0):
         super().__init__()
-        self.factor = factor
+        self.factor, self.offset = factor, torch.tensor(offset)
 
     def forward(self, x):
-        return x * self.factor
+        return x * self.factor + self.offset
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e6])
@@ -379,9 +386,10 @@ def test_outputs_of_any_size_are_judged(path, monkeypatch, scale):
 
 
 def test_says_when_the_check_says_little(path, monkeypatch):
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(0.0))
-    report = export_onnx(Times(0.0), path, input_size=TINY)
-    assert report.variation == report.largest == 0
+    biases = [[[1.0]], [[2.0]], [[-3.0]]]
+    monkeypatch.setattr(export, "_convert", lambda *arguments: times(0.0, offset=biases))
+    report = export_onnx(Times(0.0, biases), path, input_size=TINY)
+    assert (report.variation, report.largest) == (0, 3)
     assert str(report).splitlines()[-1] == (
         "From image to image they vary by 0.0e+00 only, so the check says little: "
         "is the network untrained?"
