@@ -450,7 +450,7 @@ class Recorder(nn.Module):
         self.runs += 1
         x.mul_(2)
         x = self.norm(self.conv(x)) + torch.rand(1, 4, 6, 6)
-        self.last = x.mean(dim=(0, 2, 3))
+        self.last = x.mean(dim=(0, 2, 3))[:2]  # another tensor, of another shape
         return F.batch_norm(x, self.norm.running_mean, self.norm.running_var, training=True)
 
 
@@ -478,6 +478,21 @@ def test_the_model_is_left_as_it_was():
 
 def pairs(one, other):
     return zip(one.modules(), other.modules(), strict=True)
+
+
+class Merging(nn.Linear):
+    """Changes its weights when its mode is set, as adapters do that merge theirs."""
+
+    def train(self, mode=True):
+        self.weight.detach().add_(1)
+        return super().train(mode)
+
+
+def test_a_model_whose_mode_is_more_than_a_flag():
+    model = Merging(3, 2)
+    before = model.weight.detach().clone()
+    count(model, (3,))
+    assert torch.equal(model.weight, before) and model.training
 
 
 def test_a_backward_pass_may_still_come():

@@ -214,8 +214,8 @@ def test_inside_of_other_networks():
     assert report.insertions[0].name == "body.0.layer1.0.attention"
     assert len(report.insertions) == 8
     parallel = nn.DataParallel(network("mobilenet_v3_small"))
-    insert_attention(parallel.module, "eca", example=EXAMPLE)
-    assert any(key.endswith("block.attention.conv.weight") for key in parallel.state_dict())
+    report = insert_attention(parallel, "eca", example=EXAMPLE)
+    assert report.insertions[0].name == "module.features.1.block.attention"
 
 
 def test_segmentation_networks_with_such_a_backbone():

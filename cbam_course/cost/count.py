@@ -121,8 +121,8 @@ def follow(
 ) -> Layers:
     """Run ``model`` once, and return what each of its modules did."""
     layers = Layers(model, attention)
-    operators = Operators(model, layers.record)
-    with undisturbed(model, inputs), layers.following(), operators:
+    # The operators are told of the buffers that run, which are copies.
+    with undisturbed(model, inputs), layers.following(), Operators(model, layers.record):
         model(*inputs)
     return layers
 

@@ -1,13 +1,15 @@
 """Running a model once, and leaving it as it was."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from operator import index
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import is_lazy
+
+from ..models.evaluating import evaluating
 
 InputSize = Sequence[int]
 Inputs = Tensor | tuple[Tensor, ...] | list[Tensor] | None
@@ -70,31 +72,17 @@ def undisturbed(model: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[None]:
     Raises:
         ValueError: if the model does not run on ``inputs``.
     """
-    modes = {module: module.training for module in model.modules()}
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    tensors = (*model.parameters(), *model.buffers(), *inputs)
-    gpus = sorted({t.get_device() for t in tensors if t.is_cuda})
     fastpath = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(gpus))
-        stack.enter_context(torch.no_grad())
-        try:
-            model.eval()
-            # PyTorch's fast path runs a whole Transformer layer as one operator, and every kind of
-            # device has an operator of its own for self-attention: see the products within.
-            torch.backends.mha.set_fastpath_enabled(False)
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    try:
+        # PyTorch's fast path runs a whole Transformer layer as one operator, and every kind of
+        # device has an operator of its own for self-attention: see the products within.
+        torch.backends.mha.set_fastpath_enabled(False)
+        with evaluating(model, inputs), sdpa_kernel(SDPBackend.MATH):
             yield
-        except Exception as error:
-            shapes = ", ".join(str(list(x.shape)) for x in inputs)
-            raise ValueError(
-                f"{type(model).__name__} does not run on an input of shape {shapes}: {error}"
-            ) from error
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fastpath)
-            for module, training in modes.items():
-                module.training = training
-            for name, buffer in model.named_buffers():
-                # A needless write would spoil a backward pass that is still to come.
-                if name in buffers and not buffer.is_meta and not buffer.equal(buffers[name]):
-                    buffer.copy_(buffers[name])
+    except Exception as error:
+        shapes = ", ".join(str(list(x.shape)) for x in inputs)
+        raise ValueError(
+            f"{type(model).__name__} does not run on an input of shape {shapes}: {error}"
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, convnext, mobilenetv2, mobilenetv3, resnet
 
+from .evaluating import evaluating
 from .mobilenet import InvertedResidual
 from .resnet import BasicBlock, Bottleneck
 
@@ -216,17 +217,10 @@ def _zeros(model: nn.Module) -> Tensor:
 
 
 def _call(model: nn.Module, example: Any, hooks: dict[nn.Module, Callable[..., None]]) -> None:
-    """Call ``model`` with hooks, and put its modes, buffers and random numbers back."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
     handles = [module.register_forward_hook(hook) for module, hook in hooks.items()]
     try:
-        # Not model.eval(): somebody's may do more than setting the flags.
-        for module, _ in modes:
-            module.training = False
-        with torch.no_grad(), torch.random.fork_rng(devices=list(devices)):
-            torch.func.functional_call(model, buffers, (example,))
+        with evaluating(model):
+            model(example)
     except Exception as error:
         what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else type(example)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -237,5 +231,3 @@ def _call(model: nn.Module, example: Any, hooks: dict[nn.Module, Callable[..., N
     finally:
         for handle in handles:
             handle.remove()
-        for module, training in modes:
-            module.training = training
