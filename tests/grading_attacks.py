@@ -207,6 +207,31 @@ kernel = get_ipython().kernel
 for _ in range(100):
     kernel.iopub_socket.send_multipart([b'garbage', b'<IDS|MSG>', b'\\xff'])
 """,
+    "errors that are none": WRONG
+    + """
+kernel = get_ipython().kernel
+def forge(*answers):
+    for content in ({'ename': 5, 'evalue': None, 'traceback': 7}, {'ename': 'E'}, {}):
+        kernel.session.send(kernel.iopub_socket, 'error', content, parent=kernel.get_parent())
+exercises.check = forge
+""",
+    "outputs that are none": WRONG
+    + """
+kernel = get_ipython().kernel
+def forge(*answers):
+    for kind, content in (('display_data', {'data': 5, 'metadata': []}), ('stream', {'text': 3})):
+        kernel.session.send(kernel.iopub_socket, kind, content, parent=kernel.get_parent())
+exercises.check = forge
+""",
+    "an error in the words of the checks": """
+class NotSolved(Exception):
+    def _render_traceback_(self):
+        return [5, None, b'x']
+    def __str__(self):
+        raise self
+def double(x):
+    raise NotSolved
+""",
     "output nested without end": WRONG
     + """
 deep = []

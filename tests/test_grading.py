@@ -374,6 +374,27 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
         check_requirements()
 
 
+def test_what_nobody_has_foreseen_concerns_one_submission(tmp_path, monkeypatch):
+    from cbam_course.grading import grader
+
+    def collect(submission, exercises, collect=grader.collect_answers):
+        if submission.name == "b":
+            raise ZeroDivisionError("never seen")
+        return collect(submission, exercises)
+
+    monkeypatch.setattr(grader, "collect_answers", collect)
+    toys.write_exercises(tmp_path / "pristine", c1=1)
+    for name in "abc":
+        toys.write(tmp_path / "class" / f"{name}.ipynb", toys.exercises_notebook(1, [toys.STUB]))
+    result = grade(
+        tmp_path / "class", "--exercises", tmp_path / "pristine", "--out", tmp_path / "g.csv"
+    )
+    assert result.exit_code == 1
+    lines = (tmp_path / "g.csv").read_text().splitlines()
+    assert lines[1] == "a,1.1,0,not answered" and lines[-1] == "c,1.1,0,not answered"
+    assert lines[3] == "b,1.1,,not graded: ZeroDivisionError('never seen')"
+
+
 def test_unsolved_notebooks_are_graded_without_running_anything(tmp_path):
     toys.write_exercises(tmp_path / "pristine", c1=2)
     report = grading.grade([tmp_path / "pristine"], exercises=tmp_path / "pristine")

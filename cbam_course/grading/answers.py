@@ -26,7 +26,8 @@ class Answer:
 
     Attributes:
         source: the code, as it will be run; None if there is nothing to run.
-        status: ``"answer"``, or why there is nothing: ``"missing"``, ``"unsolved"``, ``"wrong"``.
+        status: ``"answer"``, or why there is nothing: ``"missing"``, ``"unsolved"``, ``"wrong"`` or
+            ``"error"``.
         note: the same in words.
         remarks: what was odd about it: duplicates, imports of the course's own classes.
         outside: names that are defined outside the answer cells, which are not graded.

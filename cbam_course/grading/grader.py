@@ -21,8 +21,9 @@ from .pristine import Exercise, default_folder, load_exercises, package_fingerpr
 from .processes import hide_memory
 from .record import Record
 from .reference import NoReference, Reference, fresh_seed, make_references
-from .run import Limits, run_notebook, sandbox_folders
+from .run import Cancelled, Limits, run_notebook, sandbox_folders
 from .submissions import Submission, find_submissions
+from .text import one_line
 
 NEEDED = ("ipykernel", "nbformat", "nbval", "psutil", "pytest")
 
@@ -150,7 +151,7 @@ def grade(
     submissions = find_submissions(paths, single=single, leave_out=leave_out)
     if not submissions:
         raise ValueError(f"there are no submissions in {', '.join(map(str, paths))}")
-    collected = [collect_answers(s, all_exercises) for s in submissions]
+    collected = [_collect(s, all_exercises) for s in submissions]
     touched = {n.partition(".")[0] for answers in collected for n in answers.touched}
     graded_here = [e for e in all_exercises if chapters or e.chapter in touched]
 
@@ -177,6 +178,16 @@ def grade(
         seconds=time.monotonic() - start,
         memory=grader.memory,
     )
+
+
+def _collect(submission: Submission, exercises: Sequence[Exercise]) -> Answers:
+    """Read a submission; what nobody has foreseen in it concerns no other."""
+    try:
+        return collect_answers(submission, exercises)
+    except Exception as error:
+        note = one_line(f"not graded: {error!r}")
+        answers = {exercise.number: Answer(None, "error", note) for exercise in exercises}
+        return Answers(answers, (note,), frozenset())
 
 
 class _Grader:
@@ -266,7 +277,7 @@ class _Grader:
         except NoReference as error:
             return Outcome("error", f"not graded: {error.args[0]}", "\n".join(error.args[1:]))
         except OSError as error:
-            return Outcome("error", f"not graded: {error}")
+            return Outcome("error", one_line(f"not graded: {error}"))
 
     def _answer(
         self, key: str, exercise: Exercise, answer: Answer, references: list[Reference] | Outcome
@@ -285,8 +296,10 @@ class _Grader:
                     seed=reference.seed,
                 )
                 outcome = explain(run, notebook, answer.outside)
-            except OSError as error:
-                outcome = Outcome("error", f"not graded: {error}")
+            except Cancelled:
+                raise
+            except Exception as error:  # whatever it is, the others are graded
+                outcome = Outcome("error", one_line(f"not graded: {error!r}"))
             # A machine that was short of something may have recovered; a value that was rounded to
             # the other side will hardly be so again.
             if outcome.status != "error" and not outcome.differs:

@@ -81,14 +81,17 @@ class Plugin:
 
 
 def _clipped(output: dict) -> dict:
-    """Return an output with its texts cut to what a person would read."""
+    """Return an output with its texts cut to what a person would read.
+
+    The kernel may have sent anything, so what is no text is left out.
+    """
     kept = {}
     for key, value in output.items():
         if isinstance(value, str):
             kept[key] = value[:LONGEST_TEXT]
-        elif key == "traceback":
+        elif key == "traceback" and isinstance(value, list):
             kept[key] = ["\n".join(map(str, value))[-LONGEST_TEXT:]]
-        elif key == "data":
+        elif key == "data" and isinstance(value, dict):
             kept[key] = {
                 kind: data[:LONGEST_TEXT] for kind, data in value.items() if isinstance(data, str)
             }

@@ -74,7 +74,7 @@ def _explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> tuple[st
         return "stopped", f"stopped: {run.stopped}", ""
     if not failed:
         return "wrong", "the process that compares the outputs was ended", ""
-    if failed["message"].find("Timeout of ") >= 0:
+    if "Timeout of " in failed["message"]:
         return "stopped", "stopped: a cell took too long", failed["message"]
     place = "the answer cell" if failed["cell"] == notebook.answer else "the check"
     if not _raised(failed):
@@ -90,7 +90,7 @@ def _explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> tuple[st
         )
     if failed["cell"] == notebook.answer:
         what = f"the answer cell raised {what}"
-    return ("unsolved" if _raised(failed)["ename"] == "NotSolved" else "wrong"), what, detail
+    return ("unsolved" if _raised(failed).get("ename") == "NotSolved" else "wrong"), what, detail
 
 
 def _raised(cell: dict[str, Any]) -> dict[str, Any] | None:
@@ -103,5 +103,5 @@ def _error(cell: dict[str, Any]) -> tuple[str, str]:
         return one_line(cell["message"] or "it failed"), cell["message"]
     name, value = raised.get("ename", ""), raised.get("evalue", "")
     # The checks' own words need no name in front of them.
-    text = value if name in ("Wrong", "NotSolved", "Stopped") else f"{name}: {value}"
+    text = value if name in ("Wrong", "NotSolved", "Stopped") else f"{name or 'an error'}: {value}"
     return one_line(text), "\n".join(raised.get("traceback", [])) or text

@@ -30,6 +30,7 @@ LONGEST_GOODBYE = 3.0
 MOST_FILES = 10_000
 DEEPEST_FOLDER = 30
 LONGEST_RESULTS = 5_000_000
+RESULT = ("cell", "when", "clean", "message", "outputs")
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ", "VIRTUAL_ENV")
 """Environment variables that a submission sees. What else is set is nobody's business there."""
 
@@ -296,12 +297,12 @@ def _watch(
     run.returncode = process.returncode
     run.errors = texts.popitem()[1].decode("utf-8", "replace")[-2000:]
     for line in texts[results].decode("utf-8", "replace").splitlines():
-        with suppress(ValueError):
+        with suppress(ValueError, TypeError, KeyError):
             result = json.loads(line)
             if "exit" in result:
                 run.exit = result["exit"]
             else:
-                run.cells.append(result)
+                run.cells.append({name: result[name] for name in RESULT})
 
 
 def _read(selector: selectors.BaseSelector, texts: dict[int, bytearray]) -> None:
