@@ -144,6 +144,11 @@ def block_like_the_course(trial: Trial, Block) -> None:
         default == cost([(1, 240)], 16),
         f"`{Block.__name__}(240)` has {default} parameters: the default reduction should be 16.",
     )
+    uneven = count_parameters(trial, trial.call(Block, 30, 4), trial.features(1, 30, 2, 2))
+    trial.expect(
+        uneven == cost([(1, 30)], 4),
+        f"`{Block.__name__}(30, 4)` has {uneven} parameters. The hidden layer has 30 // 4 units.",
+    )
 
 
 def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> list:

@@ -178,6 +178,15 @@ WRITE = [
     wrong(
         "2.2", "default 8", changed(LINEAR, ("reduction=16", "reduction=8")), "default reduction"
     ),
+    wrong(
+        "2.2",
+        "rounded up",
+        changed(
+            LINEAR,
+            ("channels // reduction", "0 if channels < reduction else -(-channels // reduction)"),
+        ),
+        "30 // 4 units",
+    ),
     wrong("2.2", "no error", changed(LINEAR, (ERROR, "")), "without a word"),
     wrong(
         "2.2",
@@ -253,6 +262,12 @@ REPAIR = [
         "both sigmoids removed",
         changed(SUSPECT, ("            nn.Sigmoid(),\n", "")),
         "There should be one",
+    ),
+    wrong(
+        "2.3",
+        "rounded up",
+        changed(SUSPECT, ("channels // reduction", "-(-channels // reduction)")),
+        "30 // 4 units",
     ),
     wrong(
         "2.3",
