@@ -500,10 +500,35 @@ def test_weights_older_than_the_counters_of_batch_norm():
     assert equal(model.state_dict(), theirs.state_dict())
 
 
-def test_weights_of_data_parallel():
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        torch.compile,
+        lambda model: torch.compile(nn.DataParallel(model)),
+        lambda model: nn.DataParallel(torch.compile(model)),
+    ],
+)
+def test_weights_of_a_network_in_a_wrapper(wrap):
     theirs, model = small(), small()
-    load_weights(model, {f"module.{key}": value for key, value in theirs.state_dict().items()})
+    wrapped = wrap(theirs).state_dict()
+    assert wrapped.keys().isdisjoint(theirs.state_dict())
+    load_weights(model, wrapped)
     assert equal(model.state_dict(), theirs.state_dict())
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.complex64])
+def test_numbers_of_another_kind_are_not_converted(kind):
+    model, state = small(), small().state_dict()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state["fc.weight"] = state["fc.weight"].to(kind)
+    with pytest.raises(ValueError, match=f"fc.weight has values of type {kind}"):
+        load_weights(model, state)
+    with pytest.raises(ValueError, match="a sparse tensor at 'fc.weight'"):
+        load_weights(model, state | {"fc.weight": torch.ones(2, 3).to_sparse()})
+    assert equal(model.state_dict(), before)
+    # The counters of BatchNorm are integers that many people have made floating-point numbers.
+    load_weights(model, {key: value.float() for key, value in small().state_dict().items()})
 
 
 def test_the_network_keeps_its_precision():

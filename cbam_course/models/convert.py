@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..attention import CBAM, ECA, SqueezeExcitation
 from ..attention.block import AttentionBlock
-from .files import strip_module
+from .files import strip_wrappers
 
 
 class _Style(NamedTuple):
@@ -104,7 +104,7 @@ def layout(state: Mapping[str, Tensor]) -> str:
     Raises:
         ValueError: for weights of BAM, the authors' other block, which the course does not have.
     """
-    state = strip_module(state)
+    state = strip_wrappers(state)
     if found := next(filter(_BAM.fullmatch, state), None):
         raise ValueError(f"these are weights of BAM, a block that the course has not: {found}")
     for name, pattern in _IN_NETWORK.items():
@@ -197,7 +197,7 @@ def split_blocks(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def _from(state: Mapping[str, Tensor], layout: str) -> dict[str, Tensor]:
-    state, style = strip_module(state), STYLES[layout]
+    state, style = strip_wrappers(state), STYLES[layout]
     converted = {}
     for key, prefix, name in _places(state, layout):
         if prefix is None:
@@ -225,7 +225,7 @@ def _to(source: Mapping[str, Tensor] | nn.Module, layout: str) -> dict[str, Tens
     style = STYLES[layout]
     if isinstance(source, nn.Module):
         _check_pools(source, style)
-    state = strip_module(source.state_dict() if isinstance(source, nn.Module) else source)
+    state = strip_wrappers(source.state_dict() if isinstance(source, nn.Module) else source)
     for prefix, block in split_blocks(state).items():
         if problem := _problem(prefix, block, layout):
             raise ValueError(f"{prefix.removesuffix('.') or 'the block'} has no place: {problem}")

@@ -19,6 +19,9 @@ from ..files import write_whole
 SUFFIXES = (".pth", ".pt", ".safetensors")
 """What :func:`write_weights` writes: PyTorch's format for the first two, safetensors."""
 
+WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")
+"""Before the names of a network in ``torch.compile``, in ``nn.DataParallel``, or in both, either way."""
+
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The state dict in a file, on the CPU.
@@ -26,7 +29,8 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     A name that ends in ``.safetensors`` is read as that, any other as a file of ``torch.save``,
     with ``weights_only=True``: a file that would run code when it is unpickled is refused. Of a
     checkpoint the state dict is taken, from its entry ``"state_dict"`` or ``"model"``. If every key
-    begins with ``module.``, as ``nn.DataParallel`` makes them, that is left out.
+    begins with ``module.`` or ``_orig_mod.``, as ``nn.DataParallel`` and ``torch.compile`` make
+    them, that is left out.
 
     Args:
         path: the file.
@@ -52,7 +56,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
             content = content[entry]
     check_state(content, f"{path} holds")
-    return strip_module({key: value.detach() for key, value in content.items()})
+    return strip_wrappers({key: value.detach() for key, value in content.items()})
 
 
 def write_weights(state: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
@@ -97,12 +101,17 @@ def check_state(state: object, what: str = "the state dict holds") -> None:
             raise ValueError(f"{what} no tensor at {key!r}, but {type(value).__name__}")
         if value.is_meta:
             raise ValueError(f"{what} a tensor without values (on the meta device) at {key!r}")
+        if value.layout != torch.strided or value.is_quantized:
+            kind = "quantized" if value.is_quantized else "sparse"
+            raise ValueError(f"{what} a {kind} tensor at {key!r}; the course has dense ones only")
 
 
-def strip_module(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out the ``module.`` of ``nn.DataParallel`` if every key has it."""
-    prefix = "module." if all(key.startswith("module.") for key in state) else ""
-    return {key.removeprefix(prefix): value for key, value in state.items()}
+def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the names of wrappers, see :data:`WRAPPERS`, that every key begins with."""
+    for prefix in WRAPPERS:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
 
 
 def _from_safetensors(content: bytes, path: Path) -> dict[str, Tensor]:

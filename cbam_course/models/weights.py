@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model_weights
 
 from .convert import fit_shapes, from_official, from_timm, layout, to_official, to_timm
-from .files import check_state, read_weights, strip_module
+from .files import check_state, read_weights, strip_wrappers
 from .load_report import LoadReport, attention_block
 
 Weights = Mapping[str, Tensor] | str | os.PathLike[str] | WeightsEnum
@@ -49,8 +49,8 @@ def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
         The :class:`LoadReport`.
 
     Raises:
-        ValueError: if the weights do not fit, cannot be read, or belong to version 1.5 of a ResNet
-            and the network is version 1. A file with weights of the course does not tell its
+        ValueError: if the weights do not fit, cannot be read, are not floating-point numbers, or
+            belong to version 1.5 of a ResNet and the network is version 1. A file with weights of the course does not tell its
             version: that is the caller's to know.
     """
     return load_source(model, read_source(weights, version=getattr(model, "version", None)))
@@ -77,7 +77,7 @@ def read_source(weights: object, network: str | None = None, version: str | None
         state = read_weights(weights)
     elif isinstance(weights, Mapping):
         check_state(weights)
-        state = strip_module(weights)
+        state = strip_wrappers(weights)
     else:
         raise ValueError(
             "weights must be a state dict, the path of a file, or one of torchvision's weights; "
@@ -106,6 +106,11 @@ def load_source(model: nn.Module, source: Source) -> LoadReport:
         layer, _, name = key.rpartition(".")
         if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
             given.setdefault(key, torch.zeros_like(value))
+
+    # Numbers of another kind would be converted without a word: int8 codes, or half of a complex.
+    for key, value in given.items():
+        if key in wanted and wanted[key].is_floating_point() and not value.is_floating_point():
+            raise ValueError(f"{key} has values of type {value.dtype}, not floating-point numbers")
 
     plan = _plan(wanted, given, _classifier(model), _first_convolution(model))
     if plan.problems:
