@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .attention.block import check_flag, check_number, check_positive
 from .files import write_whole
+from .models.checks import unwrapped
 
 OPSET = 20
 """The ONNX operator set that files are written in, unless told otherwise.
@@ -244,7 +245,11 @@ def _copy(model: object) -> nn.Module:
         raise ValueError("model has no values to write: it is on the meta device")
     if sum(tensor.numel() for tensor in tensors) * 4 > MOST_BYTES:
         raise ValueError("model is too large for one ONNX file, which may have 2 GiB")
-    return deepcopy(model).to(device="cpu", dtype=torch.float32).eval()
+    try:
+        copied = deepcopy(model)
+    except Exception as error:  # as of the older weight_norm, after a call
+        raise ValueError(f"{type(model).__name__} cannot be copied: {_reason(error)}") from error
+    return unwrapped(copied).to(device="cpu", dtype=torch.float32).eval()
 
 
 def _check_size(input_size: object) -> tuple[int, ...]:

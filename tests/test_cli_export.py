@@ -83,6 +83,7 @@ def test_every_option_of_the_network_and_the_block(tmp_path):
         ("--attention eca --attention-option kernel=3", "unexpected keyword argument 'kernel'", 1),
         ("--attention-option reduction=2", "attention 'none' takes no options", 1),
         ("--model-option depth=3", "unexpected keyword argument 'depth'", 1),
+        ("--model-option in_channels=1", "in_channels is no --model-option", 1),
         ("--size 1", "CifarCNN cannot take images [1, 3, 1, 1]", 1),
         ("--size 0", "each number of input_size must be an integer of at least 1, got 0", 1),
         ("--tolerance -1", "tolerance must not be negative, got -1.0", 1),

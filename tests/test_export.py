@@ -337,6 +337,12 @@ def test_leaves_all_as_it_was(path, capfd):
     assert compare_onnx(network.eval().float(), path, images(2, TINY)) < 1e-6
 
 
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
+def test_a_network_in_a_wrapper(tiny, path, wrap):
+    export_onnx(wrap(tiny), path, input_size=TINY)
+    assert compare_onnx(tiny, path, images(3, TINY)) <= 1e-6
+
+
 # What is wrong is refused, and no file is left
 
 
@@ -493,6 +499,15 @@ class Noise(nn.Module):
         return x + torch.randn_like(x)
 
 
+class Uncopyable(nn.Module):
+    """Keeps a tensor with a history, as networks with the older weight_norm do."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.doubled = 2 * self.scale
+
+
 class Two(nn.Module):
     def forward(self, x):
         return x, x
@@ -506,6 +521,7 @@ class Two(nn.Module):
         (Noise(), ExportMismatch, "onnxruntime and PyTorch differ by"),
         (Two(), ValueError, "Two must put out one tensor, it put out a tuple"),
         (Times(float("inf")), ValueError, "puts out values that are not finite"),
+        (Uncopyable(), ValueError, "Uncopyable cannot be copied: Only Tensors created explicitly"),
         (nn.Linear(3, 3, device="meta"), ValueError, "it is on the meta device"),
         (Tiny, ValueError, "model must be a module, got <class"),
     ],

@@ -125,7 +125,7 @@ def test_a_factory_of_ones_own():
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"dropout": -0.1}, "got -0.1"),
         ({"dropout": float("nan")}, "got nan"),
-        ({"dropout": "half"}, "dropout must be a number, got 'half'"),
+        ({"dropout": "half"}, "dropout must be a finite number, got 'half'"),
         ({"num_classes": 0}, "num_classes must be an integer of at least 1, got 0"),
         ({"num_classes": True}, "got True"),
         ({"in_channels": 0}, "in_channels must be an integer of at least 1, got 0"),

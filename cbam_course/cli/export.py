@@ -83,6 +83,12 @@ def export(
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already; --force replaces it")
 
+    for name in ("num_classes", "in_channels", "weights"):
+        if name in model_options:
+            raise click.ClickException(
+                f"{name} is no --model-option: it has its own, --{name.replace('_', '-')}"
+            )
+
     import torch
 
     from cbam_course.attention import make_attention
@@ -95,9 +101,7 @@ def export(
     torch.manual_seed(0)  # what is not loaded is random, and the same every time
     try:
         network = make_model(model, make_attention(attention, **attention_options), **options)
-    except TypeError as error:  # an option that the network or the block does not know
-        raise click.ClickException(str(error)) from None
-    except (ValueError, OSError) as error:
+    except (TypeError, ValueError, OSError) as error:  # TypeError: of an option it does not know
         raise click.ClickException(str(error)) from None
     if weights is not None:
         click.echo(network.load_report)

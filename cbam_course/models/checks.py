@@ -1,16 +1,20 @@
 """Checks of the arguments that the networks share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from ..attention import AttentionFactory, make_attention
+from ..attention.block import check_positive
 
 
 def check_integers(name: str, value: object, meaning: str) -> tuple[int, ...]:
     """Return ``value`` as a tuple of positive integers, at least one, else raise a ValueError."""
-    numbers = tuple(value) if isinstance(value, Iterable) else ()
-    if not numbers or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
+    try:
+        numbers = tuple(check_positive(name, number) for number in value)
+    except (TypeError, ValueError):
+        numbers = ()
+    if not numbers:
         raise ValueError(f"{name} must be {meaning}; got {value!r}")
     return numbers
 
@@ -51,3 +55,12 @@ def check_images(network: nn.Module, x: Tensor, channels: int, smallest: int = 1
             f"{type(network).__name__} expects images [batch, {channels}, height, width] of at "
             f"least {smallest} x {smallest}, got a tensor of shape {list(x.shape)}"
         )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network itself, where it is in ``nn.DataParallel`` or ``torch.compile`` or both."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrapped(model.module)
+    # What torch.compile makes is of no public class; this is the name it has in a state dict.
+    inside = dict(model.named_children()).get("_orig_mod")
+    return model if inside is None else unwrapped(inside)

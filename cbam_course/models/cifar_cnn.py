@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attention import AttentionFactory
-from ..attention.block import check_positive
+from ..attention.block import check_number, check_positive
 from .build import build
 from .checks import check_factory, check_images, check_widths, make_block
 from .weights import Weights
@@ -63,9 +63,7 @@ class CifarCNN(nn.Module):
         widths = check_widths(widths)
         check_positive("num_classes", num_classes)
         self.in_channels = check_positive("in_channels", in_channels)
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)):
-            raise ValueError(f"dropout must be a number, got {dropout!r}")
-        if not 0 <= dropout < 1:
+        if not 0 <= check_number("dropout", dropout) < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
         check_factory(attention)
         self.load_report = None
