@@ -54,23 +54,29 @@ def _imported(path: Path) -> dict:
     return namespace
 
 
+def answered(number: str, code: str) -> dict:
+    """Run `code` in a fresh answer cell of the exercise, and return all that is defined then."""
+    namespace = dict(_imported(all_exercises()[number][0]))
+    name = f"<answer {number}>"
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    exec(compile(code, name, "exec"), namespace)
+    return namespace
+
+
 def run(number: str, code: str, seed: int | None = None) -> Outcome:
     """Run `code` in a fresh answer cell of the exercise, then its check; None is no seed at all.
 
     Errors of the answer cell itself are outcomes too; those that are no errors of exercises are
     named by their class and told by their message.
     """
-    path, cells = all_exercises()[number]
-    namespace = dict(_imported(path))
-    name = f"<answer {number}>"
-    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    cells = all_exercises()[number][1]
     printed = io.StringIO()
     with patch.dict(os.environ):
         os.environ.pop(SEED, None)
         if seed is not None:
             os.environ[SEED] = str(seed)
         try:
-            exec(compile(code, name, "exec"), namespace)
+            namespace = answered(number, code)
             with contextlib.redirect_stdout(printed):
                 exec(compile(cells.check.source, f"<check {number}>", "exec"), namespace)
         except exercises.ExerciseError as error:
