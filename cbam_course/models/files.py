@@ -20,7 +20,7 @@ SUFFIXES = (".pth", ".pt", ".safetensors")
 """What :func:`write_weights` writes: PyTorch's format for the first two, safetensors."""
 
 WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")
-"""Before the names of a network in ``torch.compile``, in ``nn.DataParallel``, or in both, either way."""
+"""Before the names of a network in ``torch.compile``, ``nn.DataParallel`` or both, either way."""
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:

@@ -50,8 +50,8 @@ def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
 
     Raises:
         ValueError: if the weights do not fit, cannot be read, are not floating-point numbers, or
-            belong to version 1.5 of a ResNet and the network is version 1. A file with weights of the course does not tell its
-            version: that is the caller's to know.
+            belong to version 1.5 of a ResNet and the network is version 1. A file with weights of
+            the course does not tell its version: that is the caller's to know.
     """
     return load_source(model, read_source(weights, version=getattr(model, "version", None)))
 
