@@ -562,7 +562,7 @@ def test_refuses_what_is_no_network():
         insert_attention(nn.Sequential(nn.ReLU()), "se", "0")
 
 
-@pytest.mark.parametrize("name", ["densenet121", "googlenet", "squeezenet1_0"])
+@pytest.mark.parametrize("name", ["googlenet", "squeezenet1_0"])
 @pytest.mark.filterwarnings("ignore:The default weight initialization")
 def test_networks_without_default_places(name):
     """The modules that are suggested do work."""
