@@ -303,7 +303,7 @@ BILLIONS = (10**9, 2**30)
 RESNET50 = {"v1": 3_857_973_248, "v1.5": 4_089_184_256}
 
 
-@exercise("7.4", "What did they count?")
+@exercise("7.4", "What they counted")
 def what_did_they_count(trial: Trial, readings) -> None:
     cases = [(printed, RESNET50) for printed in ("3.86", "7.6", "4", "8", "5.0", "4.10")]
     cases += [drawn(trial, digits) for digits in (0, 1, 1, 2, 3)]

@@ -197,7 +197,7 @@ COUNTER_OF_MACS = [
     ),
 ]
 
-# 7.4 What did they count?
+# 7.4 What they counted.
 
 READINGS = """
 def readings(printed, counts):
