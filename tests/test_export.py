@@ -233,8 +233,8 @@ def test_networks_of_torchvision(name, path):
     torch.manual_seed(0)
     network = torchvision.models.get_model(name, num_classes=10)
     models.insert_attention(network, both_modes())
-    trained(network)
-    assert_exported(network, path, limit=limit_of(network))
+    trained(network, size=128)
+    assert_exported(network, path, size=128, limit=limit_of(network, size=128))
 
 
 @slow
