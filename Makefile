@@ -10,13 +10,16 @@ ARGS ?=
 
 export OMP_NUM_THREADS
 .DEFAULT_GOAL := help
-.PHONY: help book serve test notebooks matrix colab address constraints clean distclean python
+.PHONY: help book serve test notebooks exercises mutants matrix colab address constraints clean \
+  distclean python
 
 help:
 	@echo "make book       build the site and say where it is (sets up .venv-book)"
 	@echo "make serve      show the site on http://127.0.0.1:$(PORT) (PORT=... for another port)"
 	@echo "make test       run every test: package, notebooks, site (sets up .venv)"
 	@echo "make notebooks  run all chapters again and store their outputs"
+	@echo "make exercises  store the outputs of right answers in the exercises again"
+	@echo "make mutants    break every solution in many ways and see the checks notice"
 	@echo "make matrix     run the chapters under other Pythons, processors and versions"
 	@echo "make colab      run each chapter alone, as on Colab, in a fresh environment"
 	@echo "make address    write the repository's address from pyproject.toml everywhere"
@@ -49,6 +52,14 @@ test: book
 notebooks: python
 	@"$(PYTHON)" tests/environment.py test
 	@.venv/bin/python tests/execute.py $(ARGS)
+
+exercises: python
+	@"$(PYTHON)" tests/environment.py test
+	@.venv/bin/python tests/execute_exercises.py $(ARGS)
+
+mutants: python
+	@"$(PYTHON)" tests/environment.py test
+	@.venv/bin/python tests/mutants.py $(ARGS)
 
 matrix: python
 	@"$(PYTHON)" tests/matrix.py $(ARGS)

@@ -299,7 +299,7 @@ def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
     )  # fmt: skip
     record = tmp_path / "grades.jsonl"
     deadline = time.monotonic() + 120
-    while not (record.exists() and list(tmp_path.glob("cbam-grade-*/work/started"))):
+    while not (record.exists() and list(tmp_path.glob("cbam-grade-*/*/started"))):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     family = psutil.Process(process.pid).children(recursive=True)

@@ -119,7 +119,7 @@ def grade(
     """Grade submissions against the pristine exercises.
 
     Args:
-        paths: notebooks, and folders as :func:`.submissions.find_submissions` reads them.
+        paths: notebooks, and folders as :func:`find_submissions` reads them.
         exercises: the folder of the pristine exercises, the repository's if it is None; or an open
             tar archive of them.
         chapters: the chapters to grade; if empty, those that any submission has an answer cell of.
