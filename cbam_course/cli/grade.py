@@ -51,7 +51,7 @@ def _file(name: str, help: str, **options: object):
     "chapters",
     multiple=True,
     metavar="N",
-    help="Grade this chapter; may be repeated.  [default: all that anybody has answered]",
+    help="Grade this chapter; may be repeated.  [default: all that somebody has handed in]",
 )
 @click.option("--single", is_flag=True, help="A folder is one learner's, not a class.")
 @click.option(
