@@ -179,7 +179,8 @@ def test_the_table_of_contents_lists_every_chapter_and_its_exercises():
     assert chapters(), "there are no chapters"
     listed = [file for file in TOC if file.startswith("notebooks/")]
     names = [path.stem for path in chapters()]
-    assert listed == [f"notebooks/{folder}{name}" for folder in ("", "exercises/") for name in names]
+    both = [f"{folder}/{name}" for folder in ("notebooks", "notebooks/exercises") for name in names]
+    assert listed == both
 
 
 def test_the_table_of_contents_lists_every_page():
