@@ -1,16 +1,10 @@
 """``cbam-course cost``: the tables it prints and writes, and what it refuses."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pandas as pd
 import pytest
 import torchvision
 from click.testing import CliRunner
 
-import cbam_course
 from cbam_course import cli
 from cbam_course.cost import compare, count
 from cbam_course.models import make_model
@@ -30,20 +24,6 @@ def lines(result):
     assert result.exit_code == 0, result.output
     rows = [line.split("  ") for line in result.output.splitlines()]
     return [[cell.strip() for cell in row if cell.strip()] for row in rows]
-
-
-def test_help_does_not_wait_for_pytorch():
-    script = (
-        "import sys; from cbam_course.cli import main\n"
-        "try: main(['cost', '--help'])\n"
-        "finally: assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(cbam_course.__file__).parents[1])}
-    result = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    assert "cbam-course cost resnet50 --attention cbam-fc" in result.stdout
 
 
 def test_without_and_with_attention():

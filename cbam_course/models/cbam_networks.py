@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from ..attention import CBAM
+from ..attention import CBAM, AttentionFactory
 from .mobilenet import MobileNetV1, MobileNetV2, mobilenet_v1, mobilenet_v2
 from .resnet import ResNet
 from .resnet_builders import (
@@ -15,13 +15,10 @@ from .resnet_builders import (
     resnext101_32x4d,
     wide_resnet18,
 )
-from .weights import Weights
 
 
 def resnet18_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -30,9 +27,9 @@ def resnet18_cbam(
     """ResNet-18 with CBAM at the end of every residual branch.
 
     Args:
-        weights, num_classes: as in :func:`resnet18`.
         reduction, kernel_size, mode: as in :class:`~cbam_course.attention.CBAM`.
-        network_options: the other keyword arguments of :func:`resnet18`, such as ``stem``.
+        network_options: keyword arguments of :func:`resnet18`, such as ``weights`` and
+            ``num_classes``.
 
     Raises:
         ValueError: for whatever the network or the block refuses.
@@ -41,14 +38,11 @@ def resnet18_cbam(
         >>> resnet18_cbam(kernel_size=3).layer1[0].attention.spatial_attention.kernel_size
         3
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return resnet18(block, weights=weights, num_classes=num_classes, **network_options)
+    return resnet18(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def resnet34_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -58,14 +52,11 @@ def resnet34_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`resnet34`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return resnet34(block, weights=weights, num_classes=num_classes, **network_options)
+    return resnet34(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def resnet50_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -75,14 +66,11 @@ def resnet50_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`resnet50`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return resnet50(block, weights=weights, num_classes=num_classes, **network_options)
+    return resnet50(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def resnet101_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -92,14 +80,11 @@ def resnet101_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`resnet101`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return resnet101(block, weights=weights, num_classes=num_classes, **network_options)
+    return resnet101(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def wide_resnet18_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -109,14 +94,11 @@ def wide_resnet18_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`wide_resnet18`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return wide_resnet18(block, weights=weights, num_classes=num_classes, **network_options)
+    return wide_resnet18(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def resnext50_32x4d_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -126,14 +108,11 @@ def resnext50_32x4d_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`resnext50_32x4d`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return resnext50_32x4d(block, weights=weights, num_classes=num_classes, **network_options)
+    return resnext50_32x4d(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def resnext101_32x4d_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -143,14 +122,11 @@ def resnext101_32x4d_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`resnext101_32x4d`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return resnext101_32x4d(block, weights=weights, num_classes=num_classes, **network_options)
+    return resnext101_32x4d(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def mobilenet_v1_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -160,14 +136,11 @@ def mobilenet_v1_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`mobilenet_v1`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return mobilenet_v1(block, weights=weights, num_classes=num_classes, **network_options)
+    return mobilenet_v1(_cbam(reduction, kernel_size, mode), **network_options)
 
 
 def mobilenet_v2_cbam(
     *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
     reduction: int | None = None,
     kernel_size: int | None = None,
     mode: str = "fc",
@@ -177,5 +150,8 @@ def mobilenet_v2_cbam(
 
     Arguments are those of :func:`resnet18_cbam`, the network's those of :func:`mobilenet_v2`.
     """
-    block = partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
-    return mobilenet_v2(block, weights=weights, num_classes=num_classes, **network_options)
+    return mobilenet_v2(_cbam(reduction, kernel_size, mode), **network_options)
+
+
+def _cbam(reduction: int | None, kernel_size: int | None, mode: str) -> AttentionFactory:
+    return partial(CBAM, reduction=reduction, kernel_size=kernel_size, mode=mode)
