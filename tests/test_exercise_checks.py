@@ -1,7 +1,9 @@
 """The machinery behind the checks: calls, comparisons, messages, seeds and the summary."""
 
 import linecache
+import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 from cbam_course import exercises
 from cbam_course.attention import ECA, ChannelAttention, SpatialAttention
 from cbam_course.exercises import framework, matching, predictions
-from cbam_course.exercises.errors import NotSolved, Stopped, Wrong
+from cbam_course.exercises.errors import NotSolved, Stopped, Wrong, learners_functions
 from cbam_course.exercises.trial import SEED, Trial, difference
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -118,6 +120,61 @@ def test_not_implemented_by_torch_is_an_error(own_exercise):
     own_exercise(lambda trial, f: trial.call(f(), torch.ones(2)))
     with pytest.raises(Stopped, match="forward"):
         exercises.check("2.99", learner("class F(nn.Module):\n    pass\n")["F"])
+
+
+META = "torch.zeros(2, device='meta')"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (f"return {META}.tolist()", 2),
+        (f"with torch.no_grad():\n        return {META}.cpu()", 3),
+        (f"try:\n        later\n    except NameError:\n        return {META}.cpu()", 5),
+        (f"return [y.cpu() for y in {META}]", 2),
+    ],
+)
+def test_not_implemented_in_the_learners_line_is_an_error(own_exercise, body, line):
+    """An operator of PyTorch's leaves no frame: the learner's line is the last, without raise."""
+    own_exercise(lambda trial, f: trial.call(f, torch.ones(2)))
+    answer = learner(f"def f(x):\n    {body}\n")["f"]
+    with pytest.raises(NotImplementedError):
+        answer(torch.ones(2))
+    with pytest.raises(Stopped, match=rf"line {line}, in (.|\n)*NotImplementedError: "):
+        exercises.check("2.99", answer)
+
+
+LATER = "raise NotImplementedError"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"with torch.no_grad():\n        {LATER}",
+        f"try:\n        {LATER}\n    finally:\n        x = 1",
+        f"try:\n        x.nothing\n    except AttributeError:\n        {LATER} from None",
+        f"return [g(y) for y in x]\n\ndef g(y):\n    {LATER}",
+        f"return sum(g())\n\ndef g():\n    yield 1\n    {LATER}",
+        f"return G()(x)\n\nclass G(nn.Module):\n    def forward(self, x):\n        {LATER}",
+        f"for y in x:\n        {LATER}('later' + str(int(y)))",
+    ],
+)
+def test_a_raise_of_the_learners_anywhere_is_not_solved(own_exercise, body):
+    own_exercise(lambda trial, f: trial.call(f, torch.ones(2)))
+    with pytest.raises(NotSolved):
+        exercises.check("2.99", learner(f"def f(x):\n    {body}\n")["f"])
+
+
+def test_what_still_runs_is_found():
+    network, x = nn.Sequential(nn.Linear(3, 2), nn.ReLU()), torch.ones(1, 3)
+    profiler = sys.getprofile()
+    assert learners_functions(partial(network, x)) == []
+    hook = learner("def f(layer, x, y):\n    g()\n    g()\n\ndef g():\n    pass\n")["f"]
+    network[0].register_forward_hook(hook)
+    assert learners_functions(partial(network, x)) == ["f", "g"]
+    with pytest.raises(RuntimeError):
+        learners_functions(partial(network, x[:, :2]))
+    assert sys.getprofile() is profiler
 
 
 def test_an_error_of_the_check_itself_is_not_blamed_on_the_learner(own_exercise):

@@ -1,7 +1,10 @@
 """What a check says of an answer that does not pass: one message, no page of traceback."""
 
+import dis
 import linecache
+import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -74,11 +77,36 @@ def learners_frames(traceback: TracebackType | None) -> list[tuple[FrameType, in
 
 
 def raised_by_learner(error: BaseException) -> bool:
-    """Whether the line that raised ``error`` is the learner's own."""
+    """Whether ``error`` comes from a ``raise`` of the learner's own.
+
+    An operator of PyTorch's that raises an error leaves no frame of its own: the learner's line is
+    the innermost then too, but there is no ``raise`` in it.
+    """
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
+    if traceback is None:
+        return False
+    while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and is_learners(traceback.tb_frame)
+    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
+    return is_learners(traceback.tb_frame) and instruction == dis.opmap["RAISE_VARARGS"]
+
+
+def learners_functions(run: Callable[[], object]) -> list[str]:
+    """The names of the learner's functions that are called while ``run()`` runs, in order."""
+    found: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        name = frame.f_code.co_name
+        if event == "call" and name not in found and is_learners(frame):
+            found.append(name)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return found
 
 
 def story(error: BaseException) -> str:
