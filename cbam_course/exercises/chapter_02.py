@@ -68,7 +68,7 @@ def write_block(trial: Trial, Block) -> None:
         pass
     except Exception as error:
         raise Wrong(
-            f"8 channels with reduction 16 leave no hidden unit. `Block(8, 16)` raises a "
+            f"8 channels with reduction 16 leave no hidden unit. `Block(8, 16)` raises "
             f"{type(error).__name__}; it should raise a ValueError that says so."
         ) from None
     else:

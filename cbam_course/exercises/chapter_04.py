@@ -88,8 +88,7 @@ def write_block(trial: Trial, Block) -> None:
             continue
         except Exception as error:
             raise Wrong(
-                f"{even} raises a {type(error).__name__}; it should raise a ValueError that says "
-                "so."
+                f"{even} raises {type(error).__name__}; it should raise a ValueError that says so."
             ) from None
         raise Wrong(f"{even} is made without a word. Raise a ValueError where the block is made.")
 

@@ -104,7 +104,7 @@ def refused(trial: Trial, Block, arguments: tuple[int, ...], reason: str) -> Non
         return
     except Exception as error:
         raise Wrong(
-            f"{reason}. {made} raises a {type(error).__name__}; it should raise a ValueError that "
+            f"{reason}. {made} raises {type(error).__name__}; it should raise a ValueError that "
             "says so."
         ) from None
     raise Wrong(
@@ -142,6 +142,12 @@ def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
         default == 2 * 240 * 15 + 98,
         f"`{Block.__name__}(240)` has {default} parameters: the default reduction should be 16, "
         "and the default kernel size 7.",
+    )
+    uneven = count_parameters(trial, trial.call(Block, 30, 4, 3), trial.features(1, 30, 2, 2))
+    trial.expect(
+        uneven == 2 * 30 * 7 + 18,
+        f"`{Block.__name__}(30, 4, 3)` has {uneven} parameters; with 30 // 4 = 7 hidden units "
+        f"there are {2 * 30 * 7 + 18}.",
     )
 
 

@@ -400,13 +400,31 @@ def random_state(trial: Trial, network: nn.Module) -> dict[str, Tensor]:
 def misfits(trial: Trial) -> list[tuple[str, ResNet, dict[str, Tensor]]]:
     """Networks and weights that do not fit."""
     plain = random_state(trial, small())
-    without = {name: value for name, value in plain.items() if name != "layer2.0.bn1.bias"}
+
+    def without(missing: str) -> dict[str, Tensor]:
+        return {name: value for name, value in plain.items() if name != missing}
+
+    def with_another(name: str) -> dict[str, Tensor]:
+        return {**plain, name: plain["layer2.0.bn1.bias"]}
+
     deeper = random_state(trial, small(depths=(2, 1)))
     return [
         ("weights of a deeper network", small(CBAM), deeper),
         ("weights of a shallower network", small(CBAM, depths=(1, 2)), plain),
         ("weights of a wider network", small(), random_state(trial, small(widths=(16, 28)))),
-        ("weights without `layer2.0.bn1.bias`", small(CBAM), without),
+        ("weights without `layer2.0.bn1.bias`", small(CBAM), without("layer2.0.bn1.bias")),
+        # One name, the first in any order, and none beside it that may start fresh.
+        ("weights without `bn1.bias`", small(), without("bn1.bias")),
+        (
+            "weights with one tensor too many, `layer2.0.bn3.bias`",
+            small(),
+            with_another("layer2.0.bn3.bias"),
+        ),
+        (
+            "weights with attention blocks and a network without",
+            small(),
+            random_state(trial, small(SE)),
+        ),
         ("weights for three input channels and a network for six", small(in_channels=6), plain),
         (
             "weights of a deeper network with `module.`",
@@ -460,9 +478,11 @@ def fits(
         raise Wrong(f"`load` should return names; it returns {found!r}.")
     found = set(found)
     if missing := sorted(expected - found, key=str):
-        raise Wrong(f"{label}: {_some(missing)} starts fresh, and you do not return it.")
+        starts, it = ("start", "them") if missing[1:] else ("starts", "it")
+        raise Wrong(f"{label}: {_some(missing)} {starts} fresh, and you do not return {it}.")
     if extra := sorted(found - expected, key=str):
-        raise Wrong(f"{label}: you return {_some(extra)}, which does not start fresh.")
+        do = "do" if extra[1:] else "does"
+        raise Wrong(f"{label}: you return {_some(extra)}, which {do} not start fresh.")
     trial.show(f"{label}: fresh tensors, sum of the loaded", [len(found), _sum(now, loaded)])
 
 
@@ -477,9 +497,9 @@ def refuses(
         pass
     except (RuntimeError, KeyError) as error:
         kind = type(error).__name__
-        raise Wrong(f"For {label} it raises a {kind}; it should be a ValueError.") from None
+        raise Wrong(f"For {label} it raises {kind}; it should be a ValueError.") from None
     else:
-        raise Wrong(f"It takes {label} without a word. Raise a ValueError.")
+        raise Wrong(f"It raises no ValueError for {label}.")
     if name := _changed(network, before):
         raise Wrong(
             f"It refuses {label}, but has loaded some of them: `{name}` has changed. Decide first, "

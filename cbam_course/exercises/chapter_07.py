@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cbam_course import cost
 from cbam_course.attention import CBAM
 
-from .errors import NotSolved, Wrong
+from .errors import NotSolved, Wrong, learners_functions
 from .framework import exercise
 from .predictions import number
 from .trial import Trial
@@ -169,6 +169,12 @@ def counter_of_macs(trial: Trial, count_macs) -> None:
                 again == found[name],
                 f"Asked for a second time, {name} takes {again:,} and no longer {found[name]:,}.",
             )
+            left = learners_functions(lambda network=network, x=x: network(x))
+            trial.expect(
+                not left,
+                f"Your `{left and left[0]}` still runs whenever {name} runs, long after the count: "
+                "every hook has to be removed.",
+            )
             trial.show(f"{name[0].upper()}{name[1:]}", [again])
         return
     for bugs in product((False, True), repeat=len(SYMPTOMS)):
@@ -185,7 +191,9 @@ def counter_of_macs(trial: Trial, count_macs) -> None:
         if found == known:
             raise Wrong(message)
     name = next(name for name in right if found[name] != right[name])
-    raise Wrong(f"For {name} you count {found[name]:,}; there are {right[name]:,}.")
+    raise Wrong(
+        f"{name[0].upper()}{name[1:]}: you count {found[name]:,}; there are {right[name]:,}."
+    )
 
 
 SYMPTOMS = (

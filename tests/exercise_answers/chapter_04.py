@@ -174,7 +174,7 @@ WRITE = [
     ),
     wrong("4.2", "a bias", block((", bias=False", "")), "without a bias"),
     wrong("4.2", "even accepted", block((ERROR, "")), "made without a word"),
-    wrong("4.2", "another error", block(("ValueError", "TypeError")), "raises a TypeError"),
+    wrong("4.2", "another error", block(("ValueError", "TypeError")), "raises TypeError"),
     wrong("4.2", "no sigmoid", block(("torch.sigmoid(scores)", "scores")), "where is the sigmoid"),
     wrong("4.2", "sigmoid twice", block(("(scores)", "(scores.sigmoid())")), "applied twice"),
     wrong("4.2", "a ReLU", block(("(scores)", "(scores.relu())")), "cuts the scores off"),

@@ -340,6 +340,12 @@ REPAIR = [
         changed(REPAIRED, ("self.mlp(average), self", "self.mlp(maximum), self")),
         "average does not arrive in the channel half",
     ),
+    wrong(
+        "5.3",
+        "hidden units rounded up",
+        changed(REPAIRED, ("channels // reduction", "-(-channels // reduction)")),
+        "30 // 4 = 7 hidden units",
+    ),
 ]
 
 # 5.4 A diagnosis from outside.

@@ -422,6 +422,9 @@ LOADER = [
             first = weights.get("conv1.weight")
             if first is not None and first.shape != network.conv1.weight.shape:
                 raise ValueError("the first convolution is another one")
+            own = network.state_dict()
+            if any(".attention." in name and name not in own for name in weights):
+                raise ValueError("there is no attention in the network")
             return models.load_weights(network, weights).fresh
         """,
     ),
@@ -467,19 +470,43 @@ LOADER = [
             network.load_state_dict(fitting, strict=False)
             return sorted(own.keys() - fitting.keys())
         """,
-        "without a word",
+        "no ValueError for weights of a deeper network",
     ),
     wrong(
         "6.4",
         "fresh looked at alone",
         changed(LOAD, ("for name in left:", "for name in ():")),
-        "weights of a deeper network without a word",
+        "no ValueError for weights of a deeper network",
     ),
     wrong(
         "6.4",
         "left-overs looked at alone",
         changed(LOAD, ("for name in fresh:", "for name in ():")),
-        "shallower network without a word",
+        "no ValueError for weights of a shallower network",
+    ),
+    wrong(
+        "6.4",
+        "attention left over",
+        changed(
+            LOAD,
+            (
+                'if not name.startswith("fc.")',
+                'if not name.startswith("fc.") and "attention" not in name',
+            ),
+        ),
+        "no ValueError for weights with attention blocks and a network without",
+    ),
+    wrong(
+        "6.4",
+        "one missing tensor let through",
+        changed(LOAD, ("for name in fresh:", "for name in sorted(fresh)[1:]:")),
+        "no ValueError for weights without `bn1.bias`",
+    ),
+    wrong(
+        "6.4",
+        "one tensor left over let through",
+        changed(LOAD, ("for name in left:", "for name in sorted(left)[1:]:")),
+        "no ValueError for weights with one tensor too many, `layer2.0.bn3.bias`",
     ),
     wrong(
         "6.4",

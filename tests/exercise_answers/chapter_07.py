@@ -150,6 +150,78 @@ COUNTER_OF_MACS = [
             return sum(runs)
         """,
     ),
+    right(
+        "7.3",
+        "hooks in a copy",
+        changed(
+            COUNTER,
+            (
+                "    counts = {}\n",
+                "    from copy import deepcopy\n    network, counts = deepcopy(network), {}\n",
+            ),
+            ("    for hook in hooks:\n        hook.remove()\n", ""),
+        ),
+    ),
+    right(
+        "7.3",
+        "forward wrapped for a while",
+        """
+        def count_macs(network, x):
+            total, wrapped = [], []
+            for layer in network.modules():
+                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+                    def forward(x, layer=layer, own=layer.forward):
+                        out = own(x)
+                        total.append(out.numel() * layer.weight[0].numel())
+                        return out
+
+                    layer.forward = forward
+                    wrapped.append(layer)
+            network(x)
+            for layer in wrapped:
+                del layer.forward
+            return sum(total)
+        """,
+    ),
+    right(
+        "7.3",
+        "a hook for all modules",
+        """
+        def count_macs(network, x):
+            total = 0
+
+            def see(layer, inputs, output):
+                nonlocal total
+                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+                    total += output.numel() * layer.weight[0].numel()
+
+            with nn.modules.module.register_module_forward_hook(see):
+                network(x)
+            return total
+        """,
+    ),
+    wrong(
+        "7.3",
+        "hooks stay",
+        changed(COUNTER, ("hook.remove()", "pass")),
+        "Your `see` still runs whenever a plain network runs",
+    ),
+    wrong(
+        "7.3",
+        "the last hook stays",
+        changed(COUNTER, ("for hook in hooks:", "for hook in hooks[:-1]:")),
+        "every hook has to be removed",
+    ),
+    wrong(
+        "7.3",
+        "a hook of no name stays",
+        changed(
+            COUNTER,
+            ("register_forward_hook(see)", "register_forward_hook(lambda *given: see(*given))"),
+            ("hook.remove()", "pass"),
+        ),
+        "every hook has to be removed",
+    ),
     wrong("7.3", "places left", changed(COUNTER, PLACES), "places of its input"),
     wrong("7.3", "groups left", changed(COUNTER, GROUPS), "one group"),
     wrong("7.3", "last run left", changed(COUNTER, ONCE), "runs twice counts once"),
