@@ -192,7 +192,7 @@ WRITE = [
         "2.2",
         "another error",
         changed(LINEAR, ("raise ValueError", "raise KeyError")),
-        "a KeyError",
+        "raises KeyError",
     ),
     wrong("2.2", "a pair", changed(LINEAR, (RESULT, f"{RESULT}, gates")), "should be a tensor"),
     wrong(
