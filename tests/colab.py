@@ -1,12 +1,14 @@
-"""Run each chapter as a reader on Colab does: alone, in an empty folder, without the package.
+"""Run each notebook as a reader on Colab does: alone, in an empty folder, without the package.
 
 The environment, .venv-matrix-colab-bare, has Colab's Python and versions and nothing of the
-course. The chapter's own first cell installs the package; git is told to take the repository's
-address for this clone, so what runs is the last commit. pip may replace nothing that Colab has.
+course. Exercises run with their solutions. The notebook's own first cell installs the package; git
+is told to take the repository's address for this clone, so what runs is the last commit. pip may
+replace nothing that Colab has.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,8 +16,8 @@ import time
 from pathlib import Path
 
 import environment
-from matrix import find_python
-from project import ROOT, address, chapters
+from matrix import every_notebook, find_python, solved
+from project import ROOT, address
 
 FOLDER = ROOT / ".venv-matrix-colab-bare"
 CONSTRAINTS = ROOT / "tests" / "colab-constraints.txt"
@@ -57,13 +59,15 @@ def installed(python: str) -> dict[str, str]:
 
 
 def run(notebook: Path, python: str) -> str:
-    """Run one chapter; return what went wrong, or ""."""
+    """Run one notebook; return what went wrong, or ""."""
     subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", "cbam-course"], check=True)
     before = installed(python)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "content"
         folder.mkdir()
-        (folder / notebook.name).write_bytes(notebook.read_bytes())
+        (copy,) = solved([notebook], python, folder)
+        if copy == notebook:
+            shutil.copy(notebook, folder)
         config = Path(home) / "gitconfig"
         config.write_text(f'[url "{ROOT.as_uri()}"]\n\tinsteadOf = {address()}\n')
         variables = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -89,7 +93,7 @@ def run(notebook: Path, python: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named chapters, or all, and report each."""
+    """Run the named notebooks, or all, and report each."""
     interpreter = find_python(PYTHON)
     if interpreter is None:
         print(f"not run: there is no Python {PYTHON} here, Colab's", file=sys.stderr)
@@ -104,12 +108,13 @@ def main(arguments: list[str]) -> int:
     )
     python = environment.python_of(str(FOLDER))
     failures = 0
-    for notebook in [Path(name).resolve() for name in arguments] or chapters():
+    for notebook in [Path(name).resolve() for name in arguments] or every_notebook():
         start = time.perf_counter()
         problem = run(notebook, python)
         failures += bool(problem)
         seconds = time.perf_counter() - start
-        print(f"{'FAILED' if problem else 'passed'}  {notebook.name}  {seconds:.0f} s", flush=True)
+        name = notebook.relative_to(ROOT / "notebooks") if ROOT in notebook.parents else notebook
+        print(f"{'FAILED' if problem else 'passed'}  {name}  {seconds:.0f} s", flush=True)
         if problem:
             print(problem)
     return 1 if failures else 0

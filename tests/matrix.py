@@ -1,8 +1,9 @@
-"""Run every chapter under other Pythons, versions, processors and thread counts, and compare.
+"""Run every notebook under other Pythons, versions, processors and thread counts, and compare.
 
 Each environment is made once, in .venv-matrix-NAME, and each run is `pytest --nbval` over the
-chapters with their stored outputs. The exit code is 0 if everything ran and passed, 1 if
-something failed, 2 if nothing failed but something selected could not run here.
+chapters and over solved copies of the exercises, with their stored outputs. The exit code is 0
+if everything ran and passed, 1 if something failed, 2 if nothing failed but something selected
+could not run here.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 import environment
 from project import ROOT, chapters
 
+EXERCISES = ROOT / "notebooks" / "exercises"
 CONSTRAINTS = ROOT / "constraints.txt"
 CAPABILITIES = ("default", "avx2")
 THREADS = (1, 2)
@@ -52,6 +55,20 @@ class Result:
     threads: int
     outcome: str
     note: str = ""
+
+
+def every_notebook() -> list[Path]:
+    """Return the chapters, then their exercises."""
+    return [*chapters(), *sorted(EXERCISES.glob("*.ipynb"))]
+
+
+def solved(notebooks: list[Path], python: Path | str, folder: Path) -> list[Path]:
+    """Return `notebooks` with a solved copy, made in `folder`, in the place of each exercise."""
+    unsolved = [path for path in notebooks if path.parent == EXERCISES]
+    if unsolved:  # nbformat, which reads them, is in the environment and maybe not here
+        script = ROOT / "tests" / "exercise_cells.py"
+        subprocess.run([python, script, folder, *unsolved], check=True)
+    return [folder / path.name if path in unsolved else path for path in notebooks]
 
 
 def find_python(wanted: str) -> str | None:
@@ -93,7 +110,7 @@ def prepare(wanted: Environment, python: str) -> Path:
 
 
 def run(wanted: Environment, python: Path, capability: str, threads: int, notebooks) -> Result:
-    """Run the chapters once and say how it went."""
+    """Run the notebooks once and say how it went."""
     variables = os.environ | {
         "ATEN_CPU_CAPABILITY": capability,
         "OMP_NUM_THREADS": str(threads),
@@ -101,14 +118,18 @@ def run(wanted: Environment, python: Path, capability: str, threads: int, notebo
     }
     workers = max(1, (os.cpu_count() or 1) // threads)
     start = time.perf_counter()
-    pytest = subprocess.run(
-        [python, "-m", "pytest", "-q", "--nbval", "-n", str(workers), *map(str, notebooks)],
-        cwd=ROOT,
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        # Copies lie outside the repository: its settings have to be named.
+        command = [python, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT]
+        command += ["-q", "--nbval", "-n", str(workers)]
+        pytest = subprocess.run(
+            [*map(str, command), *map(str, solved(notebooks, python, Path(folder)))],
+            cwd=ROOT,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     last = pytest.stdout.strip().splitlines()[-1:] or [""]
     seconds = f"{time.perf_counter() - start:.0f} s"
     if pytest.returncode == 0 and re.search(r"\d+ passed", last[0]):
@@ -145,14 +166,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--processor", action="append", choices=CAPABILITIES)
     parser.add_argument("--threads", action="append", type=int, choices=THREADS)
     parser.add_argument("--list", action="store_true", help="say what would run, and stop")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="chapters; all without a name")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="all without a name")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
     """Run what the command line selects, print the table, return the exit code."""
     options = parse(arguments)
-    notebooks = [path.resolve() for path in options.notebooks] or chapters()
+    notebooks = [path.resolve() for path in options.notebooks] or every_notebook()
     results = []
     for wanted in ENVIRONMENTS:
         if options.env and wanted.name not in options.env:

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import matrix
+import nbformat
 import project
 import pytest
 
@@ -62,6 +64,31 @@ def test_a_run_counts_only_if_tests_passed(monkeypatch, code, printed, outcome):
     monkeypatch.setattr(matrix.subprocess, "run", fake)
     run = matrix.run(matrix.ENVIRONMENTS[0], sys.executable, "avx2", 2, [])
     assert run.outcome == outcome
+
+
+def test_exercises_run_solved(monkeypatch):
+    """The copies are written by the environment's Python; chapters run as they are."""
+    real, seen = subprocess.run, {}
+
+    def fake(command, **options):
+        if "pytest" not in command:
+            return real(command, **options)
+        for path in map(Path, command[-2:]):
+            cells = nbformat.read(path, as_version=4).cells
+            seen[path.name, path.parent.name] = [c.source for c in cells if c.id == "answer-2-1"]
+        return subprocess.CompletedProcess(command, 0, stdout="3 passed in 1.0s")
+
+    monkeypatch.setattr(matrix.subprocess, "run", fake)
+    name = "02_squeeze_and_excitation.ipynb"
+    chapter, exercises = project.ROOT / "notebooks" / name, matrix.EXERCISES / name
+    assert {chapter, exercises} < set(matrix.every_notebook())
+    run = matrix.run(matrix.ENVIRONMENTS[0], sys.executable, "default", 1, [chapter, exercises])
+    assert run.outcome == "passed"
+    assert seen.pop((name, "notebooks")) == []
+    ((answer,),) = seen.values()
+    assert answer.startswith("# Answer 2.1\n") and "..." not in answer
+    unsolved = nbformat.read(exercises, as_version=4).cells
+    assert answer not in [cell.source for cell in unsolved]
 
 
 def test_the_constraints_of_every_environment_exist():
