@@ -5,8 +5,10 @@ They depend on PyTorch alone; the folder can be copied as it is.
 
 from .cbam import CBAM, AttentionMaps
 from .channel import ECA, ChannelAttention, eca_kernel_size
+from .constant import ConstantGate
 from .factory import ATTENTION_NAMES, AttentionFactory, make_attention
 from .identity import IdentityStart, starting_as_identity
+from .interventions import attention_blocks, attention_off
 from .spatial import SpatialAttention
 from .squeeze_excitation import SqueezeExcitation
 
@@ -17,9 +19,12 @@ __all__ = [
     "AttentionFactory",
     "AttentionMaps",
     "ChannelAttention",
+    "ConstantGate",
     "IdentityStart",
     "SpatialAttention",
     "SqueezeExcitation",
+    "attention_blocks",
+    "attention_off",
     "eca_kernel_size",
     "make_attention",
     "starting_as_identity",

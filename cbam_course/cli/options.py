@@ -12,7 +12,7 @@ ATTENTION_NAMES = (
     "none", "se", "eca", "channel-fc", "channel-conv", "spatial", "cbam-fc", "cbam-conv",
 )  # fmt: skip
 MODEL_NAMES = (
-    "cifar-cnn", "resnet18", "resnet34", "resnet50", "resnet101", "wide-resnet18",
+    "cifar-cnn", "cifar-resnet", "resnet18", "resnet34", "resnet50", "resnet101", "wide-resnet18",
     "resnext50-32x4d", "resnext101-32x4d", "mobilenet-v1", "mobilenet-v2",
 )  # fmt: skip
 

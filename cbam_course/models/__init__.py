@@ -21,6 +21,7 @@ from .mobilenet import MobileNetV1, MobileNetV2, mobilenet_v1, mobilenet_v2
 from .registry import MODEL_NAMES, make_model
 from .resnet import BasicBlock, Bottleneck, ResNet
 from .resnet_builders import (
+    cifar_resnet,
     resnet18,
     resnet34,
     resnet50,
@@ -43,6 +44,7 @@ __all__ = [
     "MobileNetV2",
     "ResNet",
     "cifar_cnn",
+    "cifar_resnet",
     "factory_for",
     "from_official",
     "from_timm",

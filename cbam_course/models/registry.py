@@ -10,6 +10,7 @@ from ..attention.block import check_choice
 from .cifar_cnn import cifar_cnn
 from .mobilenet import mobilenet_v1, mobilenet_v2
 from .resnet_builders import (
+    cifar_resnet,
     resnet18,
     resnet34,
     resnet50,
@@ -23,6 +24,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     builder.__name__: builder
     for builder in (
         cifar_cnn,
+        cifar_resnet,
         resnet18,
         resnet34,
         resnet50,

@@ -1,10 +1,60 @@
 """The residual networks of the papers by name, with or without attention and weights."""
 
+from collections.abc import Iterable
+
 from ..attention import AttentionFactory
 from ..attention.block import check_number
 from .build import build
 from .resnet import ResNet
 from .weights import Weights
+
+
+def cifar_resnet(
+    attention: AttentionFactory | str | None = None,
+    *,
+    depths: Iterable[int] = (3, 3, 3),
+    widths: Iterable[int] = (16, 32, 64),
+    block: str = "basic",
+    groups: int = 1,
+    width_per_group: int = 64,
+    weights: Weights | None = None,
+    num_classes: int | None = None,
+    in_channels: int = 3,
+    start_as_identity: bool = False,
+) -> ResNet:
+    """The residual network for 32 x 32 images, by default ResNet-20: 272,474 parameters.
+
+    Depths (9, 9, 9) make ResNet-56. Other blocks, widths and groups make its wide and its ResNeXt
+    relatives. Where a stage begins, the shortcut has a 1x1 convolution; in He's own table 6 it has
+    no weights, so that ResNet-20 has 0.27 M parameters with either.
+
+    Args:
+        attention: as in :func:`resnet18`.
+        depths, widths, block, groups, width_per_group: as in :class:`ResNet`.
+        weights: whatever :func:`~cbam_course.models.load_weights` takes.
+        num_classes: number of classes; ``None`` for that of the weights, or 10.
+        in_channels, start_as_identity: as in :func:`resnet18`.
+
+    Raises:
+        ValueError: if an argument is out of its range or not of its kind, or the weights do not
+            fit.
+    """
+    return build(
+        "cifar_resnet",
+        ResNet,
+        attention,
+        weights,
+        num_classes,
+        start_as_identity,
+        classes=10,
+        block=block,
+        depths=depths,
+        widths=widths,
+        groups=groups,
+        width_per_group=width_per_group,
+        stem="cifar",
+        in_channels=in_channels,
+    )
 
 
 def resnet18(

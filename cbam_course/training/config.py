@@ -9,12 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from cbam_course.attention import ATTENTION_NAMES, make_attention
-from cbam_course.models import CifarCNN
+from cbam_course import models
+from cbam_course.attention import (
+    ATTENTION_NAMES,
+    AttentionFactory,
+    ConstantGate,
+    attention_blocks,
+    make_attention,
+)
 
-MODEL_NAMES = ("cifar-cnn", "custom")
+MODEL_NAMES = (*(name.replace("_", "-") for name in models.MODEL_NAMES), "custom")
 DATASET_NAMES = ("shapes", "cifar10", "custom")
-SCHEDULES = ("onecycle", "cosine", "constant")
+CONTROLS = ("none", "constant", "frozen")
+OPTIMIZERS = ("adam", "sgd")
+SCHEDULES = ("onecycle", "cosine", "constant", "plateau")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -23,23 +31,34 @@ class TrainConfig:
     """What to train, on what, and how; fixed once made (``dataclasses.replace`` makes another).
 
     Args:
-        model: ``"cifar-cnn"``, or ``"custom"`` for a network handed to
+        model: a name that :func:`~cbam_course.models.make_model` knows, such as ``"cifar-cnn"`` or
+            ``"cifar-resnet"``, or ``"custom"`` for a network handed to
             :func:`~cbam_course.training.train`.
+        model_options: keyword arguments of the network's builder, such as ``{"depths": [9, 9, 9]}``.
+        widths: channels of the network's stages; ``None`` for its own.
+        dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
+            own.
         attention: one of :data:`~cbam_course.attention.ATTENTION_NAMES`.
         attention_options: keyword arguments of the block, such as ``{"reduction": 8}``.
-        widths: channels of the network's stages.
-        dropout: probability of zeroing a feature before the last layer.
+        attention_places: names or patterns of the modules after which the blocks go, as ``where``
+            in :func:`~cbam_course.models.insert_attention`; ``None`` for the network's own places.
+        control: ``"constant"`` puts a :class:`~cbam_course.attention.ConstantGate` in the place of
+            each block, ``"frozen"`` keeps the blocks' random weights from learning, ``"none"``
+            leaves the blocks as they are.
         dataset: ``"shapes"`` (drawn on the spot), ``"cifar10"``, or ``"custom"`` for images of your
             own.
         train_size, test_size: number of images: so many shapes are drawn, or of another set so many
             are chosen, the same of every class; ``None`` for all there are.
         epochs: passes over the training images.
         batch_size: images in a step; the last step of an epoch takes what is left.
-        learning_rate: Adam's learning rate, the highest one of the schedule.
-        weight_decay: Adam's weight decay (an L2 penalty).
-        schedule: how the learning rate moves from step to step. ``"onecycle"`` rises for 30 % of
-            the steps and then falls to nearly nothing, ``"cosine"`` falls from the start,
-            ``"constant"`` stays.
+        optimizer: ``"adam"``, or ``"sgd"`` with Nesterov's momentum of 0.9.
+        learning_rate: the optimizer's learning rate, the highest one of the schedule.
+        weight_decay: the optimizer's weight decay (an L2 penalty).
+        label_smoothing: share of the label that is spread over all classes in training.
+        schedule: how the learning rate moves. ``"onecycle"`` rises for 30 % of the steps and then
+            falls to nearly nothing, ``"cosine"`` falls from the start, ``"constant"`` stays.
+            ``"plateau"``, the tutorial's, halves it when the loss on the *test* images has not
+            fallen for more than 5 epochs: such a run has seen the test images.
         crop: shift each training image by up to 4 pixels, chosen at random, with black coming in.
         flip: mirror each training image with probability one half.
         seed: of the weights, the order of the images, the crops, the flips and dropout.
@@ -53,17 +72,22 @@ class TrainConfig:
     """
 
     model: str = "cifar-cnn"
+    model_options: dict[str, Any] = field(default_factory=dict)
+    widths: tuple[int, ...] | None = None
+    dropout: float | None = None
     attention: str = "none"
     attention_options: dict[str, Any] = field(default_factory=dict)
-    widths: tuple[int, ...] = (64, 128, 256)
-    dropout: float = 0.5
+    attention_places: tuple[str, ...] | None = None
+    control: str = "none"
     dataset: str = "shapes"
     train_size: int | None = None
     test_size: int | None = None
     epochs: int = 10
     batch_size: int = 128
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
     schedule: str = "onecycle"
     crop: bool = True
     flip: bool = True
@@ -75,7 +99,9 @@ class TrainConfig:
         for name, allowed in (
             ("model", MODEL_NAMES),
             ("attention", ATTENTION_NAMES),
+            ("control", CONTROLS),
             ("dataset", DATASET_NAMES),
+            ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
         ):
@@ -83,7 +109,7 @@ class TrainConfig:
                 choices = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name} must be one of {choices}; got {value!r}")
         # NumPy's float64 passes for a float, but a checkpoint that holds one cannot be read again.
-        for name in ("dropout", "learning_rate", "weight_decay"):
+        for name in ("dropout", "learning_rate", "weight_decay", "label_smoothing"):
             if isinstance(value := getattr(self, name), float):
                 object.__setattr__(self, name, float(value))
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
@@ -93,6 +119,9 @@ class TrainConfig:
                 _check_integer(name, getattr(self, name), 1)
         _check_number("learning_rate", self.learning_rate, above_zero=True)
         _check_number("weight_decay", self.weight_decay, above_zero=False)
+        _check_number("label_smoothing", self.label_smoothing, above_zero=False)
+        if self.label_smoothing > 1:
+            raise ValueError(f"label_smoothing must be at most 1, got {self.label_smoothing!r}")
         for name in ("crop", "flip"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
@@ -101,25 +130,26 @@ class TrainConfig:
         self._check_network()
 
     def _check_network(self) -> None:
-        if not isinstance(self.attention_options, Mapping):
-            raise ValueError(
-                "attention_options must be a dictionary such as {'reduction': 8}, "
-                f"got {self.attention_options!r}"
-            )
-        # Tuples become lists and back, so that a configuration read from JSON equals the one
-        # written.
-        try:
-            options = json.loads(json.dumps(dict(self.attention_options)))
-        except TypeError as error:
-            raise ValueError(
-                f"attention_options must hold numbers, texts and lists only: {error}"
-            ) from None
-        object.__setattr__(self, "attention_options", options)
-        if isinstance(self.widths, (list, tuple)):
+        for name, example in (("model_options", "depths"), ("attention_options", "reduction")):
+            object.__setattr__(self, name, _as_options(name, getattr(self, name), example))
+        if isinstance(self.widths, list):
             object.__setattr__(self, "widths", tuple(self.widths))
-        if self.model == "cifar-cnn":
-            # Building the network checks the widths, the dropout and the attention's options; on
-            # the "meta" device it takes no memory and draws no random numbers.
+        if isinstance(self.attention_places, list):
+            object.__setattr__(self, "attention_places", tuple(self.attention_places))
+        if not isinstance(self.attention_places, tuple | None) or self.attention_places == ():
+            raise ValueError(
+                "attention_places must be names or patterns of modules such as ('layer1', 'layer2'), "
+                f"or None; got {self.attention_places!r}"
+            )
+        if self.attention == "none":
+            for name in ("attention_places", "control"):
+                if getattr(self, name) not in (None, "none"):
+                    raise ValueError(
+                        f"{name} {getattr(self, name)!r} needs attention; got attention 'none'"
+                    )
+        if self.model != "custom":
+            # Building the network checks its options and the attention's; on the "meta" device it
+            # takes no memory and draws no random numbers.
             with torch.device("meta"):
                 self.build_model(num_classes=10)
 
@@ -136,23 +166,46 @@ class TrainConfig:
         """
         if self.model == "custom":
             raise ValueError("the model 'custom' has to be handed over: train(config, model=...)")
+        given = {"widths": self.widths, "dropout": self.dropout}
+        options = {name: value for name, value in given.items() if value is not None}
+        if twice := sorted(options.keys() & self.model_options.keys()):
+            raise ValueError(f"{' and '.join(twice)} is given twice: also in model_options")
+        options |= self.model_options
+        attention = self._attention()
+        at_builder = attention if self.attention_places is None else None
         try:
-            attention = make_attention(self.attention, **self.attention_options)
-            return CifarCNN(
-                attention,
-                num_classes,
-                widths=self.widths,
-                dropout=self.dropout,
-                in_channels=in_channels,
+            model = models.make_model(
+                self.model, at_builder, num_classes=num_classes, in_channels=in_channels, **options
             )
+            if self.attention_places is not None:
+                example = torch.zeros(1, in_channels, 32, 32)
+                models.insert_attention(model, attention, self.attention_places, example=example)
         except TypeError as error:
             raise ValueError(
-                f"attention_options {self.attention_options} do not fit {self.attention!r}: {error}"
+                f"attention_options {self.attention_options} and model options {options} do not fit "
+                f"{self.attention!r} and {self.model!r}: {error}"
             ) from None
+        if self.control == "frozen":
+            for block in attention_blocks(model).values():
+                block.requires_grad_(False)
+        return model
+
+    def _attention(self) -> AttentionFactory | None:
+        if self.control == "constant":
+            if self.attention_options:
+                raise ValueError(
+                    f"control 'constant' takes no attention_options, got {self.attention_options}"
+                )
+            return ConstantGate
+        return make_attention(self.attention, **self.attention_options)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold."""
-        return {**asdict(self), "widths": list(self.widths)}
+        values = asdict(self)
+        for name in ("widths", "attention_places"):
+            if values[name] is not None:
+                values[name] = list(values[name])
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -168,6 +221,16 @@ class TrainConfig:
     def differences(self, other: "TrainConfig") -> list[str]:
         """Names of the fields in which two configurations differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+
+
+def _as_options(name: str, value: object, example: str) -> dict[str, Any]:
+    """``value`` as it comes back from JSON: a configuration that was read equals the one written."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be a dictionary such as {{{example!r}: 8}}, got {value!r}")
+    try:
+        return json.loads(json.dumps(dict(value)))
+    except TypeError as error:
+        raise ValueError(f"{name} must hold numbers, texts and lists only: {error}") from None
 
 
 def _check_integer(name: str, value: object, least: int) -> None:

@@ -45,6 +45,8 @@ class History:
             goes on: from the shifted and mirrored images, under dropout, with weights that change
             at every step.
         iteration_loss: the loss of every training step.
+        final: of a finished run, ``test_loss``, ``test_accuracy`` and, with attention,
+            ``test_accuracy_attention_off``, the accuracy with every gate set to 1.
     """
 
     config: TrainConfig
@@ -53,6 +55,7 @@ class History:
     sessions: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     iteration_loss: list[float] = field(default_factory=list)
+    final: dict[str, float] = field(default_factory=dict)
 
     @property
     def last(self) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class History:
             "sessions": self.sessions,
             "epochs": self.epochs,
             "iteration_loss": self.iteration_loss,
+            "final": self.final,
         }
 
     @classmethod
@@ -111,7 +115,7 @@ class History:
         try:
             config = TrainConfig.from_dict(values["config"])
             names = ("model", "data", "sessions", "epochs", "iteration_loss")
-            return cls(config, *(values[name] for name in names))
+            return cls(config, *(values[name] for name in names), values.get("final", {}))
         except KeyError as error:
             raise ValueError(f"the history of this training run lacks {error}") from None
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
     LRScheduler,
     OneCycleLR,
+    ReduceLROnPlateau,
 )
 
 from .config import TrainConfig
@@ -39,12 +40,16 @@ class Learner:
     ) -> "Learner":
         """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
         model.to(device, memory_format=memory_format(device))
-        optimizer = Adam(
-            model.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=device.type in ("cpu", "cuda"),
-        )
+        options = {
+            "lr": config.learning_rate,
+            "weight_decay": config.weight_decay,
+            "fused": device.type in ("cpu", "cuda"),
+        }
+        learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if config.optimizer == "sgd":
+            optimizer = SGD(learned, momentum=0.9, nesterov=True, **options)
+        else:
+            optimizer = Adam(learned, **options)
         scheduler = make_schedule(optimizer, config, config.epochs * steps_per_epoch)
         # Small float16 gradients would vanish, so the loss is scaled up before the backward pass.
         # The usual first scale of 65536 overflows and skips the first steps; this one does not.
@@ -52,6 +57,18 @@ class Learner:
             device.type, init_scale=1024.0, enabled=precision == torch.float16
         )
         return cls(model, optimizer, scheduler, scaler, device, precision)
+
+    def after_step(self) -> float:
+        """Move the learning rate on; returns the one that the step had."""
+        used = self.optimizer.param_groups[0]["lr"]
+        if not isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step()
+        return used
+
+    def after_epoch(self, test_loss: float) -> None:
+        """Let a schedule that looks at the test loss look at it."""
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(test_loss)
 
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, for a checkpoint."""
@@ -72,7 +89,9 @@ class Learner:
 
 
 def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
-    """The schedule that ``config`` names, for so many steps in all. It never looks at a loss.
+    """The schedule that ``config`` names, for so many steps in all.
+
+    All but ``"plateau"`` never look at a loss.
 
     Args:
         optimizer: whose learning rate to set.
@@ -85,4 +104,6 @@ def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRSc
         )
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=steps)
+    if config.schedule == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
     return ConstantLR(optimizer, factor=1.0)

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from cbam_course.attention import attention_blocks, attention_off
+
 from .checkpoint import RunFolder, locked
 from .config import DATASET_NAMES, TrainConfig
 from .device import autocast, choose_device, choose_precision, prepare
@@ -88,6 +90,7 @@ def train(
                 started = time.perf_counter()
                 losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
                 row["test_loss"], row["test_accuracy"] = evaluate(model, testing, precision)
+                learner.after_epoch(row["test_loss"])
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
                         f"the test loss is no longer a number in epoch {epoch}; "
@@ -95,6 +98,8 @@ def train(
                     )
                 row["seconds"] = time.perf_counter() - started
                 history.add_epoch(row, losses)
+                if epoch == config.epochs:
+                    history.final = _final(row, model, testing, precision)
                 run_folder.save(learner, history)
                 bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
                 if on_epoch is not None:
@@ -127,13 +132,12 @@ def train_epoch(
     ):
         with autocast(learner.device, learner.precision):
             logits = model(x)
-            loss = F.cross_entropy(logits, y)
+            loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        learning_rate = learner.scheduler.get_last_lr()[0]
-        learner.scheduler.step()
+        learning_rate = learner.after_step()
         # Left on the device: to read a number is to wait for the GPU.
         losses.append(loss.detach())
         correct += (logits.argmax(dim=1) == y).sum()
@@ -217,6 +221,17 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
     # The shapes are drawn on the spot, so there are as many as one wishes.
     sizes = {"train": config.train_size, "test": config.test_size}
     return data.shapes(**{name: size for name, size in sizes.items() if size is not None})
+
+
+def _final(
+    row: dict[str, float], model: nn.Module, testing: DeviceImages, precision: torch.dtype
+) -> dict[str, float]:
+    """What the finished network is worth, with its attention and with every gate set to 1."""
+    final = {name: row[name] for name in ("test_loss", "test_accuracy")}
+    if attention_blocks(model):
+        with attention_off(model):
+            _, final["test_accuracy_attention_off"] = evaluate(model, testing, precision)
+    return final
 
 
 def _subset(data: "ImageSet", config: TrainConfig) -> "ImageSet":

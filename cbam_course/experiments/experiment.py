@@ -1,0 +1,86 @@
+"""What an experiment is: configurations to be compared, each with several seeds."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from cbam_course.training import TrainConfig
+
+TIERS = ("cpu", "gpu")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the configurations that an experiment compares.
+
+    Args:
+        name: what it is called in tables and figures.
+        config: the configuration, with any seed.
+        baseline: name of the variant it is compared with; ``None`` for a baseline itself.
+    """
+
+    name: str
+    config: TrainConfig
+    baseline: str | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question put to several configurations, all with the same seeds.
+
+    Args:
+        name: its name on the command line.
+        tier: ``"cpu"`` for the small version that any computer can do, or ``"gpu"``.
+        question: what it asks.
+        variants: the configurations to be compared.
+        seeds: the seeds of each variant. The same seeds for all make the differences paired.
+
+    Raises:
+        ValueError: if names are repeated, or a baseline is none of the variants.
+    """
+
+    name: str
+    tier: str
+    question: str
+    variants: tuple[Variant, ...]
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    def __post_init__(self) -> None:
+        if self.tier not in TIERS:
+            raise ValueError(f"tier must be one of {', '.join(TIERS)}; got {self.tier!r}")
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise ValueError(f"experiment {self.name!r} has two variants of one name: {names}")
+        for variant in self.variants:
+            if variant.baseline is not None and variant.baseline not in names:
+                raise ValueError(
+                    f"the baseline of {variant.name!r} must be one of {names}, "
+                    f"got {variant.baseline!r}"
+                )
+
+    def runs(self) -> Iterator[TrainConfig]:
+        """The configuration of every run: all variants with the first seed, then with the next."""
+        for seed in self.seeds:
+            for variant in self.variants:
+                yield replace(variant.config, seed=seed)
+
+
+def run_name(config: TrainConfig) -> str:
+    """The name of a run's record: the same for the same configuration, whatever the device.
+
+    It is made of the fields that are not the defaults, so that a field added later, with a default
+    that changes nothing, leaves the names of older records as they are.
+
+    Example:
+        >>> run_name(TrainConfig(attention="se", seed=3))
+        'cifar-cnn-se-3f1f0a6b-seed3'
+    """
+    values, defaults = config.to_dict(), TrainConfig().to_dict()
+    decisive = {
+        name: value
+        for name, value in values.items()
+        if name not in ("device", "seed") and value != defaults[name]
+    }
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return f"{config.model}-{config.attention}-{digest[:8]}-seed{config.seed}"
