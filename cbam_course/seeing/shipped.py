@@ -1,0 +1,77 @@
+"""The small trained networks that come with the package, each with the record that made it."""
+
+from functools import cache
+from pathlib import Path
+
+import cbam_course
+from cbam_course.models import read_weights
+from cbam_course.training import History
+from cbam_course.training.run import Run
+
+FOLDER = Path(cbam_course.__file__).parent / "weights"
+
+
+def shipped_seeds(name: str) -> tuple[int, ...]:
+    """The seeds from which the networks of one kind were trained.
+
+    Args:
+        name: ``"shapes"``, ``"cifar10"``, or one of the noise experiment: ``"noise-rgb"``,
+            ``"noise-plain"``, ``"noise-gated"``.
+
+    Raises:
+        ValueError: if there is no such kind.
+    """
+    known = _kinds()
+    if name not in known:
+        raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
+    return known[name]
+
+
+def shipped_record(name: str, seed: int = 0) -> History:
+    """The record of the run that made a network.
+
+    Args:
+        name: as :func:`shipped_seeds` takes it.
+        seed: one of its seeds.
+
+    Raises:
+        ValueError: if there is no such network.
+    """
+    return History.from_json(_path(name, seed, ".json"))
+
+
+def shipped_run(name: str, seed: int = 0) -> Run:
+    """A trained network with its record.
+
+    Args:
+        name: ``"shapes"`` or ``"cifar10"``. (Of the noise experiment only the gates are shipped.)
+        seed: one of its seeds.
+
+    Returns:
+        The network, in evaluation mode, and the history.
+
+    Raises:
+        ValueError: if there is no such network.
+    """
+    history = shipped_record(name, seed)
+    if history.config.model == "custom":
+        raise ValueError(f"of {name!r} the records are shipped, not the networks")
+    model = history.config.build_model(len(history.data["classes"]))
+    model.load_state_dict(read_weights(_path(name, seed, ".safetensors")))
+    return Run(model.eval(), history)
+
+
+def _path(name: str, seed: int, suffix: str) -> Path:
+    if seed not in (seeds := shipped_seeds(name)):
+        raise ValueError(f"{name!r} has the seeds {', '.join(map(str, seeds))}; got {seed!r}")
+    return FOLDER / f"{name}-{seed}{suffix}"
+
+
+@cache
+def _kinds() -> dict[str, tuple[int, ...]]:
+    found: dict[str, list[int]] = {}
+    for path in FOLDER.iterdir():
+        if path.suffix == ".json":
+            name, _, seed = path.stem.rpartition("-")
+            found.setdefault(name, []).append(int(seed))
+    return {name: tuple(sorted(seeds)) for name, seeds in sorted(found.items())}
