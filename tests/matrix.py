@@ -118,12 +118,12 @@ def run(wanted: Environment, python: Path, capability: str, threads: int, notebo
     }
     workers = max(1, (os.cpu_count() or 1) // threads)
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        # Copies lie outside the repository: its settings have to be named.
-        command = [python, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT]
-        command += ["-q", "--nbval", "-n", str(workers)]
+    # Outside the repository pytest would call the cells of all copies by the same names.
+    with tempfile.TemporaryDirectory(prefix=".venv-matrix-exercises-", dir=ROOT) as folder:
+        command = [python, "-m", "pytest", "-q", "--nbval", "-n", str(workers)]
+        command += solved(notebooks, python, Path(folder))
         pytest = subprocess.run(
-            [*map(str, command), *map(str, solved(notebooks, python, Path(folder)))],
+            [str(part) for part in command],
             cwd=ROOT,
             env=variables,
             stdout=subprocess.PIPE,

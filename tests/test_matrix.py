@@ -74,6 +74,7 @@ def test_exercises_run_solved(monkeypatch):
         if "pytest" not in command:
             return real(command, **options)
         for path in map(Path, command[-2:]):
+            assert path.is_relative_to(options["cwd"])
             cells = nbformat.read(path, as_version=4).cells
             seen[path.name, path.parent.name] = [c.source for c in cells if c.id == "answer-2-1"]
         return subprocess.CompletedProcess(command, 0, stdout="3 passed in 1.0s")
