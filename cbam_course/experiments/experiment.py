@@ -1,13 +1,18 @@
 """What an experiment is: configurations to be compared, each with several seeds."""
 
+import copy
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from cbam_course.training import TrainConfig
 
 TIERS = ("cpu", "gpu")
+
+DEFAULTS = TrainConfig().to_dict()
+MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -63,24 +68,34 @@ class Experiment:
         """The configuration of every run: all variants with the first seed, then with the next."""
         for seed in self.seeds:
             for variant in self.variants:
-                yield replace(variant.config, seed=seed)
+                yield _with_seed(variant.config, seed)
 
 
-def run_name(config: TrainConfig) -> str:
+def run_name(config: TrainConfig | Mapping[str, Any]) -> str:
     """The name of a run's record: the same for the same configuration, whatever the device.
 
     It is made of the fields that are not the defaults, so that a field added later, with a default
     that changes nothing, leaves the names of older records as they are.
 
+    Args:
+        config: the configuration, or what its ``to_dict`` gives, as it is in a record.
+
     Example:
         >>> run_name(TrainConfig(attention="se", seed=3))
-        'cifar-cnn-se-3f1f0a6b-seed3'
+        'cifar-cnn-se-4f963494-seed3'
     """
-    values, defaults = config.to_dict(), TrainConfig().to_dict()
+    values = config.to_dict() if isinstance(config, TrainConfig) else config
     decisive = {
         name: value
         for name, value in values.items()
-        if name not in ("device", "seed") and value != defaults[name]
+        if name not in ("device", "seed") and value != DEFAULTS.get(name, MISSING)
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-    return f"{config.model}-{config.attention}-{digest[:8]}-seed{config.seed}"
+    return f"{values['model']}-{values['attention']}-{digest[:8]}-seed{values['seed']}"
+
+
+def _with_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    # As dataclasses.replace, without checking all else again, which builds the network each time.
+    other = copy.copy(config)
+    object.__setattr__(other, "seed", seed)
+    return other

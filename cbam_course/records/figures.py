@@ -1,0 +1,279 @@
+"""Figures drawn from records. Each tells from how many seeds it is, and from which device."""
+
+import os
+from collections.abc import Iterable, Iterator
+from math import ceil
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from cbam_course import plotting
+from cbam_course.experiments import Experiment
+from cbam_course.point_labels import label_points
+
+from .statistics import mean_interval, paired_differences, summary
+from .tables import OFF, Source, as_table, curves, definitions, describe, number
+
+Compared = tuple[pd.DataFrame, pd.Series]
+"""The runs of a variant, and how each differs from its baseline's."""
+
+PALE = "#9AA3AB"
+"""Of a baseline's curves, behind those of a variant."""
+
+
+def show_differences(
+    *experiments: Source,
+    folder: str | os.PathLike[str] | None = None,
+    attention_off: bool = False,
+) -> Figure:
+    """Draw how much better or worse than its baseline each variant is: one row a variant.
+
+    A dot is the difference of two runs of one seed; the large marker is their mean, its line the
+    95 % interval, with an arrow where it is longer than the picture. What is right of zero is
+    better than the baseline.
+
+    Args:
+        experiments: names of experiments, or tables as :func:`table` gives them; each has its own
+            axes.
+        folder: as for :func:`table`.
+        attention_off: draw, instead, how each trained network changes when its gates are set to 1.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: for an unknown experiment, or if no variant has a seed in common with its
+            baseline.
+    """
+    runs = as_table(experiments, folder, attention_off=attention_off)
+    groups = {
+        name: variants
+        for name, group in runs.groupby("experiment", sort=False)
+        if (variants := list(_compared(group, attention_off)))
+    }
+    if not groups:
+        raise ValueError("there is nothing to compare: no variant has a seed with its baseline")
+    counts = [len(variants) for variants in groups.values()]
+    height = 0.36 * sum(counts) + 0.45 * len(counts) + 0.9
+    with plotting.course_style():
+        figure, grid = _page(len(groups), 1, height, sharex=True, height_ratios=counts)
+        limits = _limits([*groups.values()])
+        for axes, (name, variants) in zip(grid.flat, groups.items(), strict=True):
+            _draw_differences(axes, variants, limits)
+            axes.set_title(_question(name), loc="left")
+        shown = pd.concat([own for group in groups.values() for own, _ in group])
+        baselines = shown["baseline"].unique()
+        than = f"“{baselines[0]}”" if len(baselines) == 1 else "the baseline"
+        if attention_off:
+            than = "the network as it was trained"
+        grid[-1, 0].set_xlabel(f"test accuracy above that of {than}, percentage points")
+        comparisons = number([sum(counts)], "comparison")
+        _note(
+            figure,
+            f"dots: one seed each; lines: 95 % intervals, not corrected for {comparisons}",
+            describe(shown),
+        )
+    return figure
+
+
+def show_curves(
+    *experiments: str | Experiment,
+    variants: Iterable[str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+) -> Figure:
+    """Draw the test accuracy after each epoch: one panel a variant, its baseline in gray behind.
+
+    Thin lines are single seeds, a thick line is their mean, and the band its 95 % interval.
+
+    Args:
+        experiments: names of experiments.
+        variants: names of the variants to draw; all if ``None``.
+        folder: as for :func:`table`.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: for an unknown experiment or variant, or if nothing is recorded.
+    """
+    runs = as_table(experiments, folder)
+    epochs = curves(*experiments, folder=folder)
+    panels = runs.drop_duplicates(["experiment", "variant"])
+    if variants is not None:
+        variants = [variants] if isinstance(variants, str) else list(variants)
+        if unknown := sorted(set(variants) - set(panels["variant"])):
+            names = ", ".join(panels["variant"])
+            raise ValueError(f"variants must be recorded ones, of {names}; got {unknown}")
+        panels = panels[panels["variant"].isin(variants)]
+    elif (panels["baseline"] != "").any():
+        panels = panels[panels["baseline"] != ""]  # a baseline is in the panels of the others
+    columns = min(len(panels), 3 if len(panels) > 4 else 2)
+    rows = ceil(len(panels) / columns)
+    with plotting.course_style():
+        figure, grid = _page(rows, columns, 2.1 * rows + 1.2, sharex=True, sharey=True)
+        for axes in list(grid.flat)[len(panels) :]:
+            axes.remove()
+        for axes, (_, panel) in zip(grid.flat, panels.iterrows(), strict=False):
+            there = epochs[epochs["experiment"] == panel["experiment"]]
+            for name, color in (
+                (panel["baseline"], PALE),
+                (panel["variant"], plotting.COLORS[panel["attention"]]),
+            ):
+                _draw_curves(axes, there[there["variant"] == name], color, name)
+            axes.set_title(panel["variant"], fontsize=11)
+            axes.grid(axis="y")
+            axes.set_ylim(_padded(epochs["test_accuracy"]))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+            axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+        for axes in grid[:, 0]:
+            axes.set_ylabel("test accuracy")
+        for axes in list(grid.flat)[max(0, len(panels) - columns) : len(panels)]:
+            axes.set_xlabel("epoch")  # the lowest of each column
+            axes.tick_params(labelbottom=True)
+        gray = [name for name in panels["baseline"].unique() if name]
+        behind = {0: "", 1: f"; gray: {gray[0]}" if gray else ""}.get(len(gray), "; gray: baseline")
+        drawn = runs["variant"].isin([*panels["variant"], *gray])
+        _note(
+            figure,
+            f"thin: one seed each; thick: mean, with its 95 % interval{behind}",
+            describe(runs[drawn]),
+        )
+    return figure
+
+
+def show_accuracy_and_cost(
+    *experiments: Source, folder: str | os.PathLike[str] | None = None
+) -> Figure:
+    """Draw each variant's test accuracy, with its 95 % interval, against its parameters.
+
+    Args:
+        experiments: names of experiments, or tables as :func:`table` gives them.
+        folder: as for :func:`table`.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: for an unknown experiment, or if nothing is recorded.
+    """
+    runs = as_table(experiments, folder)
+    # The same runs may be in several experiments; each is one point.
+    first = runs.drop_duplicates("run").drop_duplicates("variant")
+    runs = runs.merge(first[["experiment", "variant"]])
+    means = summary(runs).reset_index()
+    attention = first.set_index("variant")["attention"]
+    with plotting.course_style():
+        figure, grid = _page(1, 1, 4.6)
+        axes = grid[0, 0]
+        points = {}
+        for _, row in means.iterrows():
+            method, place = attention[row["variant"]], row["parameters"] / 1000
+            color = plotting.COLORS[method]
+            axes.plot([place, place], [row["low"], row["high"]], color=color, linewidth=1.5)
+            axes.plot(place, row["accuracy"], color=color, marker=plotting.MARKERS[method])
+            points[row["variant"]] = (place, row["accuracy"])
+        if means["parameters"].max() > 4 * means["parameters"].min():
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter(PercentFormatter(decimals=1))
+        axes.set(xlabel="parameters (thousands)", ylabel="test accuracy")
+        axes.margins(0.12)
+        span = np.ptp(runs["test_accuracy"])
+        within = runs["test_accuracy"].min() - span, runs["test_accuracy"].max() + span
+        ends = means[["accuracy", "low", "high"]].to_numpy()
+        axes.set_ylim(_padded(np.clip(ends[np.isfinite(ends)], *within)))
+        axes.grid()
+        _note(figure, "means and their 95 % intervals", describe(runs))
+        label_points(axes, points, plotting.INK)
+    return figure
+
+
+def _compared(group: pd.DataFrame, attention_off: bool) -> Iterator[Compared]:
+    """The variants of an experiment that have a baseline."""
+    for name, own in group.groupby("variant", sort=False):
+        differences = paired_differences(group, own)
+        if len(differences) and (name.endswith(OFF) or not attention_off):
+            yield own, differences
+
+
+def _limits(groups: list[list[Compared]]) -> tuple[float, float]:
+    """Of the axis of differences: two seeds can have an interval many times as long as the rest."""
+    dots = np.concatenate([differences for group in groups for _, differences in group])
+    ends = [end for group in groups for _, d in group for end in mean_interval(d)[1:]]
+    low, high = min(0.0, dots.min()), max(0.0, dots.max())
+    room = max(high - low, 0.1)
+    longest = np.nan_to_num([*ends, *dots, 0.0])
+    low, high = max(longest.min(), low - room), min(longest.max(), high + room)
+    return low - 0.05 * room, high + 0.05 * room
+
+
+def _draw_differences(axes: Axes, variants: list[Compared], limits: tuple[float, float]) -> None:
+    for place, (own, differences) in enumerate(variants):
+        method = own["attention"].iloc[0]
+        color = plotting.COLORS[method]
+        mean, low, high = mean_interval(differences)
+        # Below the line, and each seed a little lower: dots at one place would look like one.
+        heights = place + np.linspace(0.2, 0.34, len(differences))
+        axes.plot(differences, heights, "o", color=color, markersize=4, alpha=0.45, zorder=2)
+        axes.plot([low, high], [place, place], color=color, zorder=3)
+        for beyond, limit, arrow in (
+            (low < limits[0], limits[0], "<"),
+            (high > limits[1], limits[1], ">"),
+        ):
+            if beyond:
+                axes.plot(limit, place, arrow, color=color, markersize=6, clip_on=False)
+        marker = plotting.MARKERS[method]
+        axes.plot(mean, place, marker, color=color, markeredgecolor="white", markersize=9, zorder=4)
+        numbers = f"{mean:+.2f}".replace("-", "−")
+        if np.isfinite(low):
+            numbers += f"  [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+        axes.annotate(
+            numbers, (1, place), xycoords=("axes fraction", "data"), xytext=(6, 0),
+            textcoords="offset points", va="center", fontsize=10,
+        )  # fmt: skip
+    axes.axvline(0, color=plotting.INK, linewidth=1, zorder=1)
+    names = [own["variant"].iloc[0] for own, _ in variants]
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes.set_xlim(limits)
+    axes.tick_params(axis="y", length=0)
+    axes.spines.left.set_visible(False)
+    axes.grid(axis="x")
+
+
+def _draw_curves(axes: Axes, epochs: pd.DataFrame, color: str, label: str) -> None:
+    if epochs.empty:
+        return
+    by_seed = epochs.pivot(index="epoch", columns="seed", values="test_accuracy")
+    axes.plot(by_seed.index, by_seed, color=color, linewidth=0.7, alpha=0.5)
+    means = [mean_interval(row.dropna()) for _, row in by_seed.iterrows()]
+    mean, low, high = np.array(means).T
+    axes.fill_between(by_seed.index, low, high, color=color, alpha=0.2, linewidth=0)
+    # A single epoch would be no line at all.
+    marker = "o" if len(mean) == 1 else None
+    axes.plot(by_seed.index, mean, color=color, marker=marker, label=label)
+
+
+def _padded(values: Iterable[float]) -> tuple[float, float]:
+    low, high = np.min(values), np.max(values)
+    room = 0.06 * (high - low) or 0.1
+    return low - room, high + room
+
+
+def _page(rows: int, columns: int, height: float, **options: object) -> tuple[Figure, np.ndarray]:
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(plotting.PAGE_WIDTH, height), squeeze=False, **options
+    )
+    return plotting.shown_as_value(figure), grid
+
+
+def _note(figure: Figure, *lines: str) -> None:
+    figure.supxlabel("\n".join(lines), fontsize=10)
+
+
+def _question(name: str) -> str:
+    known = definitions()
+    return known[name].question if name in known else name

@@ -1,0 +1,242 @@
+"""Records as tables: one row a run, or one row an epoch."""
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cbam_course.experiments import Experiment, Variant, experiments, run_name
+
+from .reading import read
+
+Source = str | Experiment | pd.DataFrame
+"""What a figure may be drawn from: an experiment, its name, or a table of its runs."""
+
+NUMBERS = {
+    "seed": "int64",
+    "parameters": "int64",
+    "test_accuracy": "float64",
+    "test_accuracy_attention_off": "float64",
+    "train_accuracy": "float64",
+    "test_loss": "float64",
+    "epochs": "int64",
+    "seconds": "float64",
+}
+"""The types of the table's columns that hold numbers, however many rows there are."""
+
+COLUMNS = (
+    "experiment", "variant", "baseline", "attention", *NUMBERS, "device", "precision", "torch",
+    "commit", "run",
+)  # fmt: skip
+
+OFF = "switched off"
+
+
+class _Recorded(NamedTuple):
+    experiment: str
+    variant: Variant
+    seed: int
+    name: str
+    record: dict[str, Any]
+
+
+def table(
+    *experiments: str | Experiment,
+    folder: str | os.PathLike[str] | None = None,
+    attention_off: bool = False,
+) -> pd.DataFrame:
+    """The recorded runs of experiments, one row a run.
+
+    Args:
+        experiments: names that ``cbam-course experiments list`` shows, or experiments of your own.
+        folder: a folder whose records are added to those that come with the course.
+        attention_off: give each run with attention a second row: the same trained network with
+            every gate set to 1. Its variant is called ``"..., switched off"``, and its baseline is
+            the network as it was trained.
+
+    Returns:
+        The rows in the order of the experiments, variants and seeds, with the columns
+
+        - ``experiment``, ``variant``, ``baseline`` (the variant it is compared with, empty for a
+          baseline), ``attention`` and ``seed``;
+        - ``parameters``, ``test_accuracy``, ``test_accuracy_attention_off`` and ``train_accuracy``
+          (in percent, after the last epoch), ``test_loss``, ``epochs`` and ``seconds``;
+        - ``device``, ``precision``, ``torch``, ``commit`` and ``run``, the name of the record.
+
+    Raises:
+        ValueError: for an unknown experiment.
+    """
+    rows = []
+    for recorded in _recorded(experiments, folder):
+        rows.append(_row(recorded))
+        if attention_off and "test_accuracy_attention_off" in recorded.record["final"]:
+            rows.append(_switched_off(rows[-1]))
+    if attention_off:  # all seeds of a variant, then all of the same variant switched off
+        rows.sort(key=_order(rows))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(NUMBERS)
+
+
+def curves(
+    *experiments: str | Experiment, folder: str | os.PathLike[str] | None = None
+) -> pd.DataFrame:
+    """The epochs of the recorded runs of experiments, one row an epoch.
+
+    Args:
+        experiments, folder: as for :func:`table`.
+
+    Returns:
+        The columns ``experiment``, ``variant``, ``seed``, ``epoch`` (from 1), ``learning_rate``,
+        ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` (both in percent) and
+        ``seconds``.
+
+    Raises:
+        ValueError: for an unknown experiment.
+    """
+    measured = (
+        "learning_rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
+    )  # fmt: skip
+    rows = [
+        {
+            "experiment": recorded.experiment,
+            "variant": recorded.variant.name,
+            "seed": recorded.seed,
+            **epoch,
+            "train_accuracy": _percent(epoch["train_accuracy"]),
+            "test_accuracy": _percent(epoch["test_accuracy"]),
+        }
+        for recorded in _recorded(experiments, folder)
+        for epoch in recorded.record["epochs"]
+    ]
+    columns = ["experiment", "variant", "seed", "epoch", *measured]
+    types = {"seed": "int64", "epoch": "int64", **dict.fromkeys(measured, "float64")}
+    return pd.DataFrame(rows, columns=columns).astype(types)
+
+
+def describe(table: pd.DataFrame) -> str:
+    """One line that tells from how many seeds a table's numbers come, and from which device.
+
+    Args:
+        table: as :func:`table` gives it.
+    """
+    if table.empty:
+        return "no record yet"
+    counts = table.groupby(["experiment", "variant"])["seed"].nunique()
+    seeds = number(counts, "seed")
+    return f"{seeds}, recorded on {' and on '.join(dict.fromkeys(table['device']))}"
+
+
+def number(counts: Iterable[int], what: str) -> str:
+    """``"5 seeds"``, or ``"3 to 5 seeds"`` if the counts differ."""
+    least, most = min(counts), max(counts)
+    return f"{least if least == most else f'{least} to {most}'} {what}{'' if most == 1 else 's'}"
+
+
+def find(experiment: str | Experiment) -> Experiment:
+    """An experiment by its name.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if isinstance(experiment, Experiment):
+        return experiment
+    if experiment not in definitions():
+        raise ValueError(
+            f"experiment must be one of {', '.join(definitions())}; got {experiment!r}"
+        )
+    return definitions()[experiment]
+
+
+@cache
+def definitions() -> dict[str, Experiment]:
+    """The experiments of the course, made once: each configuration is checked, which takes time."""
+    return experiments()
+
+
+def as_table(
+    sources: tuple[Source, ...], folder: str | os.PathLike[str] | None, **options: bool
+) -> pd.DataFrame:
+    """One table of the runs that a figure is to be drawn from.
+
+    Raises:
+        ValueError: if there are no sources, an experiment is unknown, or nothing is recorded.
+    """
+    if not sources:
+        raise ValueError("name at least one experiment, or give a table of runs")
+    tables = [
+        source if isinstance(source, pd.DataFrame) else table(source, folder=folder, **options)
+        for source in sources
+    ]
+    runs = pd.concat([rows for rows in tables if len(rows)] or tables, ignore_index=True)
+    if runs.empty:
+        raise ValueError("there is nothing to draw: no run of these experiments is recorded yet")
+    return runs.drop_duplicates(["experiment", "variant", "seed"], ignore_index=True)
+
+
+def _recorded(
+    sources: tuple[str | Experiment, ...], folder: str | os.PathLike[str] | None
+) -> Iterator[_Recorded]:
+    records = read(folder)
+    for experiment in map(find, sources):
+        names = {}
+        for number, config in enumerate(experiment.runs()):
+            names[number % len(experiment.variants), config.seed] = run_name(config)
+        for number, variant in enumerate(experiment.variants):
+            for seed in experiment.seeds:
+                name = names[number, seed]
+                if name in records:
+                    yield _Recorded(experiment.name, variant, seed, name, records[name])
+
+
+def _row(recorded: _Recorded) -> dict[str, Any]:
+    record, variant = recorded.record, recorded.variant
+    final, epochs, sessions = record["final"], record["epochs"], record["sessions"]
+    off = final.get("test_accuracy_attention_off", float("nan"))
+    return {
+        "experiment": recorded.experiment,
+        "variant": variant.name,
+        "baseline": variant.baseline or "",
+        "attention": variant.config.attention,
+        "seed": recorded.seed,
+        "parameters": record["model"]["parameters"],
+        "test_accuracy": _percent(final["test_accuracy"]),
+        "test_accuracy_attention_off": _percent(off),
+        "train_accuracy": _percent(epochs[-1]["train_accuracy"]),
+        "test_loss": final["test_loss"],
+        "epochs": len(epochs),
+        "seconds": sum(epoch["seconds"] for epoch in epochs),
+        "device": _each(session["device"] for session in sessions),
+        "precision": _each(session["precision"] for session in sessions),
+        "torch": _each(session["versions"]["torch"] for session in sessions),
+        "commit": _each(session["commit"] for session in sessions),
+        "run": recorded.name,
+    }
+
+
+def _switched_off(row: dict[str, Any]) -> dict[str, Any]:
+    nothing = float("nan")  # neither of these was measured with the gates set to 1
+    return row | {
+        "variant": f"{row['variant']}, {OFF}",
+        "baseline": row["variant"],
+        "test_accuracy": row["test_accuracy_attention_off"],
+        "train_accuracy": nothing,
+        "test_loss": nothing,
+    }
+
+
+def _order(rows: list[dict[str, Any]]) -> Any:
+    """Sorts rows by experiment and variant, in the order in which they first appear."""
+    first = {}
+    for row in rows:
+        first.setdefault((row["experiment"], row["variant"]), len(first))
+    return lambda row: first[row["experiment"], row["variant"]]
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 6)
+
+
+def _each(values: Iterator[str | None]) -> str:
+    """What the sessions of one run say, each thing once: a run may have moved."""
+    return ", then ".join(dict.fromkeys(str(value) for value in values))
