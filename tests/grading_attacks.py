@@ -355,6 +355,23 @@ cells = json.loads(Path('PRISTINE/01_toys.ipynb').read_text())['cells']
 text = next(c['source'] for c in cells if c.get('id') == 'solution-1-1')
 exec(text.split('```')[1].removeprefix('python'))
 """,
+    "processes that double": WRONG
+    + """
+for _ in range(7):
+    os.fork()
+double = lambda x: os.fork()
+""",
+    # As another user than root, without a sandbox.
+    "closing the folders of the others": WRONG
+    + """
+import re, time
+from pathlib import Path
+for _ in range(20):
+    for path in Path('/proc').glob('[0-9]*/cmdline'):
+        for folder in re.findall(r'/[^\\0]*/cbam-grade-[^/]*', path.read_text()):
+            os.chmod(folder, 0)
+    time.sleep(0.05)
+""",
     # Not as another user than root: the process that compares denies its memory.
     "outputs in the parent's memory": WRONG
     + """

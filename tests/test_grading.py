@@ -37,8 +37,9 @@ def grade(*arguments):
 
 @pytest.fixture(scope="module", autouse=True)
 def unchanging_package():
-    """Somebody may be at work on the package while the tests run."""
+    """Somebody may be at work on the package while the tests run, and root is warned."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.geteuid", lambda: 1000)
         patch.setattr("cbam_course.grading.grader.package_fingerprint", lambda: "package")
         yield
 
@@ -284,7 +285,9 @@ def test_exercises_that_cannot_be_graded_are_nobodys_fault(tmp_path):
         assert note in row[3]
 
 
-def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
+@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path, request_to_end):
+    """So does a closed terminal."""
     toys.write_exercises(tmp_path / "pristine", c1=1)
     loop = "import time\nopen('started', 'w').close()\ntime.sleep(600)"
     for name, answer in (("a", toys.SOLUTION), ("b", loop)):
@@ -299,15 +302,17 @@ def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
     )  # fmt: skip
     record = tmp_path / "grades.jsonl"
     deadline = time.monotonic() + 120
-    while not (record.exists() and list(tmp_path.glob("cbam-grade-*/*/started"))):
+    while not (
+        record.exists() and record.read_text() and list(tmp_path.glob("cbam-grade-*/*/started"))
+    ):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     family = psutil.Process(process.pid).children(recursive=True)
     assert family
-    process.send_signal(signal.SIGINT)
+    process.send_signal(request_to_end)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors == "Stopped; the same command goes on from here.\n"
+    assert errors.splitlines()[-1] == "Stopped; the same command goes on from here."
     assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
     assert list(tmp_path.glob("cbam-grade-*")) == []
     assert [json.loads(line)["status"] for line in record.read_text().splitlines()] == ["passed"]
@@ -342,6 +347,31 @@ def test_refusals_are_one_line(tmp_path, monkeypatch, arguments, message, code):
     assert not Path("grades.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "warning"),
+    [
+        ("os.geteuid", 0, "You are root"),
+        ("os.geteuid", 1000, ""),
+        ("cbam_course.grading.kernel.can_lock_in", False, "This system cannot lock answers in"),
+    ],
+)
+def test_what_is_dangerous_is_said_at_once(tmp_path, monkeypatch, name, value, warning):
+    for each, good in (("os.geteuid", 1000), ("cbam_course.grading.kernel.can_lock_in", True)):
+        monkeypatch.setattr(each, lambda good=good: good)
+    monkeypatch.setattr(name, lambda: value)
+    result = grade(tmp_path / "none", "--out", tmp_path / "grades.csv")
+    assert result.stderr.startswith(warning)
+    assert result.stderr.splitlines()[-1].endswith(f"there is nothing at {tmp_path / 'none'}")
+    assert len(result.stderr.splitlines()) == (2 if warning else 1)
+
+
+def test_where_modules_of_posix_are_missing_it_can_say_so():
+    """On Windows; see :func:`test_what_is_missing_is_named`."""
+    script = "import sys; sys.modules.update(fcntl=None, resource=None); import cbam_course.grading"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
 def test_neither_help_nor_import_waits_for_pytorch_or_needs_the_extra():
     script = (
         "import sys; import cbam_course.grading; from cbam_course.cli import main\n"
@@ -359,8 +389,10 @@ def test_neither_help_nor_import_waits_for_pytorch_or_needs_the_extra():
 
 
 def test_limits_are_above_zero():
-    with pytest.raises(ValueError, match="the limit memory must be above 0, got 0"):
+    with pytest.raises(ValueError, match="the limit memory must be a number above 0, got 0"):
         grading.Limits(memory=0)
+    with pytest.raises(ValueError, match="the limit cell must be a number above 0, got nan"):
+        grading.Limits(cell=float("nan"))
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         grading.grade([], jobs=0)
 

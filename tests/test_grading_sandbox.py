@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,8 @@ import pytest
 
 import cbam_course
 from cbam_course import grading
-from cbam_course.grading import landlock
+from cbam_course.grading import landlock, seccomp
+from cbam_course.grading.kernel import can_lock_in
 from cbam_course.grading.processes import end_all, is_alive
 from cbam_course.grading.run import PACKAGE, sandbox_folders
 
@@ -95,9 +97,63 @@ def test_landlock_denies_tcp():
     assert run(code) == ["denied"]
 
 
-def test_where_there_is_no_landlock(monkeypatch):
+CALLS = """
+    import ctypes, os, shutil, signal, socket, subprocess, sys, threading
+    from cbam_course.grading import landlock, seccomp
+
+    def can(name, action):
+        try:
+            action()
+            print(name)
+        except PermissionError:
+            pass
+
+    def leave_memory():
+        library = ctypes.CDLL(None, use_errno=True)
+        if library.shmget(0, ctypes.c_size_t(4096), 0o1600) < 0:
+            raise OSError(ctypes.get_errno(), "shmget")
+
+    server = socket.create_server(("127.0.0.1", 0))
+    landlock.restrict(["/"], [], [sys.argv[1]])
+    seccomp.restrict()
+    os.chdir(sys.argv[1])
+    open("file", "w").close()
+    can("copy", lambda: shutil.copy2("file", "copy"))
+    can("mode", lambda: os.chmod("file", 0o777))
+    can("time", lambda: os.utime("file", (1, 1)))
+    can("truncate", lambda: os.truncate("file", 0))
+    can("thread", lambda: threading.Thread(target=print, args=["started"]).start())
+    can("process", lambda: subprocess.run("true"))
+    can("fork", os.fork)
+    can("signal", lambda: os.kill(os.getppid(), 0))
+    can("signal-all", lambda: os.kill(-1, 0))
+    can("signal-itself", lambda: os.kill(os.getpid(), 0))
+    can("listen", lambda: socket.create_server(("127.0.0.1", 0)))
+    can("connect", lambda: socket.create_connection(server.getsockname()))
+    can("fast-open", lambda: socket.socket().sendto(b"x", 0x20000000, server.getsockname()))
+    can("packet", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    can("service", lambda: socket.socket(socket.AF_UNIX))
+    can("pair", socket.socketpair)
+    can("memory", leave_memory)
+    can("file-in-memory", lambda: os.memfd_create("x"))
+"""
+
+
+@pytest.mark.skipif(not can_lock_in(), reason="this system cannot lock answers in")
+def test_seccomp_leaves_what_a_kernel_needs(tmp_path):
+    allowed = {"copy", "mode", "time", "thread", "started", "signal-itself", "listen", "pair"}
+    assert set(run(CALLS, tmp_path)) == allowed
+    about = (tmp_path / "file").stat()
+    assert about.st_mode & 0o777 != 0o777 and about.st_mtime > 1  # said to be done, but not done
+
+
+def test_where_answers_cannot_be_locked_in(monkeypatch):
+    assert seccomp.is_available() or platform.machine() not in seccomp.MACHINES
+    with monkeypatch.context() as patch:
+        patch.setattr(platform, "machine", lambda: "pdp11")
+        assert not seccomp.is_available() and not can_lock_in()
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert landlock.abi() == 0
+    assert landlock.abi() == 0 and not seccomp.is_available() and not can_lock_in()
     with pytest.raises(OSError, match="this machine has no Landlock"):
         landlock.restrict([])
 
@@ -107,12 +163,12 @@ def test_limits_are_set_before_anything_else():
         import json, resource, sys
         from cbam_course.grading.kernel import lock_in
         lock_in(json.loads(sys.argv[1]))
-        for name in ("CORE", "CPU", "FSIZE", "DATA"):
+        for name in ("CORE", "CPU", "FSIZE", "NPROC", "DATA"):
             print(resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1])
     """
-    settings = {"memory": 2**30, "file": 2**20, "cpu": 7, "sandbox": None}
-    core, cpu, size, data = map(int, run(code, json.dumps(settings)))
-    assert (core, cpu, size) == (0, 7, 2**20)
+    settings = {"memory": 2**30, "file": 2**20, "cpu": 7, "tasks": 900, "sandbox": None}
+    core, cpu, size, tasks, data = map(int, run(code, json.dumps(settings)))
+    assert (core, cpu, size, tasks) == (0, 7, 2**20, 900)
     if sys.platform == "linux":
         assert data == 2**30
 
@@ -134,7 +190,7 @@ def test_a_grading_tells_whether_answers_were_locked_in(tmp_path):
         report = grading.grade(
             [tmp_path / "pristine"], exercises=tmp_path / "pristine", sandbox=wanted
         )
-        assert report.sandbox == (wanted and landlock.abi() > 0)
+        assert report.sandbox == (wanted and can_lock_in())
 
 
 def test_ending_a_family_ends_what_it_starts_meanwhile():

@@ -1,5 +1,6 @@
 """``cbam-course grade``: the points of a class, computed from its answers alone."""
 
+import os
 import shutil
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from tqdm import tqdm
 
 if TYPE_CHECKING:
     from cbam_course.grading import Report
@@ -49,6 +51,7 @@ def _file(name: str, help: str, **options: object):
 @click.option(
     "--chapter",
     "chapters",
+    type=int,
     multiple=True,
     metavar="N",
     help="Grade this chapter; may be repeated.  [default: all that somebody has handed in]",
@@ -61,20 +64,19 @@ def _file(name: str, help: str, **options: object):
 )
 @click.option("--again", is_flag=True, help="Grade again what is graded already.")
 @click.option(
-    "--cell-seconds", type=click.FloatRange(min=1), default=60.0, help="Limit for one cell."
+    "--cell-seconds", type=click.FloatRange(1, 1e5), default=60.0, help="Limit for one cell."
 )
 @click.option(
-    "--total-seconds", type=click.FloatRange(min=1), default=180.0, help="Limit for one answer."
+    "--total-seconds", type=click.FloatRange(1, 1e5), default=180.0, help="Limit for one answer."
 )
 @click.option(
-    "--memory", type=click.FloatRange(min=0.1), default=3.0, help="Limit for one answer, in GB."
+    "--memory", type=click.FloatRange(0.1, 1e5), default=3.0, help="Limit for one answer, in GB."
 )
 @click.option(
     "--no-sandbox",
     is_flag=True,
-    help="Let answers read and write all of your files, as where Landlock is missing.",
+    help="Let answers do with your files whatever you can, as where Landlock is missing.",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar.")
 def grade(
     submissions: tuple[Path, ...],
     out: Path,
@@ -82,7 +84,7 @@ def grade(
     junit: Path | None,
     feedback: Path | None,
     exercises: Path | None,
-    chapters: tuple[str, ...],
+    chapters: tuple[int, ...],
     single: bool,
     jobs: int | None,
     again: bool,
@@ -90,7 +92,6 @@ def grade(
     total_seconds: float,
     memory: float,
     no_sandbox: bool,
-    quiet: bool,
 ) -> None:
     """Grade the exercises of a class.
 
@@ -107,11 +108,18 @@ def grade(
     One notebook:
       cbam-course grade 03_channel_attention.ipynb
     """  # noqa: D301
-    try:
-        from cbam_course import grading
+    from cbam_course import grading
 
+    try:
         grading.check_requirements()
-        with _ends_as_after_ctrl_c(), _Bar(quiet) as bar:
+        _warn(no_sandbox)
+        # The bar is hidden where nobody watches.
+        with _ends_as_after_ctrl_c(), tqdm(unit="run", leave=False, disable=None) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
             report = grading.grade(
                 submissions,
                 exercises=sys.stdin.buffer if exercises == Path("-") else exercises,
@@ -125,7 +133,7 @@ def grade(
                 sandbox=not no_sandbox,
                 single=single,
                 leave_out=[p for p in (out, out.with_suffix(".jsonl"), json, junit, feedback) if p],
-                progress=bar.show,
+                progress=show,
             )
         _write(report, out, json, junit, feedback)
     except (ValueError, RuntimeError, OSError) as error:
@@ -134,7 +142,7 @@ def grade(
         click.echo("Stopped; the same command goes on from here.", err=True)
         sys.exit(130)
     click.echo(grading.table(report, shutil.get_terminal_size((100, 24)).columns))
-    _say_finished(report, out, no_sandbox)
+    _say_finished(report, out)
     if report.errors:
         sys.exit(1)
 
@@ -158,51 +166,44 @@ def _write(
         grading.write_pages(report, feedback)
 
 
-def _say_finished(report: "Report", out: Path, no_sandbox: bool) -> None:
+def _warn(no_sandbox: bool) -> None:
+    """Say what is dangerous, before anything of a submission runs."""
+    from cbam_course.grading.kernel import can_lock_in
+
+    if not no_sandbox and not can_lock_in():
+        click.echo(
+            "This system cannot lock answers in (Linux with Landlock and seccomp can): they can "
+            "read and change your files. Submissions that you do not trust are for a container.",
+            err=True,
+        )
+    if os.geteuid() == 0:
+        click.echo("You are root, whom little holds back: better grade as another user.", err=True)
+
+
+def _say_finished(report: "Report", out: Path) -> None:
     count = len(report.graded)
     click.echo(
         f"{count} submission{'s' * (count != 1)}, {len(report.exercises)} exercises, "
         f"{report.runs} answers run in {report.seconds:.0f} s; kept in {out}"
     )
     if report.errors:
-        click.echo(f"{report.errors} answers could not be graded: see the notes.", err=True)
-    if not report.sandbox and not no_sandbox:
         click.echo(
-            "There is no Landlock here: answers could read and write your files. For submissions "
-            "that you do not trust, grade in a container.",
+            f"{report.errors} answers could not be graded: see the notes. "
+            "The same command tries them again.",
             err=True,
         )
 
 
 @contextmanager
 def _ends_as_after_ctrl_c() -> Iterator[None]:
-    """Take a request to end as Ctrl-C, so that no answer goes on running."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Take a request to end, and a closed terminal, as Ctrl-C: no answer goes on running."""
+    requests = [signal.SIGTERM, signal.SIGHUP]
+    before = {request: signal.getsignal(request) for request in requests}
     try:
+        for request, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as under nohup
+                signal.signal(request, signal.default_int_handler)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Bar:
-    """A progress bar where somebody watches."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.hidden = quiet or not sys.stderr.isatty()
-        self.bar = None
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def show(self, done: int, total: int) -> None:
-        if self.hidden or not total:
-            return
-        if self.bar is None:
-            from tqdm import tqdm
-
-            self.bar = tqdm(total=total, unit="answer", desc="Grading", leave=False)
-        self.bar.update(done - self.bar.n)
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        for request, handler in before.items():
+            signal.signal(request, handler)

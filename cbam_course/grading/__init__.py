@@ -14,8 +14,8 @@ from .grader import Graded, Report, check_requirements, default_jobs, grade
 from .outcome import Outcome
 from .pristine import Exercise, default_folder, load_exercises
 from .reports import csv_text, json_text, junit_text, rows, table
-from .run import Limits
 from .submissions import Submission, find_submissions
+from .watch import Limits
 
 __all__ = [
     "Answer",

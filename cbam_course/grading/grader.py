@@ -13,17 +13,18 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import BinaryIO
 
-from . import landlock
 from .answers import Answer, Answers, collect_answers
 from .assemble import assemble
+from .kernel import can_lock_in
 from .outcome import Outcome, explain
 from .pristine import Exercise, default_folder, load_exercises, package_fingerprint
 from .processes import hide_memory
 from .record import Record
 from .reference import NoReference, Reference, fresh_seed, make_references
-from .run import Cancelled, Limits, run_notebook, sandbox_folders
+from .run import Cancelled, run_notebook, sandbox_folders
 from .submissions import Submission, find_submissions
 from .text import one_line
+from .watch import Limits
 
 NEEDED = ("ipykernel", "nbformat", "nbval", "psutil", "pytest")
 
@@ -93,13 +94,8 @@ def check_requirements() -> None:
 
 def default_jobs() -> int:
     """Return how many answers to run at a time: one a core, at most four."""
-    count = getattr(os, "process_cpu_count", None)
-    cores = count() if count else len(getattr(os, "sched_getaffinity", _all_cores)(0))
-    return max(1, min(4, cores or 1))
-
-
-def _all_cores(_: int) -> range:
-    return range(os.cpu_count() or 1)
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(4, mine or 1)
 
 
 def grade(
@@ -127,7 +123,7 @@ def grade(
         jobs: how many answers to run at a time; :func:`default_jobs` if it is None.
         record: a file that keeps what is finished, so that a second call need not do it again.
         again: do it again all the same.
-        sandbox: use Landlock where the system has it.
+        sandbox: lock answers out of all other files, where the system can.
         single: each folder is one learner's.
         leave_out: files among the submissions that are none.
         progress: is called with the number of runs that are done and their total.
@@ -156,7 +152,7 @@ def grade(
     graded_here = [e for e in all_exercises if chapters or e.chapter in touched]
 
     hide_memory()
-    sandbox = sandbox and landlock.abi() > 0
+    sandbox = sandbox and can_lock_in()
     run = partial(run_notebook, limits=limits, sandbox=sandbox_folders(folder) if sandbox else None)
     with Record(None if record is None else Path(record), again=again) as kept:
         grader = _Grader(graded_here, run, kept, f"{package_fingerprint()}{sandbox}{limits}")

@@ -1,11 +1,13 @@
-"""Processes of the submissions: to be found, measured and ended.
+"""Processes of the submissions: to be found, hidden from and ended.
 
 psutil comes with the grader's requirements, not with the course's, and so is imported late.
 """
 
 import ctypes
+import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     import psutil
 
 SET_DUMPABLE, SET_CHILD_SUBREAPER = 4, 36
-LONGEST_END = 5.0
-"""Seconds that processes have to be gone after they were killed."""
+LONGEST_END = 20.0
+"""Seconds that processes have to be gone; a thousand of them need some."""
 
 
 def _prctl(option: int, value: int) -> None:
@@ -35,30 +37,60 @@ def adopt_orphans() -> None:
     _prctl(SET_CHILD_SUBREAPER, 1)
 
 
+def tasks_of_this_user() -> int:
+    """Return how many processes and threads this user has: what RLIMIT_NPROC counts."""
+    import psutil
+
+    count = 0
+    for number in psutil.pids():
+        with suppress(psutil.Error):
+            process = psutil.Process(number)
+            if process.uids().real == os.getuid():
+                count += process.num_threads()
+    return count
+
+
+def family(processes: "Iterable[psutil.Process]") -> "set[psutil.Process]":
+    """Return processes and all that descend from them, in one look at the system."""
+    import psutil
+
+    children = defaultdict(list)
+    for number in psutil.pids():
+        with suppress(psutil.Error):
+            process = psutil.Process(number)
+            children[process.ppid()].append(process)
+    found, waiting = set(), list(processes)
+    while waiting:
+        process = waiting.pop()
+        if process not in found:
+            found.add(process)
+            waiting += children[process.pid]
+    return found
+
+
 def end_all(processes: "Iterable[psutil.Process]") -> None:
     """Kill processes and all that they have started or start meanwhile."""
     import psutil
 
-    family = set(processes)
+    left = set(filter(is_alive, processes))
     deadline = time.monotonic() + LONGEST_END
-    while family and time.monotonic() < deadline:
+    while left and time.monotonic() < deadline:
         # Stopped before killed: what stands still starts no other, and its children are still its
         # own, while those of a killed one are nobody's.
+        left = family(left)
         stopped: set[psutil.Process] = set()
-        while (running := family - stopped) and time.monotonic() < deadline:
+        while (running := left - stopped) and time.monotonic() < deadline:
             for process in running:
                 with suppress(psutil.Error):
                     process.suspend()
-            time.sleep(0.01)  # a signal takes a moment
             stopped |= running
-            for process in list(family):
-                with suppress(psutil.Error):
-                    family.update(process.children(recursive=True))
-        for process in family:
+            time.sleep(0.01)  # a signal takes a moment
+            left = family(left)
+        for process in left:
             with suppress(psutil.Error):
                 process.kill()
         time.sleep(0.05)
-        family = set(filter(is_alive, family))
+        left = set(filter(is_alive, left))
 
 
 def is_alive(process: "psutil.Process") -> bool:
@@ -69,47 +101,3 @@ def is_alive(process: "psutil.Process") -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-class Family:
-    """A process with all descendants that were ever seen of it.
-
-    Args:
-        number: the process's id.
-        kernel: what the command line of the kernel among its children has in it.
-    """
-
-    def __init__(self, number: int, kernel: str) -> None:
-        import psutil
-
-        self._error = psutil.Error
-        self._parent: psutil.Process | None = None
-        with suppress(psutil.Error):
-            self._parent = psutil.Process(number)
-        self._kernel_name = kernel
-        self._kernel: psutil.Process | None = None
-        self._seen: set[psutil.Process] = set()
-
-    def look(self) -> tuple[int, int]:
-        """Return the bytes of memory that all hold together, and how many they are."""
-        memory = count = 0
-        if self._parent is None:
-            return memory, count
-        with suppress(self._error):
-            children = self._parent.children(recursive=True)
-            self._seen.update(children)
-            for member in [self._parent, *children]:
-                with suppress(self._error):
-                    memory += member.memory_info().rss
-                    count += 1
-                    if self._kernel is None and self._kernel_name in member.cmdline():
-                        self._kernel = member
-        return memory, count
-
-    def has_lost_kernel(self) -> bool:
-        """Return whether there was a kernel and it has ended."""
-        return self._kernel is not None and not is_alive(self._kernel)
-
-    def end(self) -> None:
-        """End all of them that are still there."""
-        end_all(filter(is_alive, {*filter(None, [self._parent]), *self._seen}))

@@ -12,51 +12,26 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cbam_course
 
 from . import kernel
-from .processes import Family
+from .processes import tasks_of_this_user
+from .watch import Limits, Watch
 
 PACKAGE = Path(cbam_course.__file__).resolve().parent
 POLL = 0.1
 """Seconds between two looks at the processes of a run."""
-DISK_POLL = 1.0
-LONGEST_GOODBYE = 3.0
-"""Seconds in which the comparing process should be through after its kernel has ended."""
-MOST_FILES = 10_000
-DEEPEST_FOLDER = 30
+SPARE_TASKS = 1000
+"""Processes and threads that this user may start during a run, with all answers together. No answer
+needs so many; it is there for those that multiply faster than anybody can look."""
 LONGEST_RESULTS = 5_000_000
 RESULT = ("cell", "when", "clean", "message", "outputs")
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ", "VIRTUAL_ENV")
 """Environment variables that a submission sees. What else is set is nobody's business there."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the answer to one exercise may use.
-
-    Args:
-        cell: seconds for one cell.
-        total: seconds for all, the start of Python included.
-        memory: bytes that all its processes together may hold.
-        disk: bytes that it may write.
-        processes: how many it may have at a time.
-    """
-
-    cell: float = 60.0
-    total: float = 180.0
-    memory: int = 3 * 2**30
-    disk: int = 200 * 2**20
-    processes: int = 50
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value <= 0:
-                raise ValueError(f"the limit {name} must be above 0, got {value}")
 
 
 class Cancelled(Exception):
@@ -211,6 +186,7 @@ def _prepare(
         "memory": limits.memory,
         "file": limits.disk,
         "cpu": int(limits.total) + 1,
+        "tasks": tasks_of_this_user() + SPARE_TASKS,
         "sandbox": sandbox,
     }
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -268,8 +244,9 @@ def _watch(
         raise
     finally:
         os.close(end)
-    watch = _Watch(process, folder / "work", limits)
-    texts = {results: bytearray(), process.stdout.fileno(): bytearray()}
+    watch = Watch(process.pid, folder / "work", limits)
+    output = process.stdout.fileno()
+    texts = {results: bytearray(), output: bytearray()}
     try:
         with suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(json.dumps({**order, "results": end}).encode())
@@ -283,19 +260,21 @@ def _watch(
                 _read(selector, texts)
                 if cancelled():
                     raise Cancelled
-                run.stopped = watch.excess()
+                # What was told last is that a cell is ready to run.
+                last = texts[results].rstrip().rpartition(b"\n")[2]
+                run.stopped = watch.excess(in_cell=b'"when": "setup"' in last)
             # The results of a process that ended by itself may still be in the pipe.
-            watch.family.end()
+            watch.end()
             process.wait()
             _read(selector, texts)
     finally:
-        watch.family.end()
+        watch.end()
         process.wait()
         run.memory = watch.most_memory
         process.stdout.close()
         os.close(results)
     run.returncode = process.returncode
-    run.errors = texts.popitem()[1].decode("utf-8", "replace")[-2000:]
+    run.errors = texts[output].decode("utf-8", "replace")[-2000:]
     for line in texts[results].decode("utf-8", "replace").splitlines():
         with suppress(ValueError, TypeError, KeyError):
             result = json.loads(line)
@@ -313,60 +292,6 @@ def _read(selector: selectors.BaseSelector, texts: dict[int, bytearray]) -> None
                 if len(texts[key.fd]) < LONGEST_RESULTS:
                     texts[key.fd] += block
             selector.unregister(key.fd)
-
-
-class _Watch:
-    """Looks at a run's processes and files, and says when they are too much."""
-
-    def __init__(self, process: subprocess.Popen, work: Path, limits: Limits) -> None:
-        self.family = Family(process.pid, kernel.__name__)
-        self.work = work
-        self.limits = limits
-        self.start = self.disk_looked = self.kernel_seen = time.monotonic()
-        self.most_memory = 0
-
-    def excess(self) -> str:
-        """Return in words which limit is passed, or nothing."""
-        now = time.monotonic()
-        limits = self.limits
-        if now - self.start > limits.total:
-            return f"it took more than {limits.total:g} s"
-        memory, count = self.family.look()
-        self.most_memory = max(self.most_memory, memory)
-        if memory > limits.memory:
-            return f"it used more than {limits.memory / 2**30:g} GB of memory"
-        if count > limits.processes:
-            return f"it started more than {limits.processes} processes"
-        if now - self.disk_looked > DISK_POLL:
-            self.disk_looked = now
-            if excess := _disk_excess(self.work, limits.disk):
-                return excess
-        if not self.family.has_lost_kernel():
-            self.kernel_seen = now
-        elif now - self.kernel_seen > LONGEST_GOODBYE:
-            # The comparison would wait for an answer until the cell's time is over.
-            return "its kernel ended before the cell did"
-        return ""
-
-
-def _disk_excess(folder: Path, limit: int) -> str:
-    """Return in words what is too much of the files in a folder, or nothing."""
-    total = count = 0
-    waiting = [(os.fspath(folder), 0)]
-    while waiting:
-        parent, depth = waiting.pop()
-        if depth > DEEPEST_FOLDER:
-            return f"it made folders more than {DEEPEST_FOLDER} deep"
-        with suppress(OSError), os.scandir(parent) as entries:  # files come and go meanwhile
-            for entry in entries:
-                count += 1
-                if count > MOST_FILES:
-                    return f"it made more than {MOST_FILES} files"
-                with suppress(OSError):
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append((entry.path, depth + 1))
-    return f"it wrote more than {limit / 2**20:g} MB" if total > limit else ""
 
 
 def _remove(folder: Path) -> None:
