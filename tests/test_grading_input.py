@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sys
 import tarfile
 
@@ -138,12 +139,13 @@ def test_what_steers_nbval_is_taken_out(hand_in):
         ("import torch\ntorch.allclose = 1", "it sets torch.allclose"),
         ("%pip install x", "it has magic commands"),
         ("-" * 50_000 + "1", "Python's parser does not take it"),
+        ("a = open" + " + 1" * 1500, ""),
     ],
 )
 def test_what_is_worth_a_look(hand_in, source, remark):
     answer = hand_in(toys.notebook([toys.code(source, "answer-1-1")])).by_number["1.1"]
     assert answer.status == "answer"
-    assert answer.remarks == (f"worth a look: {remark}",)
+    assert answer.remarks == ((f"worth a look: {remark}",) if remark else ())
 
 
 def test_an_honest_class_is_not_worth_a_look(hand_in):
@@ -268,6 +270,17 @@ def test_any_json_is_read_or_refused(content):
 def test_any_bytes_are_read_or_refused(data):
     with pytest.raises(Unreadable):
         parse_notebook(data)
+
+
+def test_more_code_than_anybody_writes_is_not_read(tmp_path, exercises):
+    """Python's parser would be at it for minutes."""
+    folder = tmp_path / "class" / "eve"
+    toys.write(folder / "1.ipynb", toys.notebook([toys.code(RIGHT)]))
+    toys.write(folder / "2.ipynb", toys.notebook([toys.code("a = 1\n" * 10**4)] * 20))
+    [submission] = grading.find_submissions([tmp_path / "class"])
+    answers = collect_answers(submission, exercises)
+    assert answers.remarks == ("2.ipynb: more code than anybody writes; not read",)
+    assert statuses(answers)["1.1"] == "answer"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX files")
@@ -437,9 +450,13 @@ def test_exercises_that_are_not_there(monkeypatch, tmp_path):
 
 
 def test_exercises_are_read_from_an_archive_too(tmp_path, exercises):
+    # What Jupyter and macOS put beside the files.
+    shutil.copytree(tmp_path / "pristine", tmp_path / "pristine" / ".ipynb_checkpoints")
+    toys.write(tmp_path / "pristine" / "._01_toys.ipynb", b"\0\5\26\7")
+    assert grading.load_exercises(tmp_path / "pristine") == exercises
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as file:
-        file.add(tmp_path / "pristine", "exercises")
+        file.add(tmp_path / "pristine", "./exercises")
     archive.seek(0)
     assert grading.load_exercises(archive) == exercises
     with pytest.raises(ValueError, match="the exercises are no tar archive"):

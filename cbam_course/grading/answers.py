@@ -4,7 +4,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .cells import Cell, Unreadable, read_notebook
@@ -13,6 +13,8 @@ from .submissions import Submission
 from .text import one_line
 
 LONGEST_ANSWER = 100_000
+MOST_CODE = 1_000_000
+"""Characters that are read of one submission's code. Python takes seconds to parse so many."""
 MARKER = re.compile(r"\s*#\s*Answer\s+(\d+\.\d+)\b", re.IGNORECASE)
 STEERS_NBVAL = re.compile(r"^([ \t]*)#+[ \t]*(?:NBVAL_|PYTEST_VALIDATE_)\w+[ \t]*$", re.MULTILINE)
 # Spaces and tabs, not all white space: over many empty lines that would take for ever.
@@ -37,7 +39,7 @@ class Answer:
     status: str
     note: str = ""
     remarks: tuple[str, ...] = ()
-    outside: frozenset[str] = field(default=frozenset())
+    outside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def collect_answers(submission: Submission, exercises: Iterable[Exercise]) -> An
     remarks = list(submission.remarks)
     places: dict[str, list[tuple[Path, Cell]]] = {number: [] for number in exercises}
     others: list[Cell] = []
+    size = 0
     for path in submission.notebooks:
         # The one file of a submission needs no name in front of what is said about it.
         where = "" if path == submission.path else f"{path.relative_to(submission.path)}: "
@@ -70,6 +73,10 @@ def collect_answers(submission: Submission, exercises: Iterable[Exercise]) -> An
             remarks.append(f"{where}{error}")
             continue
         remarks += [f"{where}{remark}" for remark in notebook.remarks]
+        size += sum(len(cell.source) for cell in notebook.cells if cell.kind == "code")
+        if size > MOST_CODE:
+            remarks.append(f"{where}more code than anybody writes; not read")
+            break
         strangers = set()
         for cell in notebook.cells:
             number = answers_exercise(cell)
@@ -77,7 +84,7 @@ def collect_answers(submission: Submission, exercises: Iterable[Exercise]) -> An
                 places[number].append((path, cell))
             elif number:
                 strangers.add(number)
-            elif cell.kind == "code" and not cell.role and len(cell.source) <= LONGEST_ANSWER:
+            elif cell.kind == "code" and not cell.role:
                 others.append(cell)
         if strangers:
             listed = one_line(", ".join(sorted(strangers)), 80)
@@ -145,7 +152,7 @@ def same_code(one: str, other: str) -> bool:
     """Return whether two pieces of code differ in comments and layout alone."""
     try:
         return ast.dump(_parse(one)) == ast.dump(_parse(other))
-    except Unparsable:
+    except (Unparsable, RecursionError):
         return one.split() == other.split()
 
 

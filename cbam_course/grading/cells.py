@@ -4,12 +4,13 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LARGEST_FILE = 200 * 2**20
-"""Bytes. Notebooks whose outputs were kept are large; what is larger than this is none."""
+LARGEST_FILE = 100 * 2**20
+"""Bytes. Notebooks whose outputs were kept are large. What is larger than this is none, and could
+need more memory than there is: JSON takes up to twenty times its size."""
 
 
 class Unreadable(ValueError):
@@ -40,7 +41,7 @@ class Notebook:
     """The cells of a file, and what was odd about it."""
 
     cells: tuple[Cell, ...]
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
 
 def read_notebook(path: Path) -> Notebook:

@@ -78,7 +78,8 @@ def load_exercises(
     folder = default_folder() if folder is None else folder
     if isinstance(folder, Path):
         where = str(folder)
-        notebooks = {path.name: path.read_bytes() for path in sorted(folder.glob("*.ipynb"))}
+        files = [path for path in folder.glob("*.ipynb") if not _is_hidden(path.name)]
+        notebooks = {path.name: path.read_bytes() for path in files}
     else:
         where = "the archive"
         notebooks = _of_archive(folder)
@@ -103,13 +104,20 @@ def load_exercises(
     return sorted(found, key=lambda e: [int(part) for part in e.number.split(".")])
 
 
+def _is_hidden(name: str) -> bool:
+    """Return whether a file is a copy that Jupyter or a file system keeps."""
+    return any(part.startswith(".") for part in Path(name).parts)
+
+
 def _of_archive(stream: BinaryIO) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=stream, mode="r|*") as archive:
             return {
                 Path(member.name).name: archive.extractfile(member).read()
                 for member in archive
-                if member.isfile() and member.name.endswith(".ipynb")
+                if member.isfile()
+                and member.name.endswith(".ipynb")
+                and not _is_hidden(member.name)
             }
     except (tarfile.TarError, EOFError) as error:
         raise ValueError(f"the exercises are no tar archive: {error}") from None
