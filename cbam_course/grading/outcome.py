@@ -9,6 +9,7 @@ from .run import Run
 from .text import one_line, printable
 
 LONGEST_DETAIL = 4000
+TOOK_TOO_LONG = "Timeout of "
 DIFFERS = (
     "the check found nothing wrong, but its output differs from the solution's: does your code "
     "print, or change anything outside itself?"
@@ -64,6 +65,8 @@ def _explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> tuple[st
     reached = max((c["cell"] for c in run.cells), default=-1)
     failed = next((c for c in run.cells if not c["clean"]), None)
     if failed and failed["cell"] < notebook.answer:
+        if TOOK_TOO_LONG in failed["message"]:
+            return "error", "not graded: a given cell took too long", failed["message"]
         what, detail = _error(failed)
         return "error", f"not graded: a given cell failed: {what}", detail
     if reached < notebook.answer:
@@ -74,7 +77,7 @@ def _explain(run: Run, notebook: Assembled, outside: frozenset[str]) -> tuple[st
         return "stopped", f"stopped: {run.stopped}", ""
     if not failed:
         return "wrong", "the process that compares the outputs was ended", ""
-    if "Timeout of " in failed["message"]:
+    if TOOK_TOO_LONG in failed["message"]:
         return "stopped", "stopped: a cell took too long", failed["message"]
     place = "the answer cell" if failed["cell"] == notebook.answer else "the check"
     if not _raised(failed):

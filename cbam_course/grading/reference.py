@@ -49,10 +49,14 @@ def make_references(exercise: Exercise, seed: int, run: Callable[..., Run]) -> l
     notebook = assemble(exercise, exercise.solution, also=(RESEED.format(other), exercise.check))
     # The first comparison is with nothing, so that whatever the check prints differs from it.
     tagged = notebook.text.replace('"tags": []', '"tags": ["nbval-ignore-output"]')
-    result = run(tagged, expected={}, seed=seed, wants_outputs=True)
-    if not result.clean(notebook.count):
+    for _ in range(2):  # a machine that was short of something may have recovered
+        result = run(tagged, expected={}, seed=seed, wants_outputs=True)
+        if result.clean(notebook.count):
+            break
+    else:
         outcome = explain(result, notebook, frozenset())
-        raise NoReference(f"its own solution does not pass here: {outcome.note}", outcome.detail)
+        note = outcome.note.removeprefix("not graded: ")
+        raise NoReference(f"its own solution does not pass here: {note}", outcome.detail)
     outputs = {c["cell"]: c["outputs"] for c in result.cells if c["when"] == "call"}
     first, second = outputs[notebook.check], outputs[notebook.count - 1]
     if not _text(first):
