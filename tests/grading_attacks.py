@@ -47,7 +47,7 @@ exercises.check('1.1', double)
     "the grader and nbval, patched": WRONG
     + """
 import nbval.plugin
-from cbam_course.grading import assemble, grader, outcome, run
+from cbam_course.grading import grader, outcome, run
 run.Run.clean = lambda *a: True
 outcome.Outcome.points = 1
 nbval.plugin.IPyNbCell.compare_outputs = lambda *a, **k: True

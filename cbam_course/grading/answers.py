@@ -187,35 +187,31 @@ def _worth_a_look(source: str) -> Iterator[str]:
             raise error.__cause__ from None
         yield "worth a look: Python's parser does not take it"
         return
-    modules = set()
+    modules, calls, patched = set(), set(), set()
     for node in nodes:
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
+        match node:
+            case ast.Import(names=names):
+                modules.update(alias.name for alias in names)
+            case ast.ImportFrom(module=str(name)):
+                modules.add(name)
+            case ast.Call(func=ast.Name(id=name)):
+                calls.add(name)
+            case ast.Assign(targets=targets):
+                patched.update(ast.unparse(target) for target in targets if _is_of_another(target))
     course = sorted(m for m in modules if m.partition(".")[0] == "cbam_course")
-    if course:
-        yield f"worth a look: it imports {one_line(', '.join(course), 80)}"
-    inside = sorted({m.partition(".")[0] for m in modules} & UNUSUAL_MODULES)
-    calls = sorted(
-        {node.func.id for node in nodes if isinstance(node, ast.Call) and _is_name(node.func)}
-        & UNUSUAL_CALLS
-    )
-    if inside or calls:
-        yield f"worth a look: it uses {', '.join([*inside, *calls])}"
-    patched = sorted(
-        {
-            ast.unparse(target)
-            for node in nodes
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Attribute)
-            and _is_name(target.value)
-            and target.value.id != "self"
-        }
-    )
-    if patched:
-        yield f"worth a look: it sets {one_line(', '.join(patched), 80)}"
+    unusual = sorted({m.partition(".")[0] for m in modules} & UNUSUAL_MODULES)
+    unusual += sorted(calls & UNUSUAL_CALLS)
+    for does, found in (("imports", course), ("uses", unusual), ("sets", sorted(patched))):
+        if found:
+            yield f"worth a look: it {does} {one_line(', '.join(found), 80)}"
+
+
+def _is_of_another(target: ast.AST) -> bool:
+    """Return whether an assignment is to something in a module or another object."""
+    match target:
+        case ast.Attribute(value=ast.Name(id=name)):
+            return name != "self"
+    return False
 
 
 UNUSUAL_MODULES = frozenset(
@@ -223,10 +219,6 @@ UNUSUAL_MODULES = frozenset(
     "signal socket subprocess sys threading".split()
 )
 UNUSUAL_CALLS = frozenset("__import__ compile eval exec getattr globals open setattr vars".split())
-
-
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name)
 
 
 def _defined(source: str) -> Iterator[str]:

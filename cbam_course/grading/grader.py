@@ -14,10 +14,9 @@ from threading import Event, Lock
 from typing import BinaryIO
 
 from .answers import Answer, Answers, collect_answers
-from .assemble import assemble
 from .kernel import can_lock_in
 from .outcome import Outcome, explain
-from .pristine import Exercise, default_folder, load_exercises, package_fingerprint
+from .pristine import Exercise, assemble, default_folder, load_exercises, package_fingerprint
 from .processes import hide_memory
 from .record import Record
 from .reference import NoReference, Reference, fresh_seed, make_references

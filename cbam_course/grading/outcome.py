@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .assemble import Assembled
+from .pristine import Assembled
 from .run import Run
 from .text import one_line, printable
 

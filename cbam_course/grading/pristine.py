@@ -1,12 +1,13 @@
-"""The exercises as the course has them: what is given, the stub, the check and the solution."""
+"""The exercises as the course has them, and an answer put into one."""
 
 import hashlib
+import json
 import re
 import tarfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cbam_course
 
@@ -155,6 +156,52 @@ def _of_notebook(name: str, cells: tuple[Cell, ...]) -> Iterable[Exercise]:
             check=roles[number, "check"].source,
             solution=block.group(1).rstrip(),
         )
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A notebook to run.
+
+    Attributes:
+        text: its JSON.
+        count: how many code cells it has.
+        answer: which of them, from 0, holds the answer.
+        check: which of them is the check.
+    """
+
+    text: str
+    count: int
+    answer: int
+    check: int
+
+
+def assemble(exercise: Exercise, answer: str, *, also: tuple[str, ...] = ()) -> Assembled:
+    """Make the notebook of one exercise: what is given, the answer, the check.
+
+    Only the check's outputs are compared. They are no part of the notebook.
+
+    Args:
+        exercise: the pristine exercise.
+        answer: code for the answer cell.
+        also: code of more cells after the check.
+    """
+    before = [*exercise.given, answer]
+    sources = [*before, exercise.check, *also]
+    check = len(before)
+    cells = [_cell(n, source, compared=n == check) for n, source in enumerate(sources)]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return Assembled(json.dumps(notebook), len(cells), check - 1, check)
+
+
+def _cell(number: int, source: str, *, compared: bool) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": f"cell-{number}",
+        "metadata": {"tags": [] if compared else ["nbval-ignore-output"]},
+        "outputs": [],
+        "source": source,
+    }
 
 
 def package_fingerprint() -> str:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .assemble import assemble
 from .outcome import explain
-from .pristine import Exercise
+from .pristine import Exercise, assemble
 from .run import Run
 
 RESEED = "import os\nos.environ['CBAM_COURSE_SEED'] = '{}'"
