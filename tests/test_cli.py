@@ -15,7 +15,7 @@ from PIL import Image
 import cbam_course
 from cbam_course import attention, cli, models, training
 from cbam_course.cli.options import ATTENTION_NAMES, MODEL_NAMES
-from cbam_course.cli.train import DATASETS, PRECISIONS, SCHEDULES
+from cbam_course.cli.train import CONTROLS, DATASETS, OPTIMIZERS, PRECISIONS, SCHEDULES
 from cbam_course.data import DatasetUnavailable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -92,6 +92,9 @@ def test_names_are_those_of_the_rooms():
     assert ATTENTION_NAMES == attention.ATTENTION_NAMES
     assert tuple(name.replace("-", "_") for name in MODEL_NAMES) == models.MODEL_NAMES
     assert DATASETS == tuple(n for n in training.config.DATASET_NAMES if n != "custom")
+    assert (*MODEL_NAMES, "custom") == training.config.MODEL_NAMES
+    assert CONTROLS == training.config.CONTROLS
+    assert OPTIMIZERS == training.config.OPTIMIZERS
     assert SCHEDULES == training.config.SCHEDULES
     assert PRECISIONS == training.config.PRECISIONS
 
@@ -102,6 +105,9 @@ def test_every_field_is_an_option_with_the_same_default():
     for field in fields(training.TrainConfig):
         assert field.name in options
         assert context.params[field.name] == getattr(training.TrainConfig(), field.name)
+    # A name is chosen from a list, and a list that grows is not forgotten here.
+    for name in ("model", "attention", "control", "dataset", "optimizer", "schedule", "precision"):
+        assert len(options[name].type.choices) > 1
 
 
 # A run
@@ -146,6 +152,40 @@ def test_default_folder_and_quiet(tmp_path, monkeypatch):
     assert result.stderr == ""
     assert Path("runs/shapes-eca-seed3/history.json").exists()
     assert "1 epoch in" in result.stdout
+
+
+def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(
+        "train", *TINY, "--epochs", 1, "--model", "cifar-resnet", "--model-option", "depths=[1,1]",
+        "--attention", "cbam-fc", "--attention-option", "reduction=2",
+        "--attention-place", "layer1", "--attention-place", "layer2.0.bn2",
+        "--control", "frozen", "--optimizer", "sgd", "--label-smoothing", "0.1",
+        "--schedule", "plateau",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    folder = Path("runs/shapes-cifar-resnet-frozen-cbam-fc-seed0")
+    model, history = training.load_run(folder)
+    assert list(attention.attention_blocks(model)) == ["layer1.attention", "layer2.0.bn2.attention"]
+    assert history.config == training.TrainConfig(
+        model="cifar-resnet",
+        model_options={"depths": [1, 1]},
+        widths=(4, 8),
+        attention="cbam-fc",
+        attention_options={"reduction": 2},
+        attention_places=("layer1", "layer2.0.bn2"),
+        control="frozen",
+        train_size=40,
+        test_size=20,
+        epochs=1,
+        batch_size=16,
+        optimizer="sgd",
+        label_smoothing=0.1,
+        schedule="plateau",
+        device="cpu",
+    )
+    result = run("train", "--out", folder, "--resume")
+    assert result.exit_code == 0, result.output
 
 
 def test_options_in_the_words_of_python_and_of_json(tmp_path):
@@ -225,6 +265,11 @@ def test_a_run_is_not_overwritten(tmp_path):
         ("--attention-option reduction", "'reduction' is not of the form NAME=VALUE", 2),
         ("--epochs many", "'many' is not a valid integer", 2),
         ("--colour blue", "No such option", 2),
+        ("--model vgg", "'vgg' is not one of 'cifar-cnn', 'cifar-resnet'", 2),
+        ("--model custom", "'custom' is not one of", 2),
+        ("--model-option depths=3", "do not fit 'none' and 'cifar-cnn'", 1),
+        ("--control frozen", "control 'frozen' needs attention; got attention 'none'", 1),
+        ("--attention eca --attention-place layer1", "no module is called 'layer1'", 1),
         ("--lr 1e30 --schedule constant", "the training loss is no longer a number", 1),
     ],
 )

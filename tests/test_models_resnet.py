@@ -11,6 +11,7 @@ from cbam_course.models import (
     BasicBlock,
     Bottleneck,
     ResNet,
+    cifar_resnet,
     make_model,
     resnet18,
     resnet18_cbam,
@@ -336,7 +337,7 @@ def test_refuses(arguments, message):
         (lambda: resnet18(start_as_identity=1), "start_as_identity must be True or False, got 1"),
         (lambda: wide_resnet18(widen=0), "widen must leave a channel"),
         (lambda: wide_resnet18(widen=float("nan")), "widen must be a finite number"),
-        (lambda: make_model("resnet19"), "name must be one of 'cifar_cnn', 'resnet18'"),
+        (lambda: make_model("resnet19"), "name must be one of 'cifar_cnn', 'cifar_resnet', 'resnet18'"),
         (lambda: make_model(18), "got 18"),
     ],
 )
@@ -349,3 +350,44 @@ def test_builders_refuse(call, message):
 def test_refuses_images(shape):
     with pytest.raises(ValueError, match=r"ResNet expects images \[batch, 3, height, width\] of"):
         small()(torch.randn(shape))
+
+
+# For 32 x 32 images
+
+
+def he(widths, depth, stages=3):
+    """Parameters of a residual network of basic blocks for 32 x 32 images, by hand."""
+    total = 27 * widths[0] + 2 * widths[0]
+    before = widths[0]
+    for width in widths:
+        for _ in range(depth):
+            total += 9 * before * width + 9 * width * width + 4 * width
+            if before != width:
+                total += before * width + 2 * width
+            before = width
+    return total + widths[-1] * 10 + 10
+
+
+@pytest.mark.parametrize("depth", [3, 9])
+def test_the_networks_for_cifar_by_hand(depth):
+    model = cifar_resnet(depths=(depth,) * 3)
+    assert sum(p.numel() for p in model.parameters()) == he((16, 32, 64), depth)
+    assert sum(isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3) for m in model.modules()) == (
+        6 * depth + 1
+    )
+
+
+def test_the_network_for_cifar_keeps_its_size_at_first():
+    model = cifar_resnet("cbam-fc", depths=[1, 1, 1], num_classes=7)
+    assert model(torch.randn(2, 3, 32, 32)).shape == (2, 7)
+    assert model.features(torch.randn(2, 3, 32, 32)).shape == (2, 64, 8, 8)
+    assert model.layer1[0].attention.channel_attention.channels == 16
+
+
+def test_the_relatives_of_the_network_for_cifar():
+    options = {"block": "bottleneck", "depths": [2, 2, 2], "groups": 4, "width_per_group": 16}
+    model = cifar_resnet("eca", **options, in_channels=6)
+    assert model.layer2[0].conv2.groups == 4
+    assert model(torch.randn(1, 6, 32, 32)).shape == (1, 10)
+    with pytest.raises(ValueError, match="depths and widths must have one number for each stage"):
+        cifar_resnet(depths=(3, 3))

@@ -12,7 +12,7 @@ class ConstantGate(AttentionBlock):
     .. math:: M = \sigma(w) \in (0, 1)^C, \qquad F'_c = \sigma(w_c) \, F_c
 
     What an attention block would be if it paid no attention: what a network gains from this block,
-    it does not owe to looking. At first all weights are 1/2, as those of a fresh block nearly are.
+    it does not owe to looking. At first all weights are 1/2, near which a fresh block's map is too.
 
     Input and output are ``[B, C, H, W]``, the map is ``[B, C, 1, 1]``.
 

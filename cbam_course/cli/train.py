@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import attention_options
+from .options import MODEL_NAMES, attention_options, named_values
 
 if TYPE_CHECKING:
     from cbam_course.training import History
@@ -20,37 +20,69 @@ if TYPE_CHECKING:
 # The names are those of cbam_course.training, written out because importing it loads PyTorch, and
 # help should not take seconds. A test compares them.
 DATASETS = ("shapes", "cifar10")
-SCHEDULES = ("onecycle", "cosine", "constant")
+CONTROLS = ("none", "constant", "frozen")
+OPTIMIZERS = ("adam", "sgd")
+SCHEDULES = ("onecycle", "cosine", "constant", "plateau")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
-def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple[int, ...]:
+def _widths(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[int, ...] | None:
+    if text is None:
+        return None
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 64,128,256") from None
 
 
+def _places(
+    context: click.Context, option: click.Parameter, places: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    return places or None
+
+
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--model",
-    type=click.Choice(["cifar-cnn"]),
+    type=click.Choice(MODEL_NAMES),
     default="cifar-cnn",
     help="The network.",
 )
-@attention_options("The block after each stage of the network.")
+@click.option(
+    "--model-option",
+    "model_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=named_values,
+    help="An argument of the network, such as depths=[9,9,9]; may be repeated.",
+)
 @click.option(
     "--widths",
-    default="64,128,256",
     metavar="N,N,N",
     callback=_widths,
-    help="Channels of the network's stages.",
+    help="Channels of the network's stages.  [default: the network's own]",
 )
 @click.option(
     "--dropout",
     type=float,
-    default=0.5,
-    help="Probability of zeroing a feature before the last layer.",
+    help="Probability of zeroing a feature before the last layer.  [default: the network's own]",
+)
+@attention_options("The block in each place that the network has for one.")
+@click.option(
+    "--attention-place",
+    "attention_places",
+    multiple=True,
+    metavar="PATTERN",
+    callback=_places,
+    help="After which modules the blocks go instead, such as layer3.*.bn2; may be repeated.",
+)
+@click.option(
+    "--control",
+    type=click.Choice(CONTROLS),
+    default="none",
+    help="constant: gates that do not look at the image; frozen: blocks that do not learn.",
 )
 @click.option(
     "--dataset",
@@ -63,19 +95,31 @@ def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple
 @click.option("--epochs", type=int, default=10, help="Passes over the images.")
 @click.option("--batch-size", type=int, default=128, help="Images in a step.")
 @click.option(
+    "--optimizer",
+    type=click.Choice(OPTIMIZERS),
+    default="adam",
+    help="sgd has Nesterov's momentum of 0.9.",
+)
+@click.option(
     "--lr",
     "--learning-rate",
     "learning_rate",
     type=float,
     default=1e-3,
-    help="Adam's learning rate, the highest of the schedule.",
+    help="The learning rate, the highest of the schedule.",
 )
-@click.option("--weight-decay", type=float, default=1e-4, help="Adam's weight decay.")
+@click.option("--weight-decay", type=float, default=1e-4, help="The optimizer's weight decay.")
+@click.option(
+    "--label-smoothing",
+    type=float,
+    default=0.0,
+    help="Share of the label that is spread over all classes.",
+)
 @click.option(
     "--schedule",
     type=click.Choice(SCHEDULES),
     default="onecycle",
-    help="How the learning rate moves from step to step.",
+    help="How the learning rate moves; plateau, the tutorial's, looks at the test images.",
 )
 @click.option("--crop/--no-crop", default=True, help="Shift images at random.")
 @click.option("--flip/--no-flip", default=True, help="Mirror images at random.")
@@ -96,7 +140,8 @@ def _widths(context: click.Context, option: click.Parameter, text: str) -> tuple
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where to keep the run.  [default: runs/DATASET-ATTENTION-seedSEED]",
+    help="Where to keep the run.  [default: runs/DATASET-ATTENTION-seedSEED, with the model and "
+    "the control in the middle where they are not the default]",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in FOLDER, if there is one.")
 @click.option(
@@ -130,7 +175,7 @@ def train(
       cbam-course train --out runs/cifar10-cbam-fc-seed0 --resume
     """  # noqa: D301
     if out is None:
-        out = Path("runs", "{dataset}-{attention}-seed{seed}".format(**fields))
+        out = _default_folder(fields)
     given = {
         name: value
         for name, value in fields.items()
@@ -143,6 +188,13 @@ def train(
     except _Stopped as stopped:
         epochs.say_stopped(out, data_folder)
         context.exit(128 + stopped.signal)
+
+
+def _default_folder(fields: dict[str, Any]) -> Path:
+    usual = {"model": "cifar-cnn", "control": "none"}
+    unusual = [fields[name] for name, value in usual.items() if fields[name] != value]
+    parts = [fields["dataset"], *unusual, fields["attention"], f"seed{fields['seed']}"]
+    return Path("runs", "-".join(parts))
 
 
 def _train(

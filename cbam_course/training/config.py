@@ -17,6 +17,7 @@ from cbam_course.attention import (
     attention_blocks,
     make_attention,
 )
+from cbam_course.models.checks import check_widths
 
 MODEL_NAMES = (*(name.replace("_", "-") for name in models.MODEL_NAMES), "custom")
 DATASET_NAMES = ("shapes", "cifar10", "custom")
@@ -24,6 +25,11 @@ CONTROLS = ("none", "constant", "frozen")
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("onecycle", "cosine", "constant", "plateau")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+OF_THE_NETWORK = (
+    "model_options", "widths", "dropout", "attention", "attention_options", "attention_places",
+    "control",
+)  # fmt: skip
+"""The fields that describe a network, apart from its name."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,10 @@ class TrainConfig:
     Args:
         model: a name that :func:`~cbam_course.models.make_model` knows, such as ``"cifar-cnn"`` or
             ``"cifar-resnet"``, or ``"custom"`` for a network handed to
-            :func:`~cbam_course.training.train`.
-        model_options: keyword arguments of the network's builder, such as ``{"depths": [9, 9, 9]}``.
+            :func:`~cbam_course.training.train`. What other fields say of a custom network, its
+            widths for example, is noted in the record and has no effect.
+        model_options: keyword arguments of the network's builder, such as
+            ``{"depths": [9, 9, 9]}``.
         widths: channels of the network's stages; ``None`` for its own.
         dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
             own.
@@ -44,7 +52,7 @@ class TrainConfig:
             in :func:`~cbam_course.models.insert_attention`; ``None`` for the network's own places.
         control: ``"constant"`` puts a :class:`~cbam_course.attention.ConstantGate` in the place of
             each block, ``"frozen"`` keeps the blocks' random weights from learning, ``"none"``
-            leaves the blocks as they are.
+            does neither.
         dataset: ``"shapes"`` (drawn on the spot), ``"cifar10"``, or ``"custom"`` for images of your
             own.
         train_size, test_size: number of images: so many shapes are drawn, or of another set so many
@@ -54,7 +62,8 @@ class TrainConfig:
         optimizer: ``"adam"``, or ``"sgd"`` with Nesterov's momentum of 0.9.
         learning_rate: the optimizer's learning rate, the highest one of the schedule.
         weight_decay: the optimizer's weight decay (an L2 penalty).
-        label_smoothing: share of the label that is spread over all classes in training.
+        label_smoothing: share of the label that is spread over all classes, in the training loss
+            only.
         schedule: how the learning rate moves. ``"onecycle"`` rises for 30 % of the steps and then
             falls to nearly nothing, ``"cosine"`` falls from the start, ``"constant"`` stays.
             ``"plateau"``, the tutorial's, halves it when the loss on the *test* images has not
@@ -68,7 +77,8 @@ class TrainConfig:
             float32.
 
     Raises:
-        ValueError: if a value is not of its kind or out of its range.
+        ValueError: if a value is not of its kind or out of its range, or if ``attention_places``
+            or ``control`` is to change a ``"custom"`` network.
     """
 
     model: str = "cifar-cnn"
@@ -132,26 +142,37 @@ class TrainConfig:
     def _check_network(self) -> None:
         for name, example in (("model_options", "depths"), ("attention_options", "reduction")):
             object.__setattr__(self, name, _as_options(name, getattr(self, name), example))
-        if isinstance(self.widths, list):
-            object.__setattr__(self, "widths", tuple(self.widths))
-        if isinstance(self.attention_places, list):
-            object.__setattr__(self, "attention_places", tuple(self.attention_places))
-        if not isinstance(self.attention_places, tuple | None) or self.attention_places == ():
+        for name in ("widths", "attention_places"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.widths is not None:
+            object.__setattr__(self, "widths", check_widths(self.widths))
+        places = self.attention_places
+        if places is not None and not (
+            isinstance(places, tuple) and places and all(isinstance(place, str) for place in places)
+        ):
             raise ValueError(
-                "attention_places must be names or patterns of modules such as ('layer1', 'layer2'), "
-                f"or None; got {self.attention_places!r}"
+                "attention_places must be names or patterns of modules such as "
+                f"('layer1', 'layer2'), or None; got {places!r}"
             )
+        if self.model == "custom":
+            for name in ("attention_places", "control"):
+                if getattr(self, name) not in (None, "none"):
+                    raise ValueError(
+                        f"{name} {getattr(self, name)!r} would be ignored: the model 'custom' is "
+                        "trained as it is handed over"
+                    )
+            return
         if self.attention == "none":
             for name in ("attention_places", "control"):
                 if getattr(self, name) not in (None, "none"):
                     raise ValueError(
                         f"{name} {getattr(self, name)!r} needs attention; got attention 'none'"
                     )
-        if self.model != "custom":
-            # Building the network checks its options and the attention's; on the "meta" device it
-            # takes no memory and draws no random numbers.
-            with torch.device("meta"):
-                self.build_model(num_classes=10)
+        # Building the network checks its options and the attention's; on the "meta" device it takes
+        # no memory and draws no random numbers.
+        with torch.device("meta"):
+            self.build_model(num_classes=10)
 
     def build_model(self, num_classes: int, in_channels: int = 3) -> nn.Module:
         """The network this configuration names, with fresh random weights.
@@ -166,6 +187,11 @@ class TrainConfig:
         """
         if self.model == "custom":
             raise ValueError("the model 'custom' has to be handed over: train(config, model=...)")
+        if decided := sorted({"weights", "num_classes", "in_channels"} & self.model_options.keys()):
+            raise ValueError(
+                f"{' and '.join(decided)} cannot be among the model_options: a run starts from "
+                "random weights, and the images decide the classes and channels"
+            )
         given = {"widths": self.widths, "dropout": self.dropout}
         options = {name: value for name, value in given.items() if value is not None}
         if twice := sorted(options.keys() & self.model_options.keys()):
@@ -182,8 +208,8 @@ class TrainConfig:
                 models.insert_attention(model, attention, self.attention_places, example=example)
         except TypeError as error:
             raise ValueError(
-                f"attention_options {self.attention_options} and model options {options} do not fit "
-                f"{self.attention!r} and {self.model!r}: {error}"
+                f"attention_options {self.attention_options} and model options {options} do not "
+                f"fit {self.attention!r} and {self.model!r}: {error}"
             ) from None
         if self.control == "frozen":
             for block in attention_blocks(model).values():
@@ -224,7 +250,7 @@ class TrainConfig:
 
 
 def _as_options(name: str, value: object, example: str) -> dict[str, Any]:
-    """``value`` as it comes back from JSON: a configuration that was read equals the one written."""
+    """``value`` as it comes back from JSON, so that what is read equals what was written."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} must be a dictionary such as {{{example!r}: 8}}, got {value!r}")
     try:

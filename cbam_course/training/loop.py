@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cbam_course.attention import attention_blocks, attention_off
 
 from .checkpoint import RunFolder, locked
-from .config import DATASET_NAMES, TrainConfig
+from .config import DATASET_NAMES, OF_THE_NETWORK, TrainConfig
 from .device import autocast, choose_device, choose_precision, prepare
 from .history import History, describe_data, describe_model
 from .images import DeviceImages
@@ -39,12 +39,14 @@ def train(
 ) -> Run:
     """Train a network, testing it after every epoch.
 
-    The test images are for the record alone: nothing that happens in a run depends on them.
+    The test images are for the record alone: nothing that happens in a run depends on them, unless
+    the schedule is ``"plateau"``.
 
     Args:
         config: what to train, and how.
         data: the images; by default the set that ``config`` names is loaded.
-        model: a network of your own, to be trained in place of the one ``config`` names.
+        model: a network of your own, to be trained in place of the one ``config`` names. In the
+            record the model is then ``"custom"``, without the fields that describe the other one.
         folder: where to keep ``checkpoint.pt`` and ``history.json``, both written after every
             epoch.
         resume: continue the run in ``folder``, if there is one.
@@ -247,6 +249,8 @@ def _as_trained(
     if data is not None:
         name = data.name if data.name in DATASET_NAMES else "custom"
         config = replace(config, dataset=name)
-    if model is not None:
-        config = replace(config, model="custom")
+    if model is not None and config.model != "custom":
+        defaults = TrainConfig()
+        nothing = {name: getattr(defaults, name) for name in OF_THE_NETWORK}
+        config = replace(config, model="custom", **nothing)
     return config
