@@ -5,6 +5,7 @@ import click
 from cbam_course import __version__
 
 from .cost import cost
+from .experiments import experiments
 from .export import export
 from .grade import grade
 from .train import train
@@ -17,6 +18,7 @@ def main() -> None:
 
 
 main.add_command(cost)
+main.add_command(experiments)
 main.add_command(export)
 main.add_command(grade)
 main.add_command(train)

@@ -2,5 +2,7 @@
 
 from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
+from .queue import pending, run_queue
+from .worker import Event
 
-__all__ = ["Experiment", "Variant", "experiments", "run_name"]
+__all__ = ["Event", "Experiment", "Variant", "experiments", "pending", "run_name", "run_queue"]

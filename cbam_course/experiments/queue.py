@@ -1,30 +1,24 @@
-"""The queue: doing the runs that still lack a record, and keeping each record as it is finished."""
+"""The queue: doing the runs that still lack a record, one after the other or several at once."""
 
 import os
-import shutil
+import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from filelock import FileLock, Timeout
 
-from cbam_course import training
-from cbam_course.training import History, TrainConfig
+from cbam_course.training import TrainConfig
 
 from .experiment import Experiment, run_name
-
-if TYPE_CHECKING:
-    from cbam_course.data import ImageSet
-
-UNFINISHED = ".unfinished"
-"""Folder, beside the records, of the runs that are being computed or were interrupted."""
+from .worker import Event, Worker
 
 
 def find_records(folders: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
-    """The records in some folders: their files by the names of their runs."""
+    """The files of records in some folders, by the names of their runs."""
     return {path.stem: path for folder in folders for path in sorted(Path(folder).glob("*.json"))}
 
 
@@ -38,138 +32,164 @@ def pending(
 
     Args:
         experiments: whose runs.
-        folders: where records may be.
+        folders: where records may be. A damaged file counts, too: it is not ours to overwrite.
     """
-    wanted = {run_name(run): run for experiment in experiments for run in experiment.runs()}
+    wanted: dict[str, TrainConfig] = {}
+    for experiment in experiments:
+        for run in experiment.runs():
+            wanted.setdefault(run_name(run), run)
     recorded = find_records(folders)
     return [run for name, run in wanted.items() if name not in recorded]
 
 
-class OutOfTime(Exception):
-    """The budget was spent in the middle of a run, which can be continued."""
-
-
-@dataclass
-class Worker:
-    """Does one run after the other.
-
-    Several workers, in processes of their own, may share a folder: each run is done by one of them.
-
-    Args:
-        out: where the records go.
-        deadline: when to stop, on the clock of ``time.monotonic``; ``None`` for never.
-        device: where to train, as in :class:`~cbam_course.training.TrainConfig`.
-        data_folder: where CIFAR-10 is or is to be kept.
-        on_record: called with every record that is finished.
-    """
-
-    out: Path
-    deadline: float | None = None
-    device: str = "auto"
-    data_folder: str | os.PathLike[str] | None = None
-    on_record: Callable[[Path, History], None] = lambda path, history: None
-
-    def work(self, runs: Iterable[TrainConfig]) -> None:
-        """Do the runs in their order, until all are done or the time is over."""
-        slowest: dict[tuple, float] = {}
-        for run in runs:
-            kind = (run.model, run.widths, run.dataset, run.train_size, run.epochs)
-            if self._left() <= slowest.get(kind, 0.0):
-                continue  # it would not be finished; a shorter one may
-            started = time.monotonic()
-            try:
-                if self.do(run):
-                    slowest[kind] = max(slowest.get(kind, 0.0), time.monotonic() - started)
-            except OutOfTime:
-                return
-
-    def do(self, run: TrainConfig) -> bool:
-        """Do one run, or go on with it, unless it is recorded or another worker is at it.
-
-        Returns:
-            Whether this worker has made its record.
-        """
-        path = self.out / f"{run_name(run)}.json"
-        folder = self.out / UNFINISHED / path.stem
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.parent / f"{path.stem}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        try:
-            if path.exists():
-                return False
-            history = training.train(
-                replace(run, device=self.device),
-                self._data(run),
-                folder=folder,
-                resume=True,
-                progress=False,
-                on_epoch=self._stop_in_time,
-            ).history
-            record = replace(history, config=run, iteration_loss=[])
-            record.to_json(path)
-            self.on_record(path, record)
-            shutil.rmtree(folder, ignore_errors=True)
-            return True
-        finally:
-            lock.release()
-
-    def _left(self) -> float:
-        return float("inf") if self.deadline is None else self.deadline - time.monotonic()
-
-    def _stop_in_time(self, history: History) -> None:
-        if self._left() <= 0 and len(history.epochs) < history.config.epochs:
-            raise OutOfTime
-
-    def _data(self, run: TrainConfig) -> "ImageSet":
-        # Read once by each worker, not once a run.
-        if not hasattr(self, "_whole"):
-            from cbam_course import data
-
-            self._whole = data.cifar10(self.data_folder)
-        return self._whole
-
-
 def run_queue(
-    runs: list[TrainConfig],
+    runs: Iterable[TrainConfig],
     out: str | os.PathLike[str],
     *,
     budget: float | None = None,
     jobs: int = 1,
     device: str = "auto",
     data_folder: str | os.PathLike[str] | None = None,
-    on_record: Callable[[Path, History], None] = lambda path, history: None,
+    on_event: Callable[[Event], None] = lambda event: None,
 ) -> None:
-    """Do runs until all are recorded or the time is over.
+    """Do runs until each is recorded, has failed or is done elsewhere, or the time is over.
 
     Args:
         runs: what to do, in this order.
         out: where the records go, one JSON file a run, written whole when the run is finished.
         budget: seconds; ``None`` for no limit. A run that is interrupted by the end of the time, or
             by the death of the process, is continued the next time.
-        jobs: runs at a time. Each has a process of its own, and its share of the CPU's cores.
+        jobs: runs at a time. Each has a process of its own, and its share of the CPU's threads.
         device: where to train.
         data_folder: where CIFAR-10 is or is to be kept.
-        on_record: called with the path and the record of every run that is finished.
+        on_event: called after every epoch, and when a run ends. A run that fails is told of, and
+            the others go on.
+
+    Raises:
+        DatasetUnavailable: if CIFAR-10 is wanted, not there, and cannot be downloaded.
+        RuntimeError: if a process cannot be started.
     """
     deadline = None if budget is None else time.monotonic() + budget
-    worker = Worker(Path(out), deadline, device, data_folder, on_record)
-    if jobs == 1:
-        worker.work(runs)
+    runs = deque(runs)
+    worker = Worker(Path(out), deadline, device, data_folder)
+    if downloaded := [run for run in runs if run.dataset == "cifar10"]:
+        # Without it they would all fail, and of several workers only one should download it.
+        worker.load_data(downloaded[0])
+    if jobs > 1 and len(runs) > 1:
+        worker = Worker(Path(out), deadline, device, data_folder)  # each reads its data itself
+        threads = max(1, torch.get_num_threads() // jobs)
+        _Team(worker, threads, runs, on_event).work(min(jobs, len(runs)))
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    context = torch.multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=_work_apart, args=(worker, runs, threads)) for _ in range(jobs)
-    ]
-    for process in processes:
+    while runs:
+        event = worker.do(runs.popleft(), on_event)
+        on_event(event)
+        if event.kind == "stopped":
+            return
+
+
+@dataclass
+class _Member:
+    """A process that does runs, and what it is doing."""
+
+    process: torch.multiprocessing.Process
+    connection: Connection
+    run: str | None = None
+
+
+class _Team:
+    """Processes that do runs, each the next one when it is ready for it.
+
+    Each has a pipe of its own: one that is killed in the middle of a word disturbs no other.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        threads: int,
+        runs: deque[TrainConfig],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self.worker, self.threads, self.runs, self.on_event = worker, threads, runs, on_event
+        self.members: dict[Connection, _Member] = {}
+
+    def work(self, size: int) -> None:
+        try:
+            for _ in range(size):
+                self._hire()
+            while self.members:
+                for connection in wait(list(self.members)):
+                    self._listen(self.members[connection])
+        finally:
+            # Whatever they are at has been kept up to its last epoch.
+            for member in self.members.values():
+                member.process.terminate()
+            for member in self.members.values():
+                member.process.join()
+
+    def _hire(self) -> None:
+        context = torch.multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(self.worker, self.threads, theirs))
         process.start()
-    for process in processes:
-        process.join()
+        theirs.close()  # so that its end is the end of the pipe
+        self.members[ours] = _Member(process, ours)
+
+    def _listen(self, member: _Member) -> None:
+        try:
+            event = member.connection.recv()
+        except (EOFError, OSError):
+            return self._replace_dead(member)
+        if event is not None:
+            self.on_event(event)
+        if event is None or event.kind in ("recorded", "elsewhere"):
+            return self._give(member)
+        if event.kind in ("stopped", "failed"):
+            # After an error on a GPU nothing works any more in the process that made it.
+            self._dismiss(member)
+            if event.kind == "failed" and self.runs:
+                self._hire()
+
+    def _give(self, member: _Member) -> None:
+        if not self.runs:
+            return self._dismiss(member)
+        run = self.runs.popleft()
+        member.run = run_name(run)
+        try:
+            member.connection.send(run)
+        except OSError:
+            self._replace_dead(member)
+
+    def _dismiss(self, member: _Member) -> None:
+        del self.members[member.connection]
+        member.connection.close()
+        member.process.join()
+
+    def _replace_dead(self, member: _Member) -> None:
+        self._dismiss(member)
+        code = member.process.exitcode
+        if member.run is None:
+            raise RuntimeError(f"a process for the runs could not be started (exit code {code})")
+        self.on_event(Event(member.run, "failed", error=f"its process ended with exit code {code}"))
+        if self.runs:
+            self._hire()
 
 
-def _work_apart(worker: Worker, runs: list[TrainConfig], threads: int) -> None:
+def _work(worker: Worker, threads: int, connection: Connection) -> None:
+    """What a process does: it says that it is ready, and then one run after the other."""
+    # Ctrl-C reaches all processes of a terminal; this one ends when the first one says so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
-    worker.work(runs)
+
+    def tell(event: Event | None) -> None:
+        try:
+            connection.send(event)
+        except OSError:
+            raise SystemExit from None  # nobody listens: the first process was killed
+
+    tell(None)
+    while True:
+        try:
+            run = connection.recv()
+        except (EOFError, OSError):
+            return
+        tell(worker.do(run, tell))
