@@ -17,11 +17,13 @@ FEWEST_EXERCISES = 3
 BOX = """\
 > **How to work**
 >
-> - Write your answer into the answer cell, run it, then run the check below it. The check prints
->   values made with your answer, or says what is wrong and where to look.
+> - Run the two cells below first. Then, for each exercise, write your answer into the answer
+>   cell, run it, and run the check below it: it prints values made with your answer, or says what
+>   is wrong and where to look.
 > - In the file as it comes, the checks show what they print for right answers.
 > - Hints open one at a time. The solution is folded away below each check.
 > - The last cell sums up. In a terminal, `pytest --nbval {path}` runs all checks.
+>   If you work in a copy, name that instead.
 >
 > These exercises belong to [chapter {number}]({chapter})."""
 CHECK = re.compile(r'exercises\.check\("(\d+\.\d+)"((?:, \w+)+)\)')

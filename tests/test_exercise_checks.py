@@ -86,6 +86,13 @@ def test_the_learners_part_of_a_traceback_is_kept(own_exercise):
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
+def test_an_error_about_types_of_numbers_is_explained(own_exercise):
+    own_exercise(lambda trial, f: trial.call(f, trial.randn(2, 2)))
+    cell = learner("def f(x):\n    return x.float() @ x\n")
+    with pytest.raises(Stopped, match="RuntimeError: .*\nThe check's tensors are in float64"):
+        exercises.check("2.99", cell["f"])
+
+
 def test_an_error_inside_a_module_without_own_code_is_told(own_exercise):
     own_exercise(lambda trial, f: trial.call(f, torch.ones(2, 3)))
     with pytest.raises(Stopped, match="RuntimeError"):

@@ -24,6 +24,7 @@ CONV1_LEFT, FC_LEFT = 9_408, 2_049_000
 def before_you_press_enter(trial: Trial, fresh_parameters, left_over, shape_v15, shape_v1) -> None:
     gates = "`fresh_parameters`: each block that starts as the identity has a gate, one number."
     conv1 = "`fresh_parameters`: the first convolution of the weights has 3 input channels, not 6."
+    six = "`fresh_parameters`: the network's pictures have 6 channels."
     fc = "`fresh_parameters`: the classifier of the weights has 1000 classes, not 10."
     fresh_parameters = number(
         fresh_parameters,
@@ -37,9 +38,8 @@ def before_you_press_enter(trial: Trial, fresh_parameters, left_over, shape_v15,
             FRESH - FC - GATES: fc,
             BLOCKS: "`fresh_parameters`: those are the sixteen CBAMs. What else starts fresh?",
             BLOCKS + GATES: "`fresh_parameters`: what starts fresh besides the attention?",
-            FRESH
-            - CONV1
-            + CONV1_LEFT: "`fresh_parameters`: the network's pictures have 6 channels.",
+            FRESH - CONV1 + CONV1_LEFT: six,
+            FRESH - CONV1 + CONV1_LEFT - GATES: six,
             FRESH - 10: "`fresh_parameters`: `fc` has a bias.",
             FRESH + 64: "`fresh_parameters`: `conv1` has no bias.",
             FRESH - FC + FC_LEFT: "`fresh_parameters`: the network's `fc` has 10 classes.",

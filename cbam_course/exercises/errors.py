@@ -2,6 +2,7 @@
 
 import dis
 import linecache
+import re
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -117,4 +118,7 @@ def story(error: BaseException) -> str:
         source = linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
         if source:
             lines.append(f"    {source}")
-    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+    lines.append(f"{type(error).__name__}: {error}")
+    if re.search("dtype|scalar type", str(error)):
+        lines.append("The check's tensors are in float64; let your code keep their dtype.")
+    return "\n".join(lines)

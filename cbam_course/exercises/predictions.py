@@ -43,7 +43,7 @@ def shape(
     found = _integers(answer, name)
     expected = tuple(expected)
     if found != expected:
-        axes = "" if len(found) == len(expected) else " It has another number of axes."
+        axes = "" if len(found) == len(expected) else " The right shape has another number of axes."
         raise Wrong(mistakes.get(found, f"`{name}` is not {list(found)}.{axes}"))
     return found
 

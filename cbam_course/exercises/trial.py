@@ -100,7 +100,10 @@ class Trial:
             raise
         if result is None or result is ...:
             name = getattr(function, "__name__", type(function).__name__)
-            raise NotSolved(f"`{name}` returns nothing yet. Is its body written, with a `return`?")
+            raise NotSolved(
+                f"`{name}` returns nothing yet. Is its body written, with a `return` on every way "
+                "through it?"
+            )
         return result
 
     def expect(self, condition: object, message: str) -> None:

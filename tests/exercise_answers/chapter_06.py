@@ -58,6 +58,7 @@ PREDICT = [
     wrong("6.1", "no classifier", predicted("2535344"), "1000 classes, not 10"),
     wrong("6.1", "attention alone", predicted("2516512"), "What else"),
     wrong("6.1", "three channels", predicted("2546426"), "pictures have 6 channels"),
+    wrong("6.1", "three channels, no gates", predicted("2546410"), "pictures have 6 channels"),
     wrong("6.1", "no bias", predicted("2555824"), "has a bias"),
     wrong("6.1", "left: the classifier", predicted(left="2049000"), "one of two layers"),
     wrong("6.1", "left: the network's", predicted(left="39306"), "as they are in the weights"),
