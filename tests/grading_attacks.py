@@ -368,7 +368,7 @@ import re, time
 from pathlib import Path
 for _ in range(20):
     for path in Path('/proc').glob('[0-9]*/cmdline'):
-        for folder in re.findall(r'/[^\\0]*/cbam-grade-[^/]*', path.read_text()):
+        for folder in re.findall(r'/[^\\0]*/cbam-grade-[^/\\0]*', path.read_text()):
             os.chmod(folder, 0)
     time.sleep(0.05)
 """,
