@@ -92,6 +92,10 @@ def _places(
 )
 @click.option("--train-size", type=int, help="Train on so many images only.")
 @click.option("--test-size", type=int, help="Test on so many images only.")
+@click.option("--image-size", type=int, help="Resize the images.  [default: their own size]")
+@click.option(
+    "--noise-channels", type=int, default=0, help="Channels of noise to put behind the colors."
+)
 @click.option("--epochs", type=int, default=10, help="Passes over the images.")
 @click.option("--batch-size", type=int, default=128, help="Images in a step.")
 @click.option(
@@ -130,6 +134,9 @@ def _places(
     help="Decides the weights, the order of the images, and all else left to chance.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--compile/--no-compile", default=False, help="Compile the network: slow to start, then fast."
+)
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
@@ -173,6 +180,8 @@ def train(
       cbam-course train --attention cbam-fc --dataset cifar10 --epochs 50
     Continue:
       cbam-course train --out runs/cifar10-cbam-fc-seed0 --resume
+    On several GPUs, or several processes on a CPU:
+      torchrun --nproc_per_node=2 -m cbam_course train --dataset cifar10
     """  # noqa: D301
     if out is None:
         out = _default_folder(fields)
@@ -209,31 +218,48 @@ def _train(
 
     from cbam_course import training
     from cbam_course.data import DatasetUnavailable
+    from cbam_course.training import distributed
 
+    rank = epochs.rank = distributed.group_rank()
+    epochs.processes = distributed.group_size()
     try:
         if resume and (out / "checkpoint.pt").exists():
             epochs.history = training.History.loads(training.read_checkpoint(out)["history"])
             config = replace(epochs.history.config, **given)
         else:
-            if resume:
+            if resume and rank == 0:
                 click.echo(f"There is no run in {out} to continue: a new one starts.", err=True)
             config = training.TrainConfig(**fields)
-        run = training.train(
-            config,
-            folder=out,
-            resume=resume,
-            data_folder=data_folder,
-            progress=epochs.show_bar,
-            on_epoch=epochs.finished,
-        )
-        _save_curves(run.history, out / "curves.png")
+        with distributed.joined(config.device):
+            run = training.train(
+                config,
+                folder=out,
+                resume=resume,
+                data_folder=data_folder,
+                progress=epochs.show_bar,
+                on_epoch=epochs.finished,
+            )
+        if rank == 0:
+            _save_curves(run.history, out / "curves.png")
     except torch.cuda.OutOfMemoryError:
         raise click.ClickException(
             f"the GPU's memory is too small for this; try a --batch-size below {config.batch_size}"
         ) from None
-    except (ValueError, FloatingPointError, DatasetUnavailable, OSError) as error:
+    except (ValueError, FloatingPointError) as error:
+        if rank > 0:  # it is the same in all processes, and the first one says it
+            raise click.exceptions.Exit(1) from None
         raise click.ClickException(str(error)) from None
-    _say_finished(run.history, out)
+    except distributed.FirstProcessFailed:
+        raise click.exceptions.Exit(1) from None
+    except (DatasetUnavailable, OSError) as error:
+        raise click.ClickException(f"process {rank}: {error}" if rank else str(error)) from None
+    except RuntimeError as error:
+        if rank == 0:
+            raise
+        # Most likely another process has ended, and this one was waiting for it.
+        raise click.ClickException(f"process {rank}: {str(error).splitlines()[0]}") from None
+    if rank == 0:
+        _say_finished(run.history, out)
 
 
 def _save_curves(history: "History", path: Path) -> None:
@@ -268,6 +294,7 @@ class _Epochs:
         self.show_bar = not quiet and sys.stderr.isatty()
         self.show_lines = not quiet and not self.show_bar
         self.history: History | None = None
+        self.rank, self.processes = 0, 1
 
     def finished(self, history: "History") -> None:
         self.history = history
@@ -278,10 +305,15 @@ class _Epochs:
             click.echo(line, err=True)
 
     def say_stopped(self, out: Path, data_folder: Path | None) -> None:
+        if self.rank > 0:
+            return
         if self.history is None or not self.history.epochs:
             click.echo("Stopped before the end of the first epoch: nothing was kept.", err=True)
             return
-        command = ["cbam-course", "train", "--out", str(out), "--resume"]
+        command = ["cbam-course"]
+        if self.processes > 1:
+            command = ["torchrun", f"--nproc_per_node={self.processes}", "-m", "cbam_course"]
+        command += ["train", "--out", str(out), "--resume"]
         if data_folder is not None:
             command += ["--data-folder", str(data_folder)]
         click.echo(

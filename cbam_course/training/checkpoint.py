@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from ..files import write_whole
 from .config import TrainConfig
+from .distributed import team
 from .history import History
 from .learner import Learner
 
@@ -118,14 +119,15 @@ class RunFolder:
             ) from None
         self.state = None  # it held a second copy of the weights
         # A process stopped between the two files leaves a history that is an epoch behind.
-        saved.to_json(self.folder / HISTORY)
+        if team().leads:
+            saved.to_json(self.folder / HISTORY)
         # All but the device is the same; the run is continued here, and next time too.
         saved.config = history.config
         return saved
 
     def save(self, learner: Learner, history: History) -> None:
         """Write the checkpoint, then the history."""
-        if self.folder is None:
+        if self.folder is None or not team().leads:
             return
         state = {"format": FORMAT, **learner.state_dict(), "history": history.dumps()}
         write_whole(self.folder / CHECKPOINT, lambda file: torch.save(state, file))

@@ -57,6 +57,10 @@ class TrainConfig:
             own.
         train_size, test_size: number of images: so many shapes are drawn, or of another set so many
             are chosen, the same of every class; ``None`` for all there are.
+        image_size: height and width to which the images are resized, bilinearly; ``None`` for
+            their own.
+        noise_channels: channels of random noise behind those of the images. In training they are
+            drawn anew in every epoch, from the seed; the test images always have the same noise.
         epochs: passes over the training images.
         batch_size: images in a step; the last step of an epoch takes what is left.
         optimizer: ``"adam"``, or ``"sgd"`` with Nesterov's momentum of 0.9.
@@ -72,6 +76,8 @@ class TrainConfig:
         flip: mirror each training image with probability one half.
         seed: of the weights, the order of the images, the crops, the flips and dropout.
         device: ``"auto"`` (the GPU if there is one), or a name PyTorch knows, such as ``"cpu"``.
+        compile: let ``torch.compile`` make the network's training faster, after half a minute or
+            more for the compilation, which needs a C++ compiler on a CPU.
         precision: of the network's arithmetic. ``"auto"`` is ``"bfloat16"`` on an NVIDIA GPU that
             has it, ``"float16"`` on an older one, ``"float32"`` elsewhere. The weights are always
             float32.
@@ -92,6 +98,8 @@ class TrainConfig:
     dataset: str = "shapes"
     train_size: int | None = None
     test_size: int | None = None
+    image_size: int | None = None
+    noise_channels: int = 0
     epochs: int = 10
     batch_size: int = 128
     optimizer: str = "adam"
@@ -103,6 +111,7 @@ class TrainConfig:
     flip: bool = True
     seed: int = 0
     device: str = "auto"
+    compile: bool = False
     precision: str = "auto"
 
     def __post_init__(self) -> None:
@@ -122,9 +131,9 @@ class TrainConfig:
         for name in ("dropout", "learning_rate", "weight_decay", "label_smoothing"):
             if isinstance(value := getattr(self, name), float):
                 object.__setattr__(self, name, float(value))
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        for name, least in (("noise_channels", 0), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             _check_integer(name, getattr(self, name), least)
-        for name in ("train_size", "test_size"):
+        for name in ("train_size", "test_size", "image_size"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), 1)
         _check_number("learning_rate", self.learning_rate, above_zero=True)
@@ -132,7 +141,7 @@ class TrainConfig:
         _check_number("label_smoothing", self.label_smoothing, above_zero=False)
         if self.label_smoothing > 1:
             raise ValueError(f"label_smoothing must be at most 1, got {self.label_smoothing!r}")
-        for name in ("crop", "flip"):
+        for name in ("crop", "flip", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not isinstance(self.device, str):
@@ -179,7 +188,7 @@ class TrainConfig:
 
         Args:
             num_classes: number of classes.
-            in_channels: channels of the images.
+            in_channels: channels of the images; ``noise_channels`` come on top.
 
         Raises:
             ValueError: if the model is ``"custom"``, or for whatever the network or the block
@@ -197,6 +206,7 @@ class TrainConfig:
         if twice := sorted(options.keys() & self.model_options.keys()):
             raise ValueError(f"{' and '.join(twice)} is given twice: also in model_options")
         options |= self.model_options
+        in_channels += self.noise_channels
         attention = self._attention()
         at_builder = attention if self.attention_places is None else None
         try:

@@ -19,6 +19,7 @@ import cbam_course
 from ..files import write_whole
 from .config import TrainConfig
 from .device import describe
+from .distributed import team
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +39,8 @@ class History:
         model: class of the network and its number of parameters.
         data: name, sizes, classes and SHA-256 sum of the images and labels trained and tested on.
         sessions: where and when the run was computed: one entry, and one more for each time it was
-            continued. Each holds the versions, the device, the commit, and the first epoch it did.
+            continued. Each holds the versions, the device, the number of processes if there were
+            several, the commit, and the first epoch it did.
         epochs: one row per epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step),
             ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` and ``seconds``.
             Accuracies are fractions from 0 to 1. Those of training are gathered while the epoch
@@ -46,7 +48,9 @@ class History:
             at every step.
         iteration_loss: the loss of every training step.
         final: of a finished run, ``test_loss``, ``test_accuracy`` and, with attention,
-            ``test_accuracy_attention_off``, the accuracy with every gate set to 1.
+            ``test_accuracy_attention_off``, the accuracy with every gate set to 1, and, with
+            channel attention on the images themselves, ``mean_input_weights``: the mean weight of
+            each of their channels over the test images.
     """
 
     config: TrainConfig
@@ -55,7 +59,7 @@ class History:
     sessions: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     iteration_loss: list[float] = field(default_factory=list)
-    final: dict[str, float] = field(default_factory=dict)
+    final: dict[str, Any] = field(default_factory=dict)
 
     @property
     def last(self) -> dict[str, Any]:
@@ -83,6 +87,8 @@ class History:
                 "commit": _commit(),
             }
         )
+        if (processes := team().size) > 1:
+            self.sessions[-1]["processes"] = processes
 
     def add_epoch(self, row: dict[str, Any], losses: list[float]) -> None:
         """Append an epoch's row and the losses of its steps."""

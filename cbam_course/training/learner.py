@@ -16,13 +16,19 @@ from torch.optim.lr_scheduler import (
 
 from .config import TrainConfig
 from .device import memory_format
+from .distributed import ALONE, Team
 
 
 @dataclass
 class Learner:
-    """A network, its optimizer, the schedule of its learning rate and the scale of its loss."""
+    """A network, its optimizer, the schedule of its learning rate and the scale of its loss.
+
+    ``network`` is what to call in training: ``model`` itself, or what shares its gradients with
+    other processes, or the compiled one. It has the same weights.
+    """
 
     model: nn.Module
+    network: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler
     scaler: torch.amp.GradScaler
@@ -37,8 +43,10 @@ class Learner:
         steps_per_epoch: int,
         device: torch.device,
         precision: torch.dtype,
+        team: Team = ALONE,
     ) -> "Learner":
         """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
+        model = team.with_common_statistics(model, device)
         model.to(device, memory_format=memory_format(device))
         options = {
             "lr": config.learning_rate,
@@ -56,7 +64,10 @@ class Learner:
         scaler = torch.amp.GradScaler(
             device.type, init_scale=1024.0, enabled=precision == torch.float16
         )
-        return cls(model, optimizer, scheduler, scaler, device, precision)
+        network = team.wrap(model)
+        if config.compile:
+            network = compiled(network, device, team)
+        return cls(model, network, optimizer, scheduler, scaler, device, precision)
 
     def after_step(self) -> float:
         """Move the learning rate on; returns the one that the step had."""
@@ -86,6 +97,14 @@ class Learner:
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"]:  # empty if the run has been without float16 so far
             self.scaler.load_state_dict(state["scaler"])
+
+
+def compiled(network: nn.Module, device: torch.device, team: Team) -> nn.Module:
+    """``network`` through ``torch.compile``."""
+    # In a small network a GPU waits for Python, step after step; CUDA graphs do without Python. The
+    # last batch of an epoch has another size and is compiled for itself, not for any size.
+    graphs = device.type == "cuda" and team.size == 1
+    return torch.compile(network, dynamic=False, mode="reduce-overhead" if graphs else "default")
 
 
 def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:

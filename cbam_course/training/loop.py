@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from cbam_course.attention import attention_blocks, attention_off
 from .checkpoint import RunFolder, locked
 from .config import DATASET_NAMES, OF_THE_NETWORK, TrainConfig
 from .device import autocast, choose_device, choose_precision, prepare
+from .distributed import team as current_team
 from .history import History, describe_data, describe_model
 from .images import DeviceImages
+from .input_weights import mean_input_weights
 from .learner import Learner
 from .run import Run
 
@@ -64,33 +67,53 @@ def train(
         FloatingPointError: if the loss is no longer a number.
 
     PyTorch's global random state is set anew at the start of every epoch.
+
+    In a process group of ``torch.distributed`` all processes train one network together: every
+    batch is divided among them. The first process alone writes files, shows progress and calls
+    ``on_epoch``. On NVIDIA GPUs the result is that of one process but for rounding, and but for
+    dropout, which each process draws for itself. On CPUs BatchNorm sees the statistics of a
+    process's share, see :class:`torch.nn.SyncBatchNorm`. Where the last batch cannot be divided
+    evenly, the images of the smaller shares count for a little more.
     """
     config = _as_trained(config, data, model)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     prepare(device)
+    team = current_team()
 
-    with locked(folder):
-        run_folder = RunFolder(folder, resume)
+    with ExitStack() as kept:
+
+        def open_folder() -> RunFolder:
+            kept.enter_context(locked(folder))
+            return RunFolder(folder, resume)
+
+        run_folder = team.lead(open_folder)
         run_folder.check_config(config)
         data = load_data(config, data_folder) if data is None else _subset(data, config)
-        training = DeviceImages(data.x_train, data.y_train, data.mean, data.std, device)
-        testing = DeviceImages(data.x_test, data.y_test, data.mean, data.std, device)
+        seen_as = {
+            "image_size": config.image_size, "noise_channels": config.noise_channels, "team": team,
+        }  # fmt: skip
+        training = DeviceImages(data.x_train, data.y_train, data.mean, data.std, device, **seen_as)
+        testing = DeviceImages(data.x_test, data.y_test, data.mean, data.std, device, **seen_as)
+        team.check_batches(len(training), config.batch_size)
         if model is None:
             seed_epoch(config.seed, 0)
             model = config.build_model(len(data.classes), in_channels=data.x_train.shape[3])
         steps = -(-len(training) // config.batch_size)
-        learner = Learner.prepare(model, config, steps, device, precision)
+        learner = Learner.prepare(model, config, steps, device, precision, team)
+        model = learner.model
         history = History(config, describe_model(model), describe_data(data))
         history = run_folder.load(learner, history)
         done = len(history.epochs)
         if done < config.epochs:
             history.begin_session(device, precision)
 
-        with tqdm(total=config.epochs * steps, initial=done * steps, disable=not progress) as bar:
+        hidden = not (progress and team.leads)
+        with tqdm(total=config.epochs * steps, initial=done * steps, disable=hidden) as bar:
             for epoch in range(done + 1, config.epochs + 1):
                 started = time.perf_counter()
                 losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
+                team.share_statistics(model)
                 row["test_loss"], row["test_accuracy"] = evaluate(model, testing, precision)
                 learner.after_epoch(row["test_loss"])
                 if not np.isfinite(row["test_loss"]):
@@ -104,7 +127,7 @@ def train(
                     history.final = _final(row, model, testing, precision)
                 run_folder.save(learner, history)
                 bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
-                if on_epoch is not None:
+                if on_epoch is not None and team.leads:
                     on_epoch(history)
     return Run(model.eval(), history)
 
@@ -125,7 +148,7 @@ def train_epoch(
     Raises:
         FloatingPointError: if the loss is no longer a number.
     """
-    model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
+    model, optimizer, scaler = learner.network, learner.optimizer, learner.scaler
     generator = seed_epoch(config.seed, epoch)
     model.train()
     losses, correct = [], 0
@@ -145,7 +168,8 @@ def train_epoch(
         correct += (logits.argmax(dim=1) == y).sum()
         on_step()
 
-    losses = torch.stack(losses).tolist()
+    losses = images.team.mean(torch.stack(losses)).tolist()
+    [correct] = images.team.sum(int(correct))
     if not np.isfinite(losses).all():
         raise FloatingPointError(
             f"the training loss is no longer a number in epoch {epoch}; "
@@ -156,7 +180,7 @@ def train_epoch(
     return losses, {
         "learning_rate": learning_rate,
         "train_loss": float(np.average(losses, weights=sizes)),
-        "train_accuracy": int(correct) / len(images),
+        "train_accuracy": correct / len(images),
     }
 
 
@@ -179,16 +203,14 @@ def evaluate(
         The mean cross-entropy, and the accuracy as a fraction from 0 to 1.
     """
     model.eval()
-    if batch_size is None:
-        # Small batches stay in a processor's cache; large ones keep a GPU busy.
-        batch_size = 100 if images.labels.device.type == "cpu" else 1000
     loss, correct = 0.0, 0
-    for x, y in images.batches(batch_size):
+    for x, y in images.batches(batch_size or images.large_batch):
         with autocast(images.labels.device, precision):
             logits = model(x)
         loss += F.cross_entropy(logits.float(), y, reduction="sum")
         correct += (logits.argmax(dim=1) == y).sum()
-    return float(loss) / len(images), int(correct) / len(images)
+    loss, correct = images.team.sum(float(loss), int(correct))
+    return loss / len(images), correct / len(images)
 
 
 def seed_epoch(seed: int, epoch: int) -> torch.Generator:
@@ -199,7 +221,8 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
     # All chance in an epoch comes from the run's seed and the epoch's number. So a run that
     # continues draws what it would have drawn anyway, and no random state has to be saved.
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
-    torch.manual_seed(mixed)
+    # Each process of a team drops other features; the order of the images is the same for all.
+    torch.manual_seed((mixed + current_team().rank) % 2**64)
     return torch.Generator("cpu").manual_seed(mixed)
 
 
@@ -227,12 +250,14 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
 
 def _final(
     row: dict[str, float], model: nn.Module, testing: DeviceImages, precision: torch.dtype
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """What the finished network is worth, with its attention and with every gate set to 1."""
-    final = {name: row[name] for name in ("test_loss", "test_accuracy")}
+    final: dict[str, Any] = {name: row[name] for name in ("test_loss", "test_accuracy")}
     if attention_blocks(model):
         with attention_off(model):
             _, final["test_accuracy_attention_off"] = evaluate(model, testing, precision)
+        if weights := mean_input_weights(model, testing, precision):
+            final["mean_input_weights"] = weights
     return final
 
 
