@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -345,3 +346,56 @@ def test_stopped_before_the_first_epoch_ends(tmp_path, monkeypatch):
     assert result.exit_code == 130
     assert result.stderr == "Stopped before the end of the first epoch: nothing was kept.\n"
     assert signal.getsignal(signal.SIGINT) is before
+
+
+# As one of the processes that torchrun has started
+
+
+@pytest.mark.parametrize(
+    ("rank", "error", "message"),
+    [
+        (0, ValueError("too small"), "Error: too small"),
+        (1, ValueError("too small"), ""),
+        (1, training.distributed.FirstProcessFailed("too small"), ""),
+        (1, OSError("disk full"), "Error: process 1: disk full"),
+        (
+            1,
+            RuntimeError("Connection closed by peer\nmore"),
+            "Error: process 1: Connection closed ",
+        ),
+        (0, RuntimeError("a bug"), None),
+    ],
+)
+def test_an_error_is_told_once(tmp_path, monkeypatch, rank, error, message):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(training, "train", fail)
+    monkeypatch.setattr(training.distributed, "group_rank", lambda: rank)
+    result = run("train", *TINY, "--out", tmp_path / "run")
+    assert result.exit_code == 1 and result.stdout == ""
+    if message is None:
+        assert result.exception is error
+    else:
+        assert result.stderr.startswith(message)
+        assert len(result.stderr.splitlines()) == bool(message)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_several_processes_are_continued_by_torchrun(tmp_path, monkeypatch, rank):
+    def interrupted(*arguments, on_epoch, **options):
+        on_epoch(history)
+        signal.raise_signal(signal.SIGTERM)
+
+    out = tmp_path / "run"
+    assert run("train", *TINY, "--epochs", 1, "--out", out, "--quiet").exit_code == 0
+    history = training.History.from_json(out / "history.json")
+    monkeypatch.setattr(training, "train", interrupted)
+    monkeypatch.setattr(training.distributed, "joined", lambda device: nullcontext())
+    monkeypatch.setattr(training.distributed, "group_rank", lambda: rank)
+    monkeypatch.setattr(training.distributed, "group_size", lambda: 2)
+    result = run("train", "--out", out, "--resume", "--quiet")
+    assert result.exit_code == 143
+    command = f"torchrun --nproc_per_node=2 -m cbam_course train --out {out} --resume"
+    said = f"Stopped after epoch 1 of 1; continue with: {command}\n"
+    assert result.stderr == (said if rank == 0 else "")

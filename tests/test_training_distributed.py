@@ -288,7 +288,7 @@ def test_each_process_takes_its_own_gpu(monkeypatch):
 # Compiling
 
 
-def test_compile_is_for_training_alone(images, monkeypatch):
+def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
     compiled = []
 
     def compile(network, **options):
@@ -299,12 +299,17 @@ def test_compile_is_for_training_alone(images, monkeypatch):
     config = TrainConfig(
         widths=(4, 8), epochs=2, batch_size=21, device="cpu", compile=True, attention="eca"
     )
-    run = train(config, images, progress=False)
+    run = train(config, images, progress=False, folder=tmp_path)
     assert compiled == [{"dynamic": False, "mode": "default"}]
     plain = train(replace(config, compile=False), images, progress=False)
     assert len(compiled) == 1
     assert run.history.iteration_loss == plain.history.iteration_loss
     assert run.model.state_dict().keys() == plain.model.state_dict().keys()
+    # A machine without a compiler can go on with it.
+    other = replace(config, compile=False)
+    assert (
+        train(other, images, progress=False, folder=tmp_path, resume=True).history.config == other
+    )
 
     model = config.build_model(10)
     with monkeypatch.context() as patch:

@@ -84,7 +84,8 @@ class RunFolder:
             return
         saved = History.loads(self.state["history"]).config
         # A run may move to another machine; the history tells which epochs were done on which.
-        if names := [name for name in saved.differences(config) if name != "device"]:
+        of_the_machine = ("device", "compile")
+        if names := [name for name in saved.differences(config) if name not in of_the_machine]:
             changes = ", ".join(
                 f"{name} was {getattr(saved, name)!r} and is now {getattr(config, name)!r}"
                 for name in names
@@ -121,7 +122,7 @@ class RunFolder:
         # A process stopped between the two files leaves a history that is an epoch behind.
         if team().leads:
             saved.to_json(self.folder / HISTORY)
-        # All but the device is the same; the run is continued here, and next time too.
+        # All but the machine is the same; the run is continued here, and next time too.
         saved.config = history.config
         return saved
 
