@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import cbam_course
+from cbam_course.attention import ChannelAttention
 from cbam_course.models import read_weights
 from cbam_course.training import History
 from cbam_course.training.run import Run
@@ -59,6 +60,24 @@ def shipped_run(name: str, seed: int = 0) -> Run:
     model = history.config.build_model(len(history.data["classes"]))
     model.load_state_dict(read_weights(_path(name, seed, ".safetensors")))
     return Run(model.eval(), history)
+
+
+def shipped_gate(seed: int = 0) -> ChannelAttention:
+    """The trained gate on the six input channels of one network of the noise experiment.
+
+    Args:
+        seed: one of the seeds of ``"noise-gated"``.
+
+    Returns:
+        The gate, in evaluation mode.
+
+    Raises:
+        ValueError: if there is no such network.
+    """
+    options = shipped_record("noise-gated", seed).config.attention_options
+    gate = ChannelAttention(6, **options)
+    gate.load_state_dict(read_weights(_path("noise-gated", seed, ".safetensors")))
+    return gate.eval()
 
 
 def _path(name: str, seed: int, suffix: str) -> Path:

@@ -1,0 +1,128 @@
+"""Pointing, energy, what classes explain, and the figures."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from cbam_course import seeing
+from cbam_course.data import shapes
+from cbam_course.records.statistics import Interval
+
+MASKS = torch.zeros(2, 4, 4, dtype=torch.bool)
+MASKS[0, :2, 2:] = True  # top right
+MASKS[1, 3, 0] = True  # bottom left
+
+
+def test_hits_by_hand():
+    maps = torch.zeros(2, 4, 4)
+    maps[0, 1, 3] = 1
+    maps[1, 0, 3] = 1
+    assert seeing.pointing_hits(maps, MASKS).tolist() == [1, 0]
+    assert seeing.pointing_hits(maps[:, None], MASKS).tolist() == [1, 0]
+
+
+def test_ties_are_shared():
+    """A map without contrast points everywhere: it hits as often as a place drawn at random."""
+    flat = torch.full((2, 4, 4), 0.3)
+    assert torch.allclose(seeing.pointing_hits(flat, MASKS), MASKS.float().mean(dim=(1, 2)))
+    assert torch.allclose(seeing.energy_inside(flat, MASKS), MASKS.float().mean(dim=(1, 2)))
+    assert torch.allclose(seeing.energy_inside(0 * flat, MASKS), MASKS.float().mean(dim=(1, 2)))
+
+
+def test_energy_by_hand():
+    maps = torch.ones(2, 4, 4)
+    maps[0, 0, 3] = 5  # 8 of 20
+    maps[1] = 0
+    maps[1, 3, 0], maps[1, 0, 0] = 3, 1
+    assert torch.allclose(seeing.energy_inside(maps, MASKS), torch.tensor([0.4, 0.75]))
+
+
+def test_coarse_maps_are_stretched():
+    coarse = torch.zeros(1, 1, 8, 8)
+    coarse[0, 0, 2, 5] = 1  # covers rows 8 to 11, columns 20 to 23
+    mask = torch.zeros(1, 32, 32, dtype=torch.bool)
+    mask[0, 8:12, 20:24] = True
+    assert seeing.pointing_hits(coarse, mask).tolist() == [1]
+    assert seeing.pointing_hits(coarse, ~mask).tolist() == [0]
+    same = seeing.resize_maps(coarse, (8, 8))
+    assert torch.equal(same, coarse[:, 0])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_numbers_of_random_maps(seed):
+    generator = torch.Generator().manual_seed(seed)
+    maps, masks = (
+        torch.rand(5, 7, 6, generator=generator),
+        torch.rand(5, 7, 6, generator=generator) < 0.4,
+    )
+    for n, (m, o) in enumerate(zip(maps, masks, strict=True)):
+        row, column = divmod(int(m.argmax()), m.shape[1])
+        assert seeing.pointing_hits(maps, masks)[n] == float(o[row, column])
+    energy = seeing.energy_inside(maps, masks)
+    assert torch.allclose(energy + seeing.energy_inside(maps, ~masks), torch.ones(5))
+
+
+@pytest.mark.parametrize("function", [seeing.pointing_hits, seeing.energy_inside])
+def test_refusals(function):
+    maps = torch.rand(2, 4, 4)
+    with pytest.raises(ValueError, match="booleans"):
+        function(maps, MASKS.float())
+    with pytest.raises(ValueError, match="as many masks"):
+        function(maps[:1], MASKS)
+    with pytest.raises(ValueError, match="nan"):
+        function(maps / maps.new_zeros(()) * 0, MASKS)
+    with pytest.raises(ValueError, match=r"\[N, 1, h, w\]"):
+        function(torch.rand(2, 3, 4, 4), MASKS)
+    if function is seeing.energy_inside:
+        with pytest.raises(ValueError, match="negative"):
+            function(maps - 2, MASKS)
+
+
+def test_share_is_that_of_the_analysis_of_variance():
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [5, 9, 4])
+    weights = generator.random(18) + 0.3 * labels
+    f = stats.f_oneway(*(weights[labels == k] for k in range(3))).statistic
+    expected = f * 2 / (f * 2 + 15)
+    found = seeing.share_between_classes(torch.tensor(weights)[:, None], torch.tensor(labels))
+    assert found == pytest.approx(expected)
+
+
+def test_share_of_nothing_and_all():
+    labels = torch.arange(1000) % 10
+    noise = torch.rand(1000, 50, 1, 1, generator=torch.Generator().manual_seed(0))
+    assert seeing.share_between_classes(noise, labels) == pytest.approx(9 / 999, rel=0.15)
+    assert seeing.share_between_classes(labels[:, None].float(), labels) == pytest.approx(1)
+    with pytest.raises(ValueError, match="same for all"):
+        seeing.share_between_classes(torch.ones(1000, 2), labels)
+    with pytest.raises(ValueError, match="as many labels"):
+        seeing.share_between_classes(noise, labels[:5])
+
+
+def test_image_tensors_are_the_trainers():
+    images = shapes(train=100, test=20)
+    x, y = seeing.image_tensors(images, 10)
+    by_hand = (images.x_test[:10] / 255 - images.mean) / images.std
+    assert torch.allclose(x, torch.tensor(by_hand).permute(0, 3, 1, 2).float(), atol=1e-5)
+    assert y.tolist() == images.y_test[:10].tolist()
+    assert len(seeing.image_tensors(images)[0]) == 20
+
+
+def test_figures():
+    values = {"one": [0.1, 0.2], "two": Interval(0.3, 0.2, 0.4), "three": [0.5]}
+    figure = seeing.show_estimates({"a": values, "b": {"one": [0.3]}}, xlabel="x", reference=0)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["one", "two", "three"]
+    rows = {"image": [np.zeros((4, 4, 3), np.uint8)] * 2, "map": [np.eye(4), np.eye(2)]}
+    figure = seeing.show_gallery(rows, ["a", "b"])
+    assert figure.axes[2].get_ylabel() == "map\n0.00 to 1.00"
+    figure = seeing.show_weights_by_class({"block": np.eye(3)}, ["a", "b", "c"])
+    assert len(figure.axes) == 2
+    with pytest.raises(ValueError, match="one length"):
+        seeing.show_gallery({"image": []})
+    with pytest.raises(ValueError, match=r"\[3, channels\]"):
+        seeing.show_weights_by_class({"block": np.eye(2)}, ["a", "b", "c"])
+    with pytest.raises(ValueError, match="nothing to draw"):
+        seeing.show_estimates({"a": {}}, xlabel="x")
