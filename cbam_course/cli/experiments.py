@@ -184,6 +184,8 @@ def status(names: tuple[str, ...], out: Path | None, tier: str | None) -> None:
         click.echo("Of no experiment any more:")
         for path in found.strangers:
             click.echo(f"  {path}")
+    for gap, count in found.gaps.items():
+        click.echo(f"The provenance of {count} record{'s' * (count != 1)} lacks {gap}.")
     if found.problems:
         click.echo("No records; to do such a run again, move the file away:")
         for path, problem in found.problems.items():

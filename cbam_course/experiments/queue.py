@@ -1,5 +1,6 @@
 """The queue: doing the runs that still lack a record, one after the other or several at once."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -7,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -91,7 +94,7 @@ def run_queue(
 class _Member:
     """A process that does runs, and what it is doing."""
 
-    process: torch.multiprocessing.Process
+    process: BaseProcess
     connection: Connection
     run: str | None = None
 
@@ -127,7 +130,7 @@ class _Team:
                 member.process.join()
 
     def _hire(self) -> None:
-        context = torch.multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        context = process_context()
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self.worker, self.threads, theirs))
         process.start()
@@ -172,6 +175,16 @@ class _Team:
         self.on_event(Event(member.run, "failed", error=f"its process ended with exit code {code}"))
         if self.runs:
             self._hire()
+
+
+def process_context() -> BaseContext:
+    """How processes are started: not by a fork of this one, which CUDA would not survive."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # PyTorch is loaded once, by the server that is forked, and not by each process.
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _work(worker: Worker, threads: int, connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """How far experiments are: what is recorded, where, and how long the rest will take."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,8 +12,13 @@ from cbam_course.experiments import Experiment, run_name
 from cbam_course.experiments.queue import find_records
 from cbam_course.experiments.worker import UNFINISHED
 
+from .provenance import gaps
 from .reading import places, read_folder
 from .tables import definitions
+
+COLUMNS = (
+    "experiment", "variants", "seeds", "recorded", "wanted", "device", "seconds_left",
+)  # fmt: skip
 
 
 class Status(NamedTuple):
@@ -28,6 +34,7 @@ class Status(NamedTuple):
         unknown: how many missing runs are of another kind.
         strangers: records of runs that no experiment wants any more.
         problems: files that are no records, and why.
+        gaps: what is missing in the provenance of records, and in how many.
         unfinished: names of the runs that were begun.
     """
 
@@ -38,6 +45,7 @@ class Status(NamedTuple):
     unknown: int
     strangers: list[Path]
     problems: dict[Path, str]
+    gaps: dict[str, int]
     unfinished: list[str]
 
 
@@ -84,13 +92,14 @@ def status(
     strangers = [path for name, path in find_records(places(folder)).items() if name not in known]
     begun = () if folder is None else Path(folder, UNFINISHED).glob("*/checkpoint.pt")
     return Status(
-        pd.DataFrame(rows).set_index("experiment"),
+        pd.DataFrame(rows, columns=list(COLUMNS)).set_index("experiment"),
         len(wanted & records.keys()),
         len(wanted),
         float(sum(s for s in left.values() if s == s)),
         sum(s != s for s in left.values()),
         [path for path in strangers if path not in problems],
         problems,
+        dict(Counter(gap for record in records.values() for gap in gaps(record))),
         sorted(path.parent.name for path in begun),
     )
 

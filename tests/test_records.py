@@ -1,0 +1,412 @@
+"""Records: what is read and what is refused, the tables, their statistics, and the figures."""
+
+import json
+import warnings
+from dataclasses import replace
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from made_records import BASE, TINY, WITH_SE, made_record, write_records  # noqa: E402
+from scipy import stats  # noqa: E402
+
+from cbam_course import records  # noqa: E402
+from cbam_course.experiments import Experiment, Variant, run_name  # noqa: E402
+from cbam_course.plotting import COLORS  # noqa: E402
+from cbam_course.records import reading, statistics  # noqa: E402
+from cbam_course.records.provenance import gaps  # noqa: E402
+from cbam_course.records.status import status  # noqa: E402
+from cbam_course.training import History  # noqa: E402
+
+PLAIN, SE, ECA = (0.50, 0.52, 0.51), (0.53, 0.52, 0.54), (0.50, 0.53, 0.51)
+SHIPPED = sorted(reading.SHIPPED.glob("*.json"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_shipped(request, tmp_path, monkeypatch):
+    """The made-up records are the only ones, but in tests of the course's own."""
+    if "shipped" not in request.node.name:
+        monkeypatch.setattr(reading, "SHIPPED", tmp_path / "none")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_records(tmp_path / "records", {"plain": PLAIN, "SE": SE, "ECA": ECA})
+
+
+# The records of the course
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_record_tells_where_it_is_from(path):
+    found = reading._read_file(path, 0, 0)
+    assert gaps(found) == []
+    assert found["iteration_loss"] == []  # thousands of numbers, for no table
+
+
+def test_shipped_records_are_of_one_set_of_images():
+    sums = {}
+    for record in reading.read().values():
+        data = record["data"]
+        sums.setdefault((data["name"], data["train"], data["test"]), set()).add(data["sha256"])
+    assert all(len(found) == 1 for found in sums.values())
+
+
+def test_all_shipped_files_are_records_of_some_experiment():
+    found = status([], None)
+    assert found.problems == {} and found.strangers == []
+
+
+# Provenance
+
+
+def record(**changes):
+    return json.loads(made_record(BASE, 0.5, **changes).dumps())
+
+
+def test_complete_provenance():
+    assert gaps(record()) == []
+
+
+@pytest.mark.parametrize(
+    ("break_it", "gap"),
+    [
+        (lambda r: r["config"].pop("seed"), "the seed"),
+        (lambda r: r["data"].pop("sha256"), "the hash of the data"),
+        (lambda r: r["data"].update(train=0), "the number of images"),
+        (lambda r: r["sessions"][0]["versions"].update(torch=None), "the version of torch"),
+        (lambda r: r["sessions"][0].update(device=""), "the device"),
+        (lambda r: r["sessions"][0].update(commit=None), "the commit"),
+        (
+            lambda r: r["sessions"][0].update(commit="0" * 40 + "-dirty"),
+            "a commit without changes since",
+        ),
+        (lambda r: r["sessions"][0].update(finished=None), "the times"),
+        (lambda r: r.update(sessions=[]), "the session of every epoch"),
+        (lambda r: r["epochs"].pop(0), "every epoch"),
+        (lambda r: r["epochs"][0].update(test_loss=float("nan")), "every number of every epoch"),
+        (lambda r: r["final"].pop("test_loss"), "every number of every epoch"),
+        (lambda r: r["model"].pop("parameters"), "the number of parameters"),
+    ],
+)
+def test_a_gap_in_the_provenance_is_named(break_it, gap):
+    broken = record()
+    break_it(broken)
+    assert gaps(broken) == [gap]
+
+
+# Reading
+
+
+def test_load_gives_histories_by_the_names_of_the_runs(folder):
+    found = records.load(folder)
+    assert len(found) == 9
+    for name, history in found.items():
+        assert isinstance(history, History) and run_name(history.config) == name
+    assert records.load() == {}
+
+
+def test_the_course_s_own_record_counts(folder, tmp_path, monkeypatch):
+    own = write_records(tmp_path / "own", {"plain": (0.9,)})
+    monkeypatch.setattr(reading, "SHIPPED", own)
+    table = records.table(TINY, folder=folder)
+    assert table["test_accuracy"].tolist()[:2] == [90, 52] and len(table) == 9
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "damaged"),
+        (b'{"format": 1, "config": {"mod', "damaged"),
+        (b"\xff\xfe\x00", "damaged"),
+        (b"[1, 2]", "no record of a run"),
+        (b'{"loss": 3}', "no record of a run"),
+        (b'{"format": 7}', "format 7"),
+    ],
+)
+def test_a_damaged_file_is_named_and_left_alone(folder, content, problem):
+    path = folder / f"{run_name(BASE)}.json"
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"{path.name} is left out: .*{problem}"):
+        assert len(records.table(TINY, folder=folder)) == 8
+    assert path.read_bytes() == content
+    assert status([TINY], folder).problems.keys() == {path}
+
+
+def test_a_record_under_another_name_or_of_half_a_run_is_none(folder):
+    path = folder / f"{run_name(BASE)}.json"
+    path.rename(folder / "mine.json")
+    half = made_record(BASE, 0.5)
+    half.epochs.pop()
+    half.to_json(path)
+    problems = {p.name: text for p, text in status([TINY], folder).problems.items()}
+    assert f"another run than its name says: {path.stem}" in problems["mine.json"]
+    assert "not finished: it has 1 epochs" in problems[path.name]
+
+
+def test_a_changed_file_is_read_again(folder):
+    assert records.table(TINY, folder=folder)["test_accuracy"][0] == 50
+    write_records(folder, {"plain": (0.625,)})
+    assert records.table(TINY, folder=folder)["test_accuracy"][0] == 62.5
+
+
+# Tables
+
+
+def test_a_row_for_each_run(folder):
+    table = records.table(TINY, folder=folder)
+    assert table["variant"].tolist() == ["plain"] * 3 + ["SE"] * 3 + ["ECA"] * 3
+    assert table["baseline"].tolist() == [""] * 3 + ["plain"] * 6
+    assert table["seed"].tolist() == [0, 1, 2] * 3
+    np.testing.assert_allclose(table["test_accuracy"], 100 * np.concatenate([PLAIN, SE, ECA]))
+    np.testing.assert_allclose(table["train_accuracy"], table["test_accuracy"] / 2)
+    assert set(table["seconds"]) == {6.0} and set(table["epochs"]) == {2}
+    assert set(table["device"]) == {"cpu, 1 thread"} and set(table["commit"]) == {"0123456789" * 4}
+    assert table["run"][3] == run_name(WITH_SE)
+    assert records.describe(table) == "3 seeds, recorded on cpu, 1 thread"
+
+
+def test_nothing_recorded_yet(tmp_path):
+    table = records.table(TINY, folder=tmp_path)
+    assert table.empty and records.describe(table) == "no record yet"
+    assert records.summary(table).empty
+    assert records.curves(TINY, folder=tmp_path).empty
+    for show in (records.show_differences, records.show_curves, records.show_accuracy_and_cost):
+        with pytest.raises(ValueError, match="no run of these experiments is recorded yet"):
+            show(TINY, folder=tmp_path)
+
+
+def test_curves_have_a_row_for_each_epoch(folder):
+    curves = records.curves(TINY, folder=folder)
+    assert len(curves) == 18 and curves["epoch"].tolist()[:4] == [1, 2, 1, 2]
+    assert curves["test_accuracy"].tolist()[:2] == [25, 50]
+
+
+def test_a_run_that_moved_tells_all_its_devices(tmp_path):
+    moved = made_record(BASE, 0.5)
+    moved.sessions.append(moved.sessions[0] | {"device": "NVIDIA H200", "first_epoch": 2})
+    moved.to_json(tmp_path / f"{run_name(BASE)}.json")
+    row = records.table(TINY, folder=tmp_path).iloc[0]
+    assert row["device"] == "cpu, 1 thread, then NVIDIA H200"
+    assert row["torch"] == "1.0"
+
+
+def test_switched_off_networks_are_compared_with_themselves(tmp_path):
+    folder = write_records(tmp_path, {"SE": SE}, off=0.25)
+    table = records.table(TINY, folder=folder, attention_off=True)
+    assert table["variant"].tolist() == ["SE"] * 3 + ["SE, switched off"] * 3
+    found = records.summary(table).loc["SE, switched off"]
+    assert found["difference"] == pytest.approx(25 - 53) and found["pairs"] == 3
+
+
+def test_unknown_experiments_are_named():
+    with pytest.raises(ValueError, match="one of blocks, .*small-blocks.*; got 'large'"):
+        records.table("large")
+
+
+def test_tables_print_as_written(folder):
+    columns = ["variant", "baseline", "seed", "test_accuracy", "test_accuracy_attention_off"]
+    table = records.table(TINY, folder=folder)[columns].iloc[[0, 3]]
+    assert table.to_string() == (
+        "  variant baseline  seed  test_accuracy  test_accuracy_attention_off\n"
+        "0   plain              0           50.0                          NaN\n"
+        "3      SE    plain     0           53.0                          NaN"
+    )
+
+
+# Statistics
+
+
+def test_summary_by_hand(folder):
+    found = records.summary(records.table(TINY, folder=folder))
+    assert found.index.tolist() == ["plain", "SE", "ECA"]
+    # SE's differences are 3, 0 and 3: mean 2, standard deviation 3 ** 0.5, so a standard error of
+    # 1; Student's t for 2 degrees of freedom is 4.302653 (97.5 %), and p = 1 - t / (t^2 + 2)^0.5.
+    se = found.loc["SE"]
+    assert (se["seeds"], se["pairs"], se["parameters"]) == (3, 3, 100)
+    assert se["accuracy"] == pytest.approx(53) and se["sd"] == pytest.approx(1)
+    assert se["high"] - se["accuracy"] == pytest.approx(4.302653 / 3**0.5)
+    assert se["difference"] == pytest.approx(2)
+    assert se["difference_low"] == pytest.approx(2 - 4.302653)
+    assert se["difference_high"] == pytest.approx(2 + 4.302653)
+    assert se["p"] == pytest.approx(1 - 2 / 6**0.5)
+    assert set(found["comparisons"]) == {2}
+    assert se["p_holm"] == pytest.approx(2 * se["p"])
+    assert found.loc["plain", "pairs"] == 0
+    assert found.loc["plain", ["difference", "p", "p_holm"]].isna().all()
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(*[st.integers(0, 2000)] * 2), min_size=2, max_size=8))
+def test_differences_are_those_of_scipy(pairs):
+    plain, other = (100 * np.array(side) / 2000 for side in zip(*pairs, strict=True))
+    table = pd.DataFrame(
+        [
+            {"experiment": "e", "variant": name, "baseline": baseline, "seed": seed,
+             "test_accuracy": accuracy, "parameters": 1}
+            for name, baseline, side in (("plain", "", plain), ("other", "plain", other))
+            for seed, accuracy in enumerate(side)
+        ]
+    )  # fmt: skip
+    found = records.summary(table).loc["other"]
+    assert found["difference"] == pytest.approx((other - plain).mean())
+    if np.ptp(np.round(other - plain, 6)) == 0:
+        assert found[["difference_low", "difference_high", "p", "p_holm"]].isna().all()
+        return
+    peer = stats.ttest_rel(other, plain)
+    low, high = peer.confidence_interval(0.95)
+    assert found["p"] == pytest.approx(peer.pvalue)
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx((low, high))
+    if np.ptp(other):
+        interval = stats.t.interval(0.95, len(other) - 1, other.mean(), stats.sem(other))
+        assert (found["low"], found["high"]) == pytest.approx(interval)
+
+
+def test_only_common_seeds_are_paired(tmp_path):
+    folder = write_records(tmp_path, {"plain": (0.5, 0.6), "SE": SE})
+    found = records.summary(records.table(TINY, folder=folder)).loc["SE"]
+    assert (found["seeds"], found["pairs"]) == (3, 2)
+    assert found["difference"] == pytest.approx((3 - 8) / 2)
+
+
+def test_one_seed_has_a_difference_and_no_interval(tmp_path):
+    folder = write_records(tmp_path, {"plain": PLAIN[:1], "SE": SE[:1]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = records.summary(records.table(TINY, folder=folder)).loc["SE"]
+    assert found["difference"] == pytest.approx(3)
+    assert found[["sd", "low", "high", "difference_low", "difference_high", "p"]].isna().all()
+    assert found["comparisons"] == 0
+
+
+def test_several_experiments_have_both_names_in_the_index(folder):
+    other = replace(TINY, name="other")
+    found = records.summary(records.table(TINY, other, folder=folder))
+    assert found.index.names == ["experiment", "variant"] and len(found) == 6
+    assert found.loc[("other", "SE"), "comparisons"] == 4
+
+
+@pytest.mark.parametrize(
+    ("p", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),
+        ([0.5, np.nan, 0.02], [0.5, np.nan, 0.04]),
+        ([0.6, 0.7], [1.0, 1.0]),
+        ([np.nan], [np.nan]),
+        ([], []),
+    ],
+)
+def test_holm_by_hand(p, adjusted):
+    np.testing.assert_allclose(statistics.holm(np.array(p)), adjusted)
+
+
+# Figures
+
+
+def texts(figure):
+    figure.draw_without_rendering()
+    return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+@pytest.fixture
+def strict():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.usefixtures("strict")
+def test_figures_tell_how_many_seeds_and_where(tmp_path, seeds):
+    accuracies = {"plain": PLAIN[:seeds], "SE": SE[:seeds], "ECA": ECA[:seeds]}
+    folder = write_records(tmp_path, accuracies, off=0.3)
+    source = f"{seeds} seed{'s' * (seeds > 1)}, recorded on cpu, 1 thread"
+    for show in (records.show_differences, records.show_curves, records.show_accuracy_and_cost):
+        assert source in texts(show(TINY, folder=folder))
+    assert source in texts(records.show_differences(TINY, folder=folder, attention_off=True))
+
+
+def test_differences_are_drawn_where_the_summary_says(folder):
+    figure = records.show_differences(TINY, folder=folder)
+    (axes,) = figure.axes
+    found = records.summary(records.table(TINY, folder=folder))
+    means = {
+        line.get_ydata()[0]: line.get_xdata()[0] for line in axes.lines if line.get_zorder() == 4
+    }
+    assert means == pytest.approx(
+        {0: found.loc["SE", "difference"], 1: found.loc["ECA", "difference"]}
+    )
+    dots = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(dots[0], [3, 0, 3])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["SE", "ECA"]
+    assert "not corrected for 2 comparisons" in texts(figure)
+    assert "above that of “plain”" in texts(figure)
+    assert "+2.00  [−2.30, +6.30]" in texts(figure)
+    # The same from a table, with another experiment below.
+    both = records.show_differences(
+        records.table(TINY, folder=folder), replace(TINY, name="second"), folder=folder
+    )
+    assert [axes.get_title(loc="left") for axes in both.axes] == ["tiny", "second"]
+
+
+def test_curves_show_every_seed_and_the_baseline(folder):
+    figure = records.show_curves(TINY, folder=folder)
+    assert [axes.get_title() for axes in figure.axes] == ["SE", "ECA"]
+    for axes, method in zip(figure.axes, ("se", "eca"), strict=True):
+        assert len(axes.lines) == 2 * (3 + 1)
+        assert sum(line.get_color() == COLORS[method] for line in axes.lines) == 4
+        assert len(axes.collections) == 2  # the bands
+    mean = figure.axes[0].lines[-1]
+    np.testing.assert_allclose(mean.get_ydata(), [26.5, 53])
+    (axes,) = records.show_curves(TINY, folder=folder, variants="ECA").axes
+    assert axes.get_title() == "ECA"
+    with pytest.raises(ValueError, match=r"of plain, SE, ECA; got \['CBAM'\]"):
+        records.show_curves(TINY, folder=folder, variants=["CBAM"])
+
+
+def test_accuracy_and_cost_has_a_point_for_each_variant(folder):
+    figure = records.show_accuracy_and_cost(TINY, folder=folder)
+    (axes,) = figure.axes
+    points = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    assert [line.get_xdata()[0] for line in points] == [0.1] * 3
+    np.testing.assert_allclose([line.get_ydata()[0] for line in points], [51, 53, 154 / 3])
+    for name in ("plain", "SE", "ECA"):
+        assert name in texts(figure)
+
+
+def test_nothing_to_compare(tmp_path):
+    folder = write_records(tmp_path, {"SE": SE})
+    with pytest.raises(ValueError, match="nothing to compare"):
+        records.show_differences(TINY, folder=folder)
+    with pytest.raises(ValueError, match="at least one experiment"):
+        records.show_differences()
+
+
+# Status
+
+
+def test_status_counts_and_estimates(tmp_path):
+    folder = write_records(tmp_path, {"plain": PLAIN, "SE": SE[:1]})
+    stranger = replace(BASE, epochs=3)
+    made_record(stranger, 0.5).to_json(folder / f"{run_name(stranger)}.json")
+    (folder / ".unfinished" / "begun").mkdir(parents=True)
+    (folder / ".unfinished" / "begun" / "checkpoint.pt").touch()
+    other = Experiment("other", "cpu", "Else?", (Variant("wide", replace(BASE, widths=(8,))),))
+    found = status([TINY, other], folder)
+    assert found.table.loc["tiny"].tolist() == [3, 3, 4, 9, "cpu, 1 thread", 30.0]
+    assert found.table.loc["other", ["recorded", "wanted", "device"]].tolist() == [0, 5, ""]
+    assert np.isnan(found.table.loc["other", "seconds_left"])
+    assert (found.recorded, found.wanted, found.seconds_left, found.unknown) == (4, 14, 30.0, 5)
+    assert [path.stem for path in found.strangers] == [run_name(stranger)]
+    assert found.problems == {} and found.unfinished == ["begun"] and found.gaps == {}
+
+
+def test_status_names_gaps_in_the_provenance(tmp_path):
+    folder = write_records(tmp_path, {"plain": PLAIN}, commit=None)
+    assert status([TINY], folder).gaps == {"the commit": 3}
