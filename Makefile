@@ -20,8 +20,8 @@ help:
 	@echo "make notebooks  run all chapters again and store their outputs"
 	@echo "make exercises  store the outputs of right answers in the exercises again"
 	@echo "make mutants    break every solution in many ways and see the checks notice"
-	@echo "make matrix     run the chapters under other Pythons, processors and versions"
-	@echo "make colab      run each chapter alone, as on Colab, in a fresh environment"
+	@echo "make matrix     run chapters and exercises under other Pythons, processors and versions"
+	@echo "make colab      run each notebook alone, as on Colab, in a fresh environment"
 	@echo "make address    write the repository's address from pyproject.toml everywhere"
 	@echo "make clean      remove the site and the caches; make distclean: environments too"
 	@echo

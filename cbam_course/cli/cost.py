@@ -61,7 +61,7 @@ class _Size(click.ParamType):
     "input_size",
     type=_Size(),
     metavar="CxHxW",
-    help="Shape of an image.  [default: 3x224x224; 3x32x32 for cifar-cnn]",
+    help="Shape of an image.  [default: 3x224x224; 3x32x32 for cifar-...]",
 )
 @click.option("--layers", is_flag=True, help="Show each layer, and how it is counted.")
 @click.option("--tools/--no-tools", default=True, help="Ask torchinfo and ptflops too.")
@@ -84,7 +84,7 @@ def cost(
 ) -> None:
     """Count parameters and multiply-accumulates of networks.
 
-    MODEL is a network of the course (cifar-cnn, resnet18, resnet50, wide-resnet18, mobilenet-v1 and
+    MODEL is a network of the course (cifar-cnn, cifar-resnet, resnet50, wide-resnet18, mobilenet-v1 and
     so on) or one of torchvision's for classification (vgg16, convnext_tiny and so on). With
     --attention each is counted without and with the block.
 
@@ -135,7 +135,8 @@ def _networks(
         factory = make_attention(attention, **attention_options)
         for name in dict.fromkeys(models):
             make = _maker(name, model_options)
-            size = (3, 32, 32) if name.replace("-", "_") == "cifar_cnn" else (3, 224, 224)
+            small = name.replace("-", "_").startswith("cifar_")
+            size = (3, 32, 32) if small else (3, 224, 224)
             networks[name] = size, make_without_memory(make)
             if factory is not None:
                 with_block = make_without_memory(lambda make=make: make(factory))

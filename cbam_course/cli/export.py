@@ -29,7 +29,7 @@ class _ModelName(click.Choice):
 @click.option("--num-classes", type=int, help="Number of classes.")
 @click.option("--in-channels", type=int, default=3, help="Channels of an image.")
 @click.option(
-    "--size", type=int, help="Height and width of an image.  [default: 224; 32 for cifar-cnn]"
+    "--size", type=int, help="Height and width of an image.  [default: 224; 32 for cifar-...]"
 )
 @click.option(
     "--weights",
@@ -68,7 +68,7 @@ def export(
 ) -> None:
     """Write a network to an ONNX file.
 
-    MODEL is one of cifar-cnn, resnet18, resnet34, resnet50, resnet101, wide-resnet18,
+    MODEL is one of cifar-cnn, cifar-resnet, resnet18, resnet34, resnet50, resnet101, wide-resnet18,
     resnext50-32x4d, resnext101-32x4d, mobilenet-v1 and mobilenet-v2. The file is written only if
     onnxruntime computes from it what PyTorch computes, in float32, for any batch size.
 
@@ -79,7 +79,7 @@ def export(
         --weights runs/shapes-cbam-fc-seed0/checkpoint.pt --out shapes.onnx
     """  # noqa: D301
     if size is None:
-        size = 32 if model == "cifar-cnn" else 224
+        size = 32 if model.startswith("cifar-") else 224
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already; --force replaces it")
 
