@@ -3,6 +3,7 @@
 import io
 import re
 
+import click
 import numpy as np
 from PIL import Image
 from project import ROOT, chapters
@@ -46,9 +47,12 @@ def test_the_subcommands_and_their_options_exist():
     called = [
         line.partition("#")[0].split()[1:] for line in lines if line.startswith("cbam-course")
     ]
-    assert {"train", "cost", "export"} <= {arguments[0] for arguments in called}
+    assert {"train", "cost", "export", "experiments"} <= {arguments[0] for arguments in called}
     for name, *arguments in called:
         command = main.commands[name]
+        while isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.commands[name]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in arguments if word.startswith("--")} <= known
 
