@@ -84,9 +84,9 @@ def cost(
 ) -> None:
     """Count parameters and multiply-accumulates of networks.
 
-    MODEL is a network of the course (cifar-cnn, cifar-resnet, resnet50, wide-resnet18, mobilenet-v1 and
-    so on) or one of torchvision's for classification (vgg16, convnext_tiny and so on). With
-    --attention each is counted without and with the block.
+    MODEL is a network of the course (cifar-cnn, cifar-resnet, resnet50, mobilenet-v1 and so on) or
+    one of torchvision's for classification (vgg16, convnext_tiny and so on). With --attention each
+    is counted without and with the block.
 
     By hand means: convolutions and fully connected layers, without bias; products of two
     activations are left out. Nothing is computed for that; the tools run the network once each.
