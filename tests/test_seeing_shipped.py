@@ -1,0 +1,98 @@
+"""The networks, gates and measurements that come with the package, and their records."""
+
+import re
+
+import pytest
+import torch
+
+from cbam_course import seeing
+from cbam_course.data import shapes
+from cbam_course.models import read_weights
+from cbam_course.seeing.shipped import FOLDER
+from cbam_course.training.history import describe_data, describe_model
+
+KINDS = ("cifar10", "noise-gated", "noise-plain", "noise-rgb", "shapes")
+RUNS = [(kind, seed) for kind in KINDS for seed in seeing.shipped_seeds(kind)]
+
+
+def test_what_is_shipped():
+    assert set(seeing.shipped_seeds("shapes")) == set(range(5))
+    for arm in seeing.NOISE_ARMS:
+        assert set(seeing.shipped_seeds(f"noise-{arm}")) == set(range(5))
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 2e6
+    weights = {path.stem for path in files if path.suffix == ".safetensors"}
+    assert weights <= {path.stem for path in files if path.suffix == ".json"}
+    assert {path.suffix for path in files} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize(("kind", "seed"), RUNS)
+def test_provenance_is_complete(kind, seed):
+    record = seeing.shipped_record(kind, seed)
+    assert record.config.seed == seed
+    assert [row["epoch"] for row in record.epochs] == list(range(1, record.config.epochs + 1))
+    assert 0 < record.final["test_accuracy"] < 1
+    assert re.fullmatch(r"[0-9a-f]{64}", record.data["sha256"])
+    assert len(record.data["classes"]) == 10
+    for session in record.sessions:
+        assert re.fullmatch(r"[0-9a-f]{40}", session["commit"])  # and no "-dirty"
+        assert session["versions"]["torch"] and session["versions"]["python"]
+        assert session["device"] and session["finished"]
+
+
+def test_records_of_the_noise_experiment_are_of_its_images():
+    for arm, channels in (("rgb", 0), ("plain", 3), ("gated", 3)):
+        found = describe_data(seeing.noisy_shapes(noise_channels=channels))
+        for seed in range(5):
+            assert seeing.shipped_record(f"noise-{arm}", seed).data == found
+
+
+def test_networks_are_those_of_their_records():
+    """The weights give the accuracy that the record has, on the images that the record has."""
+    images = shapes()
+    x, labels = seeing.image_tensors(images)
+    for seed in seeing.shipped_seeds("shapes"):
+        model, record = seeing.shipped_run("shapes", seed)
+        assert not model.training
+        assert describe_model(model) == record.model
+        assert describe_data(images) == record.data
+        right = seeing.predict(model, x).argmax(dim=1) == labels
+        # Elsewhere sums are taken in another order: an image or two may tip over.
+        assert float(right.double().mean()) == pytest.approx(record.final["test_accuracy"], abs=0.003)
+
+
+def test_measurements_are_of_the_shipped_networks():
+    measured = seeing.shipped_measurements("cifar10")
+    assert set(measured) == set(seeing.shipped_seeds("cifar10"))
+    names = None
+    for seed, found in measured.items():
+        model, record = seeing.shipped_run("cifar10", seed)
+        assert describe_model(model) == record.model
+        assert found["images"] == record.data["test"] == 10_000
+        assert found["accuracy"] == pytest.approx(record.final["test_accuracy"], abs=0.001)
+        off = found["changes"]["both set to 1"]
+        change = (off["gained"] - off["lost"]) / found["images"]
+        known = record.final["test_accuracy_attention_off"] - record.final["test_accuracy"]
+        assert change == pytest.approx(known, abs=0.002)
+        names = names or list(found["changes"])
+        assert list(found["changes"]) == names and len(names) == 12
+
+
+def test_gates():
+    for seed in seeing.shipped_seeds("noise-gated"):
+        gate = seeing.shipped_gate(seed)
+        assert not gate.training
+        stored = read_weights(FOLDER / f"noise-gated-{seed}.safetensors")
+        assert all(torch.equal(value, stored[name]) for name, value in gate.state_dict().items())
+        assert gate.attention_map(torch.randn(2, 6, 8, 8)).shape == (2, 6, 1, 1)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="'cifar10', 'noise-gated'.*got 'imagenet'"):
+        seeing.shipped_seeds("imagenet")
+    with pytest.raises(ValueError, match="has the seeds 0, 1, 2, 3, 4; got 7"):
+        seeing.shipped_record("shapes", 7)
+    with pytest.raises(ValueError, match="records are shipped, not the networks"):
+        seeing.shipped_run("noise-gated")
+    with pytest.raises(ValueError, match="no measurements of 'shapes'"):
+        seeing.shipped_measurements("shapes")
