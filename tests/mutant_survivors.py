@@ -517,4 +517,50 @@ SURVIVORS = [
         ["variance = sum(((d - mean) ** 2 for d in list(differences)[::-1])) / (n - 1)"],
         NO_ORDER,
     ),
+    # Chapter 9.
+    *survivors(
+        "9.1",
+        "settled = [2, 4]",
+        ["settled = [4, 2]"],
+        "The page asks which results, not in which order.",
+    ),
+    *survivors(
+        "9.2",
+        "if n < 2:",
+        ["if False:", "if n < 1:"],
+        "Of a single number NumPy's deviation is NaN, and so are the limits.",
+    ),
+    *survivors(
+        "9.2",
+        "if n < 2:\nreturn (mean, float('nan'), float('nan'))",
+        [""],
+        "Of a single number NumPy's deviation is NaN, and so are the limits.",
+    ),
+    *survivors(
+        "9.5",
+        "tries = delta + s * torch.randn(20000, n)",
+        ["tries = delta - s * torch.randn(20000, n)"],
+        "A normal distribution is symmetric.",
+    ),
+    *survivors(
+        "9.5",
+        "tries = delta + s * torch.randn(20000, n)",
+        [
+            "tries = delta + s * torch.randn(20001, n)",
+            "tries = delta + s * torch.randn(19999, n)",
+        ],
+        "One try more or less makes no difference that one could see.",
+    ),
+    *survivors(
+        "9.5",
+        "seen = mean.abs() > stats.t.ppf(0.975, n - 1) * error",
+        ["seen = mean.abs() >= stats.t.ppf(0.975, n - 1) * error"],
+        "A limit is never exactly 0.",
+    ),
+    *survivors(
+        "9.5",
+        "return seen.double().mean().item()",
+        ["return seen.double().mean()"],
+        "A share may be a tensor with one number.",
+    ),
 ]

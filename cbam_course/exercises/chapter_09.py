@@ -167,12 +167,23 @@ def mistakes_of_intervals(d: np.ndarray, level: float) -> list[tuple[Tensor, str
 def read_limits(got: object, name: str) -> Tensor:
     """The learner's mean and limits, whatever they came in."""
     try:
-        values = [float(value) for value in got]
+        values = [as_float(value) for value in got]
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"{name} {TRIPLE}. A limit that there is none of is `float('nan')`.") from None
     if len(values) != 3:
         raise Wrong(f"{name} {TRIPLE}; it returns {len(values)}.")
     return torch.tensor(values, dtype=torch.float64)
+
+
+def as_float(value: object) -> float:
+    """A number of the learner's as Python's own; words are none.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: if it is no number.
+    """
+    if isinstance(value, str):
+        raise TypeError("a word is no number")
+    return float(value)
 
 
 def compare_limits(
@@ -362,7 +373,7 @@ def mean_and_pairs(trial: Trial, gain: Callable, table: pd.DataFrame) -> tuple[f
     """The learner's mean difference and number of pairs."""
     got = trial.call(gain, table.copy(), VARIANT, BASELINE)
     try:
-        mean, pairs = (float(value) for value in got)
+        mean, pairs = (as_float(value) for value in got)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong("`gain` should return two numbers, (mean, pairs).") from None
     return mean, pairs
@@ -541,7 +552,7 @@ def check_pairs(trial: Trial, pairs: Callable) -> None:
         cases.append((s, 2.8 * s / (whole + part) ** 0.5))
         got = trial.call(pairs, *cases[-1])
         try:
-            found.append(float(got))
+            found.append(as_float(got))
         except (TypeError, ValueError, RuntimeError):
             raise Wrong("`pairs` should return one number.") from None
 
@@ -592,7 +603,7 @@ def check_power(trial: Trial, power: Callable) -> None:
     for case in cases:
         got = trial.call(power, *case)
         try:
-            found.append(float(got))
+            found.append(as_float(got))
         except (TypeError, ValueError, RuntimeError):
             raise Wrong("`power` should return one number.") from None
     right = [seen(*case) for case in cases]

@@ -146,6 +146,7 @@ INTERVALS = [
     other_interval("another mean", "It should be", ("differences.mean()", "differences.sum()")),
     other_interval("zero wide", "both limits are NaN", ('float("nan")', "mean")),
     other_interval("no number", "float('nan')", ('float("nan")', "None")),
+    other_interval("words", "three numbers", ('float("nan")', '"nan"')),
     other_interval("nothing for one", "is itself", ("return mean, float", "return 0, float")),
     wrong("9.2", "no return", changed(INTERVAL, (LIMITS, "")), "nothing yet", "NotSolved"),
     wrong(
