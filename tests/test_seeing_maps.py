@@ -179,3 +179,15 @@ def test_measure_counts(x):
     assert [len(row) for row in found["weights"]["stages.1.attention.channel_attention"]] == [
         12
     ] * 3
+
+
+def test_grad_cam_is_the_class_activation_map(x):
+    """The network ends in an average and a linear layer, where both are one."""
+    model, target = network(), torch.tensor([0, 9, 3, 3, 1, 5])
+    found = seeing.grad_cam(model, model.stages[-1], x, target)
+    with torch.no_grad():
+        weight = model.classifier.weight[target]
+        by_hand = torch.einsum("nc,nchw->nhw", weight, model.features(x)) / 64
+    assert found.shape == (6, 1, 8, 8)
+    assert not found.requires_grad
+    assert torch.allclose(found[:, 0], by_hand, atol=1e-6)

@@ -58,7 +58,9 @@ def test_networks_are_those_of_their_records():
         assert describe_data(images) == record.data
         right = seeing.predict(model, x).argmax(dim=1) == labels
         # Elsewhere sums are taken in another order: an image or two may tip over.
-        assert float(right.double().mean()) == pytest.approx(record.final["test_accuracy"], abs=0.003)
+        assert float(right.double().mean()) == pytest.approx(
+            record.final["test_accuracy"], abs=0.003
+        )
 
 
 def test_measurements_are_of_the_shipped_networks():

@@ -2,6 +2,7 @@
 
 from .channels import share_between_classes
 from .figures import show_estimates, show_gallery, show_weights_by_class
+from .gradients import grad_cam
 from .interventions import interventions
 from .maps import given_maps, predict, read_maps
 from .measure import image_tensors, measure, shipped_measurements
@@ -16,6 +17,7 @@ __all__ = [
     "NoisyImages",
     "energy_inside",
     "given_maps",
+    "grad_cam",
     "image_tensors",
     "interventions",
     "measure",
