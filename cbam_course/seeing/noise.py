@@ -12,7 +12,7 @@ from cbam_course.training import TrainConfig, seed_epoch, train
 from cbam_course.training.run import Run
 
 NOISE_ARMS = ("rgb", "plain", "gated")
-"""The networks compared: without noise, with noise, and with noise and a gate on the input."""
+"""The networks that are compared, without noise, with noise, and with a gate on noisy input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,8 @@ class NoisyImages:
         classes: names of the classes.
 
     Attributes:
-        mean, std: of the training pixels in [0, 1], one value for each channel.
+        mean: of the training pixels in [0, 1], one value for each channel.
+        std: their standard deviation, likewise.
     """
 
     name: str
