@@ -563,4 +563,20 @@ SURVIVORS = [
         ["return seen.double().mean()"],
         "A share may be a tensor with one number.",
     ),
+    # Chapter 10.
+    *survivors(
+        "10.3",
+        "blocks = masks.reshape(B, h, H // h, w, W // w).double()",
+        [
+            "blocks = masks.reshape(B, h, -(-H // h), w, W // w).double()",
+            "blocks = masks.reshape(B, h, H // h, w, -(-W // w)).double()",
+        ],
+        "The height and the width of the masks are multiples of the map's, so nothing is rounded.",
+    ),
+    *survivors(
+        "10.5",
+        "B, H, W = maps.shape",
+        ["B, H, W = masks.shape"],
+        "Maps and masks have one shape.",
+    ),
 ]
