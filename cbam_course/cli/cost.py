@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import attention_options, named_values
+from .options import attention_options, model_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +48,7 @@ class _Size(click.ParamType):
 @click.command(context_settings={"show_default": True})
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @attention_options("Count the networks with this block too.")
-@click.option(
-    "--model-option",
-    "model_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=named_values,
-    help="An argument of the networks, such as num_classes=10; may be repeated.",
-)
+@model_options("An argument of the networks, such as num_classes=10")
 @click.option(
     "--input",
     "input_size",

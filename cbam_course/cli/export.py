@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import MODEL_NAMES, attention_options, named_values
+from .options import MODEL_NAMES, attention_options, model_options
 
 
 class _ModelName(click.Choice):
@@ -18,14 +18,7 @@ class _ModelName(click.Choice):
 @click.command(context_settings={"show_default": True})
 @click.argument("model", type=_ModelName(MODEL_NAMES), metavar="MODEL")
 @attention_options("The block in each place that the network has for one.")
-@click.option(
-    "--model-option",
-    "model_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=named_values,
-    help="An argument of the network, such as version=v1 or widen=1.5; may be repeated.",
-)
+@model_options("An argument of the network, such as version=v1 or widen=1.5")
 @click.option("--num-classes", type=int, help="Number of classes.")
 @click.option("--in-channels", type=int, default=3, help="Channels of an image.")
 @click.option(

@@ -59,3 +59,19 @@ def attention_options(help: str) -> Callable:
         )(command)
 
     return decorate
+
+
+def model_options(help: str) -> Callable:
+    """The option ``--model-option`` of a command, which gets ``model_options``, a dictionary.
+
+    Args:
+        help: what it is an argument of, and an example.
+    """
+    return click.option(
+        "--model-option",
+        "model_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=named_values,
+        help=f"{help}; may be repeated.",
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import MODEL_NAMES, attention_options, named_values
+from .options import MODEL_NAMES, attention_options, model_options
 
 if TYPE_CHECKING:
     from cbam_course.training import History
@@ -50,14 +50,7 @@ def _places(
     default="cifar-cnn",
     help="The network.",
 )
-@click.option(
-    "--model-option",
-    "model_options",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=named_values,
-    help="An argument of the network, such as depths=[9,9,9]; may be repeated.",
-)
+@model_options("An argument of the network, such as depths=[9,9,9]")
 @click.option(
     "--widths",
     metavar="N,N,N",
