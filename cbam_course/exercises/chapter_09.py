@@ -500,6 +500,11 @@ def mistakes_of_controls(
         (limits(by_rank), "Runs of different seeds are no pairs."),
         (limits(rows[0][:fewer] - rows[1][:fewer]), "Rows in the same place are no pairs."),
     ]
+    seeds = len((ours - theirs).index)
+    if n > 1:
+        half = stats.t.ppf(0.975, seeds - 1) * d.std() / seeds**0.5
+        alone = "A seed that only one of the two has is no pair: do not count it in n."
+        found.append((around(mean, half), alone))
     apart = ours.mean() - theirs.mean()
     halves = [float(interval_of(side)[2]) - side.mean() for side in (ours, theirs)]
     to_plain = [interval_of(side.dropna()) for side in both]
@@ -659,9 +664,9 @@ def _one_sided(n: int, s: float, delta: float, tail: float) -> float:
     return _above(n, _t(n, tail), delta * n**0.5 / s)
 
 
-def _known(n: int, s: float, delta: float) -> float:
+def _known(n: int, s: float, delta: float, critical: float = TWO_SIDED) -> float:
     shift = abs(delta) * n**0.5 / s
-    return float(special.ndtr(shift - TWO_SIDED) + special.ndtr(-shift - TWO_SIDED))
+    return float(special.ndtr(shift - critical) + special.ndtr(-shift - critical))
 
 
 POWERS: dict[str, Callable[[int, float, float], float]] = {
@@ -671,6 +676,9 @@ POWERS: dict[str, Callable[[int, float, float], float]] = {
     ),
     "That is the share if s were known. Each try has to estimate it from its own differences.": (
         _known
+    ),
+    "Each try has to estimate the standard deviation from its own differences.": (
+        lambda n, s, d: _known(n, s, d, _t(n))
     ),
     "You count intervals above 0. One below 0 does not hold 0, either.": (
         lambda n, s, d: _one_sided(n, s, d, 0.975)

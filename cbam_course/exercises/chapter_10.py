@@ -1,6 +1,7 @@
 """The exercises of chapter 10, seeing attention."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cbam_course.attention import CBAM
@@ -11,7 +12,7 @@ from .predictions import number
 from .trial import Trial, close
 
 
-@exercise("10.1", "Keep the score")
+@exercise("10.1", "Keep score")
 def keep_score(trial: Trial, hit, energy, flat_hit, share) -> None:
     hit = number(
         hit,
@@ -19,6 +20,7 @@ def keep_score(trial: Trial, hit, energy, flat_hit, share) -> None:
         "hit",
         {
             100: "`hit`: the largest value of the map is 0.6. Is that place marked?",
+            1: "`hit`: the largest value of the map is 0.6. Is that place marked?",
             25: "`hit`: the game looks at the largest place only, and only one is largest.",
             35: "`hit`: that is another measure. The game looks at one place only.",
         },
@@ -75,7 +77,7 @@ def map_behind_score(trial: Trial, activation_maps) -> None:
         got = trial.compare(
             trial.call(activation_maps, features, weight, classes),
             right,
-            "Your maps",
+            "Your result",
             [
                 (right.relu(), "All signs are wanted: leave the ReLU to whoever draws the maps."),
                 (right / (height * width), "The mean over the places is the score, not the sum."),
@@ -122,10 +124,12 @@ def point_with_coarse_map(trial: Trial, points) -> None:
         right = at(flat.argmax(dim=1))
         largest = (maps == maps.amax(dim=(1, 2), keepdim=True)).repeat_interleave(down, 1)
         pointed = largest.repeat_interleave(across, 2) & masks
+        fine = F.interpolate(maps[:, None], masks.shape[1:], mode="bilinear")
+        hits = masks.flatten(1)[torch.arange(batch), fine.flatten(1).argmax(dim=1)]
         got = trial.compare(
             trial.call(points, maps, masks),
             right,
-            "Your scores",
+            "Your result",
             [
                 ((right > 0).double(), "A score is a share of pixels, not only 0 or 1."),
                 ((right > 0.5).double(), "A score is a share of pixels, not only 0 or 1."),
@@ -149,6 +153,11 @@ def point_with_coarse_map(trial: Trial, points) -> None:
                     "Each image has a largest place of its own.",
                 ),
                 (masks.double().mean(dim=(1, 2)), "That is the area of the object."),
+                (
+                    hits.double(),
+                    "That is the chapter's way to keep score: a hit or a miss by one pixel of "
+                    "the stretched map. Here all pixels of the largest place count.",
+                ),
             ],
         )
         trial.show("Scores", got)
@@ -202,7 +211,7 @@ def somebody_elses_channels(trial: Trial, swapped) -> None:
                     "That is the spatial map: the refined features are wanted.",
                 ),
             ]
-            got = trial.compare(trial.call(swapped, block, x), right, "Your features", mistakes)
+            got = trial.compare(trial.call(swapped, block, x), right, mistakes=mistakes)
         same = all(torch.equal(value, before[n]) for n, value in block.state_dict().items())
         trial.expect(same, "The block's weights have changed. It should be left as it is.")
         with torch.no_grad():
@@ -246,6 +255,8 @@ def too_good_to_be_true(trial: Trial, hit_rate) -> None:
     )
     for batch, height, width in ((8, 6, 6), (9, 4, 7), (7, 5, 3), (1, 2, 2)):
         maps, masks = _maps_and_masks(trial, batch, height, width)
+        if batch == 9:
+            maps = maps - maps.amax(dim=(1, 2), keepdim=True) - 1  # negative everywhere
         right = _rate(maps, masks)
         got = trial.compare(
             trial.call(hit_rate, maps, masks),
@@ -258,6 +269,10 @@ def too_good_to_be_true(trial: Trial, hit_rate) -> None:
                     "takes such places for the largest.",
                 ),
                 (_rate(-maps, masks), "Your function looks at the smallest value."),
+                (
+                    _rate(maps.relu(), masks),
+                    "A map can be negative everywhere. A ReLU leaves nothing of it to choose from.",
+                ),
                 (1 - right, "That is the share of misses."),
                 (right * batch, "A rate lies between 0 and 1; that is the number of hits."),
             ],
@@ -280,4 +295,6 @@ def _rate(
 
 
 def _told(rate: Tensor) -> str:
-    return f"{float(rate):.3g}" if rate.numel() == 1 else f"of shape {list(rate.shape)}"
+    if rate.shape == ():
+        return f"{float(rate):.3g}"
+    return f"of shape {list(rate.shape)}; it should be one number, a tensor without axes"

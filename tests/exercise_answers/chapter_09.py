@@ -341,6 +341,7 @@ AGAINSTS = [
         """,
     ),
     other_against("against the baseline", "from the baseline", ("control]", "'no attention']")),
+    other_against("missing runs counted", "do not count it", (".dropna()", "")),
     other_against(
         "the control's gain",
         "the control against",
@@ -516,6 +517,7 @@ SEEDED = [
     other_seeds("not seen", "do *not* see", (".abs() >", ".abs() <")),
     other_seeds("1.96 for t", "too small", (CRITICAL, "1.96")),
     other_seeds("s is known", "estimate it", (CRITICAL, "1.96"), ("tries.std(dim=1)", "s")),
+    other_seeds("s is known, with t", "has to estimate", ("tries.std(dim=1)", "s")),
     other_seeds("above 0 only", "One below 0", (".abs()", "")),
     other_seeds("0.95", "shared by two", ("0.975", "0.95")),
     other_seeds("one side of both", "on one side only", ("0.975", "0.95"), (".abs()", "")),

@@ -3,7 +3,7 @@
 from . import right, wrong
 from .editing import changed
 
-# 10.1 Keep the score.
+# 10.1 Keep score.
 
 
 def scores(hit="0", energy="35", flat_hit="25", share="80"):
@@ -30,6 +30,7 @@ SCORES = [
         """,
     ),
     wrong("10.1", "a hit", scores("100"), "Is that place marked"),
+    wrong("10.1", "a hit as a share", scores("1"), "Is that place marked"),
     wrong("10.1", "a quarter", scores("25"), "largest place only"),
     wrong("10.1", "the energy", scores("35"), "another measure"),
     wrong("10.1", "a fraction", scores(energy="0.35"), "in percent"),
@@ -181,6 +182,19 @@ COARSE = [
             POINTS, (MEAN, "(blocks.sum(dim=(2, 4)) / blocks.sum(dim=(1, 2, 3, 4))[:, None, None])")
         ),
         "not of the object's",
+    ),
+    wrong(
+        "10.3",
+        "stretched as in the chapter",
+        """
+        def points(maps, masks):
+            fine = torch.nn.functional.interpolate(
+                maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False
+            )
+            best = fine.flatten(1).argmax(dim=1)
+            return masks.flatten(1)[torch.arange(len(maps)), best].double()
+        """,
+        "the chapter's way",
     ),
     wrong("10.3", "smallest", changed(POINTS, ("argmax", "argmin")), "smallest"),
     wrong("10.3", "by size", changed(POINTS, ("maps.flatten", "maps.abs().flatten")), "`abs`"),
@@ -363,6 +377,9 @@ RATES = [
     wrong("10.5", "the place left", changed(RATE, TURNED), "row by row"),
     wrong("10.5", "place and signs left", changed(RATE, ABS, TURNED), "row by row"),
     wrong("10.5", "signs left", changed(RATE, ABS), "far below zero"),
+    wrong(
+        "10.5", "no signs", changed(RATE, (ABS[0], "maps.relu().flatten")), "negative everywhere"
+    ),
     wrong("10.5", "the rate left", changed(RATE, BY_ROWS), "by what are the hits divided"),
     wrong("10.5", "signs and rate left", changed(RATE, ABS, BY_ROWS), "by what are the hits"),
     wrong(
@@ -372,7 +389,7 @@ RATES = [
     wrong("10.5", "smallest", changed(RATE, ("argmax", "argmin")), "hit"),
     wrong("10.5", "misses", changed(RATE, ("hits.sum() / B", "1 - hits.sum() / B")), "rate is 0"),
     wrong("10.5", "not divided", changed(RATE, (" / B", "")), "divided"),
-    wrong("10.5", "one for all", changed(RATE, ("hits.sum() / B", "hits")), "a hit"),
+    wrong("10.5", "one for all", changed(RATE, ("hits.sum() / B", "hits")), "without axes"),
     wrong("10.5", "no return", changed(RATE, ("return ", "y = ")), "returns nothing", "NotSolved"),
 ]
 
