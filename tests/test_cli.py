@@ -162,7 +162,7 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         "--attention", "cbam-fc", "--attention-option", "reduction=2",
         "--attention-place", "layer1", "--attention-place", "layer2.0.bn2",
         "--control", "frozen", "--optimizer", "sgd", "--label-smoothing", "0.1",
-        "--schedule", "plateau",
+        "--schedule", "plateau", "--validation-size", 10,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     folder = Path("runs/shapes-cifar-resnet-frozen-cbam-fc-seed0")
@@ -178,6 +178,7 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         control="frozen",
         train_size=40,
         test_size=20,
+        validation_size=10,
         epochs=1,
         batch_size=16,
         optimizer="sgd",
@@ -198,11 +199,12 @@ def test_options_in_the_words_of_python_and_of_json(tmp_path):
             assert context.params["attention_options"] == {"bias": True, "x": None}
     result = run(
         "train", *TINY, "--epochs", 1, "--attention", "se", "--attention-option", "bias=False",
-        "--attention-option", "reduction=2", "--out", tmp_path / "run",
+        "--attention-option", "reduction=2", "--start-as-identity", "--out", tmp_path / "run",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     history = training.History.from_json(tmp_path / "run" / "history.json")
     assert history.config.attention_options == {"bias": False, "reduction": 2}
+    assert history.config.start_as_identity
 
 
 def test_the_same_command_gives_the_same_record(tmp_path):

@@ -115,3 +115,44 @@ def test_all_images_need_not_be_balanced():
 def test_subset_refuses_impossible_counts(count):
     with pytest.raises(ValueError, match="train"):
         make().subset(train=count)
+
+
+def test_hold_out_divides_the_training_images():
+    images = make(masks=True, count=40)
+    divided = images.hold_out(10, seed=1)
+    assert np.bincount(divided.y_test).tolist() == [3, 3, 2, 2]
+    assert np.bincount(divided.y_train).tolist() == [7, 7, 8, 8]
+    # Random pixels make every image unique.
+    found = []
+    for x, y, mask in [
+        *zip(divided.x_train, divided.y_train, divided.masks_train, strict=True),
+        *zip(divided.x_test, divided.y_test, divided.masks_test, strict=True),
+    ]:
+        [origin] = np.flatnonzero((images.x_train == x).all((1, 2, 3)))
+        assert y == images.y_train[origin]
+        assert (mask == images.masks_train[origin]).all()
+        found.append(origin)
+    assert sorted(found) == list(range(40))
+
+
+def test_hold_out_leaves_what_a_subset_of_that_size_keeps():
+    images = make(count=400)
+    divided = images.hold_out(80)
+    np.testing.assert_array_equal(divided.x_train, images.subset(train=320).x_train)
+    assert not (images.hold_out(80, seed=1).x_train == divided.x_train).all()
+
+
+@pytest.mark.parametrize("count", [-1, 0, 2.0, True, "10"])
+def test_hold_out_refuses_what_is_no_count(count):
+    with pytest.raises(ValueError, match="count must be a whole number of images >= 1"):
+        make().hold_out(count)
+
+
+def test_hold_out_refuses_impossible_counts():
+    with pytest.raises(ValueError, match="of 40 training images at most 39 .* got count=40"):
+        make().hold_out(40)
+    uneven = make(y_train=np.array([0] * 37 + [1, 2, 3], np.uint8))
+    with pytest.raises(
+        ValueError, match="count=8 needs 2 images of class 1, .* has 1 .of 40 train"
+    ):
+        uneven.hold_out(8)

@@ -41,6 +41,12 @@ def test_the_example_of_a_name_is_true():
     assert doctest.testmod(experiment).attempted and doctest.testmod(experiment).failed == 0
 
 
+def _learned_from(config):
+    """Number of images that a network of this configuration learns from."""
+    everything = 50_000 if config.train_size is None else config.train_size
+    return everything - (config.validation_size or 0)
+
+
 @pytest.mark.parametrize("name", DEFINED)
 def test_an_experiment_is_a_fair_comparison(name):
     defined = DEFINED[name]
@@ -53,8 +59,10 @@ def test_an_experiment_is_a_fair_comparison(name):
         if variant.baseline is not None:
             # What decides the training is the same on both sides.
             changed = set(variant.config.differences(configs[variant.baseline]))
+            images = {_learned_from(c) for c in (variant.config, configs[variant.baseline])}
+            assert len(images) == 1
             assert changed and changed.isdisjoint(
-                {"dataset", "train_size", "test_size", "epochs", "batch_size", "optimizer"}
+                {"dataset", "test_size", "epochs", "batch_size", "optimizer"}
                 | {"learning_rate", "weight_decay", "schedule", "crop", "flip", "precision"}
             )
 

@@ -723,6 +723,10 @@ def test_making_a_config_draws_no_random_numbers():
         ({"control": "constant"}, "'constant' takes no attention_options, got .*reduction"),
         ({"attention": "none", "control": "frozen"}, "control 'frozen' needs attention"),
         ({"attention": "none", "attention_places": ("stages.0",)}, r"\('stages.0',\) needs att"),
+        ({"attention": "none", "start_as_identity": True}, "start_as_identity True needs att"),
+        ({"start_as_identity": True, "control": "frozen"}, "exclude each other"),
+        ({"start_as_identity": 1}, "start_as_identity must be True or False, got 1"),
+        ({"validation_size": 0}, "validation_size must be an integer of at least 1, got 0"),
         ({"attention_places": "stages.0"}, "such as .*'layer1'.*; got 'stages.0'"),
         ({"attention_places": ()}, r"or None; got \(\)"),
         ({"attention_places": ("stages.0", 1)}, "'stages.0', 1"),
@@ -736,6 +740,7 @@ def test_making_a_config_draws_no_random_numbers():
         ({"model_options": {"num_classes": 3}}, "num_classes cannot be among the model_options"),
         ({"model": "resnet18"}, "do not fit 'cbam-fc' and 'resnet18': .*'widths'"),
         ({"model": "custom", "control": "frozen"}, "'frozen' would be ignored"),
+        ({"model": "custom", "start_as_identity": True}, "True would be ignored"),
         ({"model": "custom", "attention_places": ("stages.0",)}, "would be ignored: .*'custom'"),
     ],
 )

@@ -8,7 +8,12 @@ import torch
 from torch import nn
 
 from cbam_course import data, training
-from cbam_course.attention import ConstantGate, attention_blocks, attention_off
+from cbam_course.attention import (
+    ConstantGate,
+    IdentityStart,
+    attention_blocks,
+    attention_off,
+)
 from cbam_course.training import DeviceImages, TrainConfig, read_checkpoint, train
 from cbam_course.training.loop import seed_epoch
 
@@ -206,6 +211,100 @@ def test_plateau_halves_the_rate_when_the_test_loss_does_not_fall(images, monkey
     assert rates == [0.05] * 7 + [0.025] * 6 + [0.0125] * 2
 
 
+# Images held out
+
+
+def test_held_out_images_are_watched_and_not_learned_from(images):
+    config = replace(TINY, validation_size=10)
+    history = train_quietly(config, images).history
+    fewer = train_quietly(replace(TINY, train_size=30), images).history
+    assert history.iteration_loss == fewer.iteration_loss
+    for row, without in zip(history.epochs, fewer.epochs, strict=True):
+        assert row["test_loss"] == without["test_loss"]
+
+    divided = images.hold_out(10)
+    model = train_quietly(config, images).model
+    held = DeviceImages(divided.x_test, divided.y_test, divided.mean, divided.std)
+    loss, accuracy = training.evaluate(model, held)
+    assert history.last["validation_loss"] == pytest.approx(loss, rel=1e-5)
+    assert history.last["validation_accuracy"] == accuracy
+    sizes = {name: history.data[name] for name in ("train", "validation", "test")}
+    assert sizes == {"train": 30, "validation": 10, "test": 20}
+    assert "validation" not in fewer.data
+
+
+def test_plateau_looks_at_the_images_held_out(images, monkeypatch):
+    evaluate = training.loop.evaluate
+    # The loss on the 20 test images always falls, that on the 10 held out never does.
+    falling = iter(range(1000, 0, -1))
+
+    def fixed(model, images, precision):
+        loss = 1.0 if len(images) == 10 else float(next(falling))
+        return loss, evaluate(model, images, precision)[1]
+
+    monkeypatch.setattr(training.loop, "evaluate", fixed)
+    config = replace(TINY, schedule="plateau", epochs=9)
+    held_out = train_quietly(replace(config, validation_size=10), images).history
+    assert [row["learning_rate"] for row in held_out.epochs] == [0.05] * 7 + [0.025] * 2
+    peeking = train_quietly(config, images).history
+    assert [row["learning_rate"] for row in peeking.epochs] == [0.05] * 9
+
+
+def test_with_images_held_out_no_schedule_depends_on_the_test_images(images):
+    config = replace(TINY, schedule="plateau", epochs=9, learning_rate=0.5, validation_size=10)
+    wrong = replace(images, y_test=(images.y_test + 1) % 10)
+    runs = [train_quietly(config, one).history for one in (images, wrong)]
+    assert runs[0].iteration_loss == runs[1].iteration_loss
+    assert runs[0].last["test_loss"] != runs[1].last["test_loss"]
+    # It halves the rate at least once, so there was something to be steered.
+    assert runs[0].last["learning_rate"] < 0.5
+
+
+def test_more_images_cannot_be_held_out_than_there_are(images):
+    with pytest.raises(ValueError, match="of 40 training images at most 39"):
+        train_quietly(replace(TINY, validation_size=40), images)
+
+
+def test_the_table_and_the_curves_show_the_images_held_out(images):
+    history = train_quietly(replace(TINY, validation_size=10), images).history
+    header, *rows = history.table().splitlines()
+    assert header.split("  ")[1:4] and "valid loss" in header
+    assert f"{history.last['validation_loss']:.4f}" in rows[-1]
+    assert len({len(line) for line in (header, *rows)}) == 1
+    _, losses, accuracies = history.plot().axes
+    for axes in (losses, accuracies):
+        labels = [line.get_label() for line in axes.get_lines()]
+        assert labels == ["train", "validation", "test"]
+
+
+# Starting as the identity
+
+
+@pytest.mark.parametrize("places", [None, ("layer1", "layer2")])
+def test_training_can_start_from_the_network_without_attention(places):
+    config = replace(TINY, start_as_identity=True, attention_places=places)
+    model = fresh(config).eval()
+    blocks = attention_blocks(model)
+    assert len(blocks) == 2 and all(isinstance(b, IdentityStart) for b in blocks.values())
+    plain = fresh(replace(TINY, attention="none", attention_options={})).eval()
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model(x), plain(x))
+
+
+def test_the_gates_of_blocks_that_start_as_the_identity_learn(images):
+    learned = changed(replace(TINY, start_as_identity=True), images)
+    assert {name for name in learned if name.endswith("attention.gate")} == {
+        "layer1.0.attention.gate", "layer2.0.attention.gate",
+    }  # fmt: skip
+    assert any(".attention.block.channel" in name for name in learned)
+
+
+def test_constant_gates_can_start_as_the_identity():
+    config = replace(TINY, control="constant", attention_options={}, start_as_identity=True)
+    for block in attention_blocks(config.build_model(10)).values():
+        assert isinstance(block, IdentityStart) and isinstance(block.block, ConstantGate)
+
+
 # Stopping and continuing
 
 
@@ -213,12 +312,13 @@ def test_plateau_halves_the_rate_when_the_test_loss_does_not_fall(images, monkey
     "changes",
     [
         {"schedule": "plateau", "optimizer": "sgd"},
+        {"schedule": "plateau", "validation_size": 10, "start_as_identity": True},
         {"control": "frozen", "optimizer": "sgd", "schedule": "cosine"},
         {"control": "constant", "attention_options": {}},
         {"attention_places": ("layer1", "layer2"), "label_smoothing": 0.1},
         {"model": "mobilenet-v2", "model_options": {}, "widths": None},
     ],
-    ids=["plateau", "frozen", "constant", "places", "mobilenet"],
+    ids=["plateau", "held-out", "frozen", "constant", "places", "mobilenet"],
 )
 def test_a_continued_run_is_the_same_to_the_bit(images, tmp_path, changes):
     config = replace(TINY, epochs=3, **changes)

@@ -78,6 +78,11 @@ def _places(
     help="constant: gates that do not look at the image; frozen: blocks that do not learn.",
 )
 @click.option(
+    "--start-as-identity/--no-start-as-identity",
+    default=False,
+    help="Blocks that do nothing at first and learn how much of themselves to let through.",
+)
+@click.option(
     "--dataset",
     type=click.Choice(DATASETS),
     default="shapes",
@@ -85,6 +90,11 @@ def _places(
 )
 @click.option("--train-size", type=int, help="Train on so many images only.")
 @click.option("--test-size", type=int, help="Test on so many images only.")
+@click.option(
+    "--validation-size",
+    type=int,
+    help="Hold out so many training images, to tell how the network does without the test images.",
+)
 @click.option("--image-size", type=int, help="Resize the images.  [default: their own size]")
 @click.option(
     "--noise-channels", type=int, default=0, help="Channels of noise to put behind the colors."
@@ -116,7 +126,8 @@ def _places(
     "--schedule",
     type=click.Choice(SCHEDULES),
     default="onecycle",
-    help="How the learning rate moves; plateau, the tutorial's, looks at the test images.",
+    help="How the learning rate moves; plateau, the tutorial's, looks at the images held out or, "
+    "if there are none, at the test images.",
 )
 @click.option("--crop/--no-crop", default=True, help="Shift images at random.")
 @click.option("--flip/--no-flip", default=True, help="Mirror images at random.")

@@ -117,10 +117,46 @@ class ImageSet:
             # All images are all images, balanced or not.
             if count is None or (count == len(labels) and not isinstance(count, bool)):
                 continue
-            kept = _balanced_choice(labels, len(self.classes), count, (seed, number), split)
+            kept = _balanced_choice(labels, len(self.classes), count, (seed, number), split, split)
             for field in (f"x_{split}", f"y_{split}", f"masks_{split}"):
                 if getattr(self, field) is not None:
                     changes[field] = getattr(self, field)[kept]
+        return replace(self, **changes)
+
+    def hold_out(self, count: int, seed: int = 0) -> ImageSet:
+        """Divide the training images: ``count`` of them, equally many of every class, to choose by.
+
+        Whoever chooses by the test images, a learning rate or when to stop, can no longer report
+        them. The images held out are there to be looked at instead.
+
+        Args:
+            count: Number of images to hold out, at least 1.
+            seed: Which random choice.
+
+        Returns:
+            A new set whose test images are those held out and whose training images are the rest,
+            masks included. The test images of this set are in neither. With equally many images of
+            every class before and after, the rest is what ``subset(train=...)`` keeps of so many.
+
+        Raises:
+            ValueError: ``count`` is not a whole number of at least 1, no image would be left to
+                train on, or a class has too few images for it.
+        """
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise ValueError(f"count must be a whole number of images >= 1, got {count!r}")
+        if count >= len(self.y_train):
+            raise ValueError(
+                f"of {len(self.y_train)} training images at most {len(self.y_train) - 1} can be"
+                f" held out, got count={count}"
+            )
+        held = _balanced_choice(
+            self.y_train, len(self.classes), count, (seed, 0), "count", "train", last=True
+        )
+        rest = np.setdiff1d(np.arange(len(self.y_train)), held)
+        changes = {}
+        for name in ("x", "y", "masks"):
+            if (array := getattr(self, f"{name}_train")) is not None:
+                changes |= {f"{name}_train": array[rest], f"{name}_test": array[held]}
         return replace(self, **changes)
 
     def __repr__(self) -> str:
@@ -146,11 +182,21 @@ def _check(
 
 
 def _balanced_choice(
-    labels: np.ndarray, classes: int, count: int, seed: tuple[int, int], split: str
+    labels: np.ndarray,
+    classes: int,
+    count: int,
+    seed: tuple[int, int],
+    argument: str,
+    split: str,
+    *,
+    last: bool = False,
 ) -> np.ndarray:
-    """Choose ``count`` indices, equally many of every class, in increasing order."""
+    """Choose ``count`` indices, equally many of every class, in increasing order.
+
+    The classes are shuffled; ``last`` takes from their ends instead of their beginnings.
+    """
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
-        raise ValueError(f"{split} must be a whole number of images >= 0, got {count!r}")
+        raise ValueError(f"{argument} must be a whole number of images >= 0, got {count!r}")
     keys = np.random.default_rng(seed).random(len(labels))
     kept = []
     for label in range(classes):
@@ -158,8 +204,9 @@ def _balanced_choice(
         share = count // classes + (label < count % classes)
         if share > len(members):
             raise ValueError(
-                f"{split}={count} needs {share} images of class {label},"
+                f"{argument}={count} needs {share} images of class {label},"
                 f" but this set has {len(members)} (of {len(labels)} {split} images)"
             )
-        kept.append(members[np.argsort(keys[members], kind="stable")[:share]])
+        shuffled = members[np.argsort(keys[members], kind="stable")]
+        kept.append(shuffled[len(shuffled) - share :] if last else shuffled[:share])
     return np.sort(np.concatenate(kept))

@@ -116,6 +116,7 @@ def experiments(tier: str | None = None) -> dict[str, Experiment]:
     if not small:
         made += [_as_printed()]
     made += [
+        _peeking(tier, plain),
         _channel_pools(tier, resnet),
         _spatial(tier, resnet),
         _order(tier, resnet),
@@ -123,6 +124,7 @@ def experiments(tier: str | None = None) -> dict[str, Experiment]:
         _eca_kernel(tier, resnet),
         _placement(tier, resnet),
         _backbone(tier, resnet),
+        _start(tier, resnet),
     ]
     if not small:
         made += [_noise(), _fast()]
@@ -158,6 +160,20 @@ def _as_printed() -> Experiment:
     configs = {LABELS[name]: with_attention(base, name) for name in ATTENTION_NAMES}
     question = "What does the tutorial's own recipe give, whose schedule looks at the test loss?"
     return _compared("as-printed", "gpu", question, configs)
+
+
+def _peeking(tier: str, base: TrainConfig) -> Experiment:
+    base = replace(with_attention(base, "cbam-fc"), schedule="plateau")
+    train, held = 50_000, 5_000
+    if tier == "cpu":  # more epochs than elsewhere, so that the schedule has something to do
+        base = replace(base, epochs=40)
+        train, held = 5_000, 1_000
+    configs = {  # both learn from the same images
+        "held-out images": replace(base, train_size=train, validation_size=held),
+        "test images": replace(base, train_size=train - held),
+    }
+    question = "What does a schedule gain by looking at the test images?"
+    return replace(_compared("peeking", tier, question, configs), seeds=tuple(range(10)))
 
 
 def _controls(tier: str, base: TrainConfig) -> Experiment:
@@ -245,12 +261,10 @@ def _placement(tier: str, base: TrainConfig) -> Experiment:
 
 
 def _backbone(tier: str, base: TrainConfig) -> Experiment:
-    widths = base.widths or (16, 32, 64)
-    wide = tuple(2 * width for width in widths)
     backbones = {
-        "plain": replace(base, model="cifar-cnn", widths=wide, dropout=0.0),
+        "plain": _without_shortcuts(base),
         "ResNet-20": base,
-        "wide": replace(base, widths=wide),
+        "wide": replace(base, widths=_twice(base)),
         "ResNeXt": replace(base, model_options=RESNEXT),
     }
     variants = []
@@ -259,6 +273,34 @@ def _backbone(tier: str, base: TrainConfig) -> Experiment:
         variants.append(Variant(f"{name} + CBAM", with_attention(config, "cbam-fc"), name))
     question = "Does CBAM help every kind of network?"
     return Experiment(_name(tier, "backbone"), tier, question, tuple(variants))
+
+
+def _without_shortcuts(base: TrainConfig) -> TrainConfig:
+    return replace(base, model="cifar-cnn", widths=_twice(base), dropout=0.0)
+
+
+def _twice(base: TrainConfig) -> tuple[int, ...]:
+    return tuple(2 * width for width in base.widths)
+
+
+def _start(tier: str, base: TrainConfig) -> Experiment:
+    plain = _without_shortcuts(base)
+    behind = ("layer1", "layer2", "layer3")
+    places = {  # no shortcut leads around the blocks of the first two
+        "plain + CBAM": ("plain", with_attention(plain, "cbam-fc")),
+        "after each stage": (
+            "ResNet-20",
+            replace(with_attention(base, "cbam-fc"), attention_places=behind),
+        ),
+        "in every block": ("ResNet-20", with_attention(base, "cbam-fc")),
+    }
+    variants = [Variant("plain", plain), Variant("ResNet-20", base)]
+    for name, (baseline, config) in places.items():
+        start = replace(config, start_as_identity=True)
+        variants.append(Variant(name, config, baseline))
+        variants.append(Variant(f"{name}, from the identity", start, baseline))
+    question = "Does CBAM do better if it starts as the identity?"
+    return Experiment(_name(tier, "start"), tier, question, tuple(variants))
 
 
 def _noise() -> Experiment:

@@ -16,6 +16,7 @@ from cbam_course.attention import (
     ConstantGate,
     attention_blocks,
     make_attention,
+    starting_as_identity,
 )
 from cbam_course.models.checks import check_widths
 
@@ -27,7 +28,7 @@ SCHEDULES = ("onecycle", "cosine", "constant", "plateau")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OF_THE_NETWORK = (
     "model_options", "widths", "dropout", "attention", "attention_options", "attention_places",
-    "control",
+    "control", "start_as_identity",
 )  # fmt: skip
 """The fields that describe a network, apart from its name."""
 
@@ -53,10 +54,15 @@ class TrainConfig:
         control: ``"constant"`` puts a :class:`~cbam_course.attention.ConstantGate` in the place of
             each block, ``"frozen"`` keeps the blocks' random weights from learning, ``"none"``
             does neither.
+        start_as_identity: put each block into an :class:`~cbam_course.attention.IdentityStart`, so
+            that training starts from the network without attention.
         dataset: ``"shapes"`` (drawn on the spot), ``"cifar10"``, or ``"custom"`` for images of your
             own.
         train_size, test_size: number of images: so many shapes are drawn, or of another set so many
             are chosen, the same of every class; ``None`` for all there are.
+        validation_size: number of training images, the same of every class, that are held out. The
+            network never learns from them; each epoch's row tells the loss and the accuracy on
+            them, and ``"plateau"`` looks at them and not at the test images. ``None`` for none.
         image_size: height and width to which the images are resized, bilinearly; ``None`` for
             their own.
         noise_channels: channels of random noise behind those of the images. In training they are
@@ -70,8 +76,9 @@ class TrainConfig:
             only.
         schedule: how the learning rate moves. ``"onecycle"`` rises for 30 % of the steps and then
             falls to nearly nothing, ``"cosine"`` falls from the start, ``"constant"`` stays.
-            ``"plateau"``, the tutorial's, halves it when the loss on the *test* images has not
-            fallen for more than 5 epochs: such a run has seen the test images.
+            ``"plateau"``, the tutorial's, halves it when a loss has not fallen for more than 5
+            epochs: that of the images held out or, if there are none, that of the *test* images.
+            Such a run has seen them.
         crop: shift each training image by up to 4 pixels, chosen at random, with black coming in.
         flip: mirror each training image with probability one half.
         seed: of the weights, the order of the images, the crops, the flips and dropout.
@@ -83,8 +90,8 @@ class TrainConfig:
             float32.
 
     Raises:
-        ValueError: if a value is not of its kind or out of its range, or if ``attention_places``
-            or ``control`` is to change a ``"custom"`` network.
+        ValueError: if a value is not of its kind or out of its range, or if a field would be
+            ignored: ``control`` without attention, or for a ``"custom"`` network.
     """
 
     model: str = "cifar-cnn"
@@ -95,9 +102,11 @@ class TrainConfig:
     attention_options: dict[str, Any] = field(default_factory=dict)
     attention_places: tuple[str, ...] | None = None
     control: str = "none"
+    start_as_identity: bool = False
     dataset: str = "shapes"
     train_size: int | None = None
     test_size: int | None = None
+    validation_size: int | None = None
     image_size: int | None = None
     noise_channels: int = 0
     epochs: int = 10
@@ -133,7 +142,7 @@ class TrainConfig:
                 object.__setattr__(self, name, float(value))
         for name, least in (("noise_channels", 0), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             _check_integer(name, getattr(self, name), least)
-        for name in ("train_size", "test_size", "image_size"):
+        for name in ("train_size", "test_size", "validation_size", "image_size"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), 1)
         _check_number("learning_rate", self.learning_rate, above_zero=True)
@@ -141,7 +150,7 @@ class TrainConfig:
         _check_number("label_smoothing", self.label_smoothing, above_zero=False)
         if self.label_smoothing > 1:
             raise ValueError(f"label_smoothing must be at most 1, got {self.label_smoothing!r}")
-        for name in ("crop", "flip", "compile"):
+        for name in ("start_as_identity", "crop", "flip", "compile"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not isinstance(self.device, str):
@@ -164,20 +173,23 @@ class TrainConfig:
                 "attention_places must be names or patterns of modules such as "
                 f"('layer1', 'layer2'), or None; got {places!r}"
             )
+        for name in ("attention_places", "control", "start_as_identity"):
+            if (value := getattr(self, name)) in (None, "none", False):
+                continue
+            if self.model == "custom":
+                raise ValueError(
+                    f"{name} {value!r} would be ignored: the model 'custom' is trained as it is "
+                    "handed over"
+                )
+            if self.attention == "none":
+                raise ValueError(f"{name} {value!r} needs attention; got attention 'none'")
+        if self.control == "frozen" and self.start_as_identity:
+            raise ValueError(
+                "control 'frozen' and start_as_identity exclude each other: a frozen block would "
+                "be the identity for ever"
+            )
         if self.model == "custom":
-            for name in ("attention_places", "control"):
-                if getattr(self, name) not in (None, "none"):
-                    raise ValueError(
-                        f"{name} {getattr(self, name)!r} would be ignored: the model 'custom' is "
-                        "trained as it is handed over"
-                    )
             return
-        if self.attention == "none":
-            for name in ("attention_places", "control"):
-                if getattr(self, name) not in (None, "none"):
-                    raise ValueError(
-                        f"{name} {getattr(self, name)!r} needs attention; got attention 'none'"
-                    )
         # Building the network checks its options and the attention's; on the "meta" device it takes
         # no memory and draws no random numbers.
         with torch.device("meta"):
@@ -232,8 +244,10 @@ class TrainConfig:
                 raise ValueError(
                     f"control 'constant' takes no attention_options, got {self.attention_options}"
                 )
-            return ConstantGate
-        return make_attention(self.attention, **self.attention_options)
+            factory = ConstantGate
+        else:
+            factory = make_attention(self.attention, **self.attention_options)
+        return starting_as_identity(factory) if self.start_as_identity else factory
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold."""

@@ -17,7 +17,8 @@ def plot_history(history: History) -> Figure:
         history: a run with at least one epoch.
 
     Returns:
-        The figure; training is gray and dashed, testing has the color of the run's attention.
+        The figure; training is gray and dashed, testing has the color of the run's attention, and
+        the images held out, if there are any, are dotted.
 
     Raises:
         ValueError: if no epoch has been finished yet.
@@ -28,6 +29,9 @@ def plot_history(history: History) -> Figure:
     if history.config.attention == "none":
         gray = "#AEB6BD"
     epochs = [row["epoch"] for row in history.epochs]
+    kinds = [("train", gray, "o", "--"), ("test", color, "s", "-")]
+    if history.config.validation_size is not None:
+        kinds.insert(1, ("validation", plotting.INK, "^", ":"))
 
     with plotting.course_style():
         figure, (steps, losses, accuracies) = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, 3.2))
@@ -41,7 +45,7 @@ def plot_history(history: History) -> Figure:
         steps.set(title="Training loss, each step", xlabel="step")
 
         for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
-            for kind, tone, marker, line in (("train", gray, "o", "--"), ("test", color, "s", "-")):
+            for kind, tone, marker, line in kinds:
                 values = [row[f"{kind}_{quantity}"] for row in history.epochs]
                 # Markers would hide the curves of a long run.
                 marker = marker if len(epochs) <= 12 else None

@@ -42,10 +42,10 @@ class History:
             continued. Each holds the versions, the device, the number of processes if there were
             several, the commit, and the first epoch it did.
         epochs: one row per epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step),
-            ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` and ``seconds``.
-            Accuracies are fractions from 0 to 1. Those of training are gathered while the epoch
-            goes on: from the shifted and mirrored images, under dropout, with weights that change
-            at every step.
+            ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` and ``seconds``;
+            with images held out, also ``validation_loss`` and ``validation_accuracy``. Accuracies
+            are fractions from 0 to 1. Those of training are gathered while the epoch goes on: from
+            the shifted and mirrored images, under dropout, with weights that change at every step.
         iteration_loss: the loss of every training step.
         final: of a finished run, ``test_loss``, ``test_accuracy`` and, with attention,
             ``test_accuracy_attention_off``, the accuracy with every gate set to 1, and, with
@@ -159,12 +159,16 @@ class History:
 
     def table(self, last: int | None = None) -> str:
         """The epochs as text, one line each; ``last`` keeps only the last so many."""
-        lines = ["epoch  train loss  accuracy   test loss  accuracy   seconds"]
+        titles = {"train": "train loss", "validation": "valid loss", "test": "test loss"}
+        if self.config.validation_size is None:
+            del titles["validation"]
+        header = "".join(f"  {title:>10}  accuracy" for title in titles.values())
+        lines = [f"epoch{header}   seconds"]
         for row in self.epochs[-last:] if last else self.epochs:
-            lines.append(
-                f"{row['epoch']:5d}  {row['train_loss']:10.4f}  {row['train_accuracy']:8.2%}"
-                f"  {row['test_loss']:10.4f}  {row['test_accuracy']:8.2%}  {row['seconds']:8.1f}"
+            values = "".join(
+                f"  {row[f'{kind}_loss']:10.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in titles
             )
+            lines.append(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
         return "\n".join(lines)
 
     def plot(self) -> "Figure":
@@ -184,17 +188,24 @@ class History:
         return f"History({done}, test accuracy {self.last['test_accuracy']:.2%})"
 
 
-def describe_data(data: "ImageSet") -> dict[str, Any]:
-    """Name, sizes, classes and SHA-256 sum of a set of images with their labels."""
+def describe_data(data: "ImageSet", held_out: int | None = None) -> dict[str, Any]:
+    """Name, sizes, classes and SHA-256 sum of a set of images with their labels.
+
+    Args:
+        data: the set.
+        held_out: how many of its training images are held out, if any.
+    """
     digest = hashlib.sha256()
     for name in ("x_train", "y_train", "x_test", "y_test"):
         array = getattr(data, name)
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array))
+    sizes = {"train": len(data.x_train), "test": len(data.x_test)}
+    if held_out is not None:
+        sizes |= {"train": sizes["train"] - held_out, "validation": held_out}
     return {
         "name": data.name,
-        "train": len(data.x_train),
-        "test": len(data.x_test),
+        **sizes,
         "classes": list(data.classes),
         "sha256": digest.hexdigest(),
     }

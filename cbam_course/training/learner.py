@@ -76,10 +76,10 @@ class Learner:
             self.scheduler.step()
         return used
 
-    def after_epoch(self, test_loss: float) -> None:
-        """Let a schedule that looks at the test loss look at it."""
+    def after_epoch(self, loss: float) -> None:
+        """Let a schedule that looks at a loss look at this one."""
         if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(test_loss)
+            self.scheduler.step(loss)
 
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, for a checkpoint."""

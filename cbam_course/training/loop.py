@@ -43,7 +43,7 @@ def train(
     """Train a network, testing it after every epoch.
 
     The test images are for the record alone: nothing that happens in a run depends on them, unless
-    the schedule is ``"plateau"``.
+    the schedule is ``"plateau"`` and no images are held out for it.
 
     Args:
         config: what to train, and how.
@@ -90,11 +90,19 @@ def train(
         run_folder = team.lead(open_folder)
         run_folder.check_config(config)
         data = load_data(config, data_folder) if data is None else _subset(data, config)
-        seen_as = {
-            "image_size": config.image_size, "noise_channels": config.noise_channels, "team": team,
-        }  # fmt: skip
-        training = DeviceImages(data.x_train, data.y_train, data.mean, data.std, device, **seen_as)
-        testing = DeviceImages(data.x_test, data.y_test, data.mean, data.std, device, **seen_as)
+        held = config.validation_size
+        divided = data if held is None else data.hold_out(held)
+
+        def on_device(images: np.ndarray, labels: np.ndarray) -> DeviceImages:
+            return DeviceImages(
+                images, labels, divided.mean, divided.std, device,
+                image_size=config.image_size, noise_channels=config.noise_channels, team=team,
+            )  # fmt: skip
+
+        training = on_device(divided.x_train, divided.y_train)
+        watched = {"test": on_device(data.x_test, data.y_test)}
+        if held is not None:
+            watched["validation"] = on_device(divided.x_test, divided.y_test)
         team.check_batches(len(training), config.batch_size)
         if model is None:
             seed_epoch(config.seed, 0)
@@ -102,7 +110,7 @@ def train(
         steps = -(-len(training) // config.batch_size)
         learner = Learner.prepare(model, config, steps, device, precision, team)
         model = learner.model
-        history = History(config, describe_model(model), describe_data(data))
+        history = History(config, describe_model(model), describe_data(data, held))
         history = run_folder.load(learner, history)
         done = len(history.epochs)
         if done < config.epochs:
@@ -114,8 +122,10 @@ def train(
                 started = time.perf_counter()
                 losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
                 team.share_statistics(model)
-                row["test_loss"], row["test_accuracy"] = evaluate(model, testing, precision)
-                learner.after_epoch(row["test_loss"])
+                for name, images in watched.items():
+                    loss, accuracy = evaluate(model, images, precision)
+                    row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+                learner.after_epoch(loss)  # of the images held out, if there are any
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
                         f"the test loss is no longer a number in epoch {epoch}; "
@@ -124,7 +134,7 @@ def train(
                 row["seconds"] = time.perf_counter() - started
                 history.add_epoch(row, losses)
                 if epoch == config.epochs:
-                    history.final = _final(row, model, testing, precision)
+                    history.final = _final(row, model, watched["test"], precision)
                 run_folder.save(learner, history)
                 bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
                 if on_epoch is not None and team.leads:
