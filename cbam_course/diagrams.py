@@ -31,24 +31,25 @@ from .plotting import (
 
 ALT = {
     "squeeze_excitation": (
-        "A feature map F, drawn as a stack of six channels, is averaged to one number a channel, "
-        "z. A bottleneck of two fully connected layers and a sigmoid turn z into six channel "
-        "weights, which multiply F; in the output F' the channels with small weights have faded."
+        "A feature map F, drawn as a stack of six channels, is averaged to one number per "
+        "channel, z. A bottleneck of two fully connected layers and a sigmoid turn z into six "
+        "channel weights, which multiply F; in the output F' the channels with small weights have "
+        "faded."
     ),
     "channel_attention": (
         "The average and the maximum of each channel of F form two vectors. Both go through one "
         "shared MLP, drawn as a bottleneck from C to C/r to C; the two results are added, and a "
-        "sigmoid makes the channel attention map, one weight a channel."
+        "sigmoid makes the channel attention map, one weight per channel."
     ),
     "channel_attention_conv": (
         "The average and the maximum of each channel of F form two vectors. One shared convolution "
         "slides a window of k neighboring channels along each of them; the two results are added, "
-        "and a sigmoid makes the channel attention map, one weight a channel."
+        "and a sigmoid makes the channel attention map, one weight per channel."
     ),
     "spatial_attention": (
         "The average and the maximum over the channels of F' are two maps of places. Laid one "
         "behind the other they go through a 7 x 7 convolution, whose window is drawn, and a "
-        "sigmoid; the spatial attention map is dark where the object is."
+        "sigmoid; the spatial attention map is dark green, for high weights, at the object."
     ),
     "cbam": (
         "The feature map F goes to the channel attention module, whose map of one weight a "
