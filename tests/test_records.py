@@ -20,8 +20,10 @@ from cbam_course import records  # noqa: E402
 from cbam_course.experiments import Experiment, Variant, run_name  # noqa: E402
 from cbam_course.plotting import COLORS  # noqa: E402
 from cbam_course.records import reading, statistics  # noqa: E402
+from cbam_course.records.figures import _columns  # noqa: E402
 from cbam_course.records.provenance import gaps  # noqa: E402
 from cbam_course.records.status import status  # noqa: E402
+from cbam_course.records.tables import definitions  # noqa: E402
 from cbam_course.training import History  # noqa: E402
 
 PLAIN, SE, ECA = (0.50, 0.52, 0.51), (0.53, 0.52, 0.54), (0.50, 0.53, 0.51)
@@ -54,7 +56,8 @@ def test_shipped_records_are_of_one_set_of_images():
     sums = {}
     for record in reading.read().values():
         data = record["data"]
-        sums.setdefault((data["name"], data["train"], data["test"]), set()).add(data["sha256"])
+        key = data["name"], data["train"], data.get("validation"), data["test"]
+        sums.setdefault(key, set()).add(data["sha256"])
     assert all(len(found) == 1 for found in sums.values())
 
 
@@ -182,10 +185,49 @@ def test_nothing_recorded_yet(tmp_path):
             show(TINY, folder=tmp_path)
 
 
+def test_the_larger_version_is_shown_once_it_is_recorded(tmp_path):
+    def add(config):
+        made_record(config, 0.5).to_json(tmp_path / f"{run_name(config)}.json")
+
+    assert records.largest("order", tmp_path) == "small-order"  # no record of it in the course
+    first, *others = definitions()["order"].runs()
+    for config in others:
+        add(config)
+    assert records.largest("order", tmp_path) == "small-order"
+    add(first)
+    assert records.largest("order", tmp_path) == "order"
+
+
+def test_largest_refuses_what_has_no_small_version():
+    with pytest.raises(ValueError, match="have a small version, got 'noise'"):
+        records.largest("noise")
+    with pytest.raises(ValueError, match="experiment must be one of .*; got 'sizes'"):
+        records.largest("sizes")
+
+
+@pytest.mark.parametrize(
+    ("panels", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)]
+)
+def test_little_room_is_left_empty_between_curves(panels, columns):
+    assert _columns(panels) == columns
+
+
 def test_curves_have_a_row_for_each_epoch(folder):
     curves = records.curves(TINY, folder=folder)
     assert len(curves) == 18 and curves["epoch"].tolist()[:4] == [1, 2, 1, 2]
     assert curves["test_accuracy"].tolist()[:2] == [25, 50]
+    assert curves[["validation_loss", "validation_accuracy"]].isna().all(axis=None)
+
+
+def test_curves_tell_of_the_images_held_out(tmp_path):
+    record = made_record(replace(BASE, validation_size=10), 0.5)
+    for row in record.epochs:
+        row |= {"validation_loss": 2.0, "validation_accuracy": 0.125}
+    record.to_json(tmp_path / f"{run_name(record.config)}.json")
+    held = Experiment("held", "cpu", "Held out?", (Variant("held", record.config),), seeds=(0,))
+    curves = records.curves(held, folder=tmp_path)
+    assert curves["validation_loss"].tolist() == [2.0, 2.0]
+    assert curves["validation_accuracy"].tolist() == [12.5, 12.5]
 
 
 def test_a_run_that_moved_tells_all_its_devices(tmp_path):

@@ -8,11 +8,12 @@ and differences of accuracies in percentage points.
 from .figures import show_accuracy_and_cost, show_curves, show_differences
 from .reading import load
 from .statistics import summary
-from .tables import curves, describe, table
+from .tables import curves, describe, largest, table
 
 __all__ = [
     "curves",
     "describe",
+    "largest",
     "load",
     "show_accuracy_and_cost",
     "show_curves",

@@ -111,7 +111,7 @@ def show_curves(
         panels = panels[panels["variant"].isin(variants)]
     elif (panels["baseline"] != "").any():
         panels = panels[panels["baseline"] != ""]  # a baseline is in the panels of the others
-    columns = min(len(panels), 3 if len(panels) > 4 else 2)
+    columns = _columns(len(panels))
     rows = ceil(len(panels) / columns)
     with plotting.course_style():
         figure, grid = _page(rows, columns, 2.1 * rows + 1.2, sharex=True, sharey=True)
@@ -190,6 +190,11 @@ def show_accuracy_and_cost(
         _note(figure, "means and their 95 % intervals", describe(runs))
         label_points(axes, points, plotting.INK)
     return figure
+
+
+def _columns(panels: int) -> int:
+    """Two columns for a few panels; for more, three or four, whichever leave less room empty."""
+    return min(panels, 2) if panels <= 4 else min((3, 4), key=lambda columns: -panels % columns)
 
 
 def _compared(group: pd.DataFrame, attention_off: bool) -> Iterator[Compared]:

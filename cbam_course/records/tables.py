@@ -33,6 +33,9 @@ COLUMNS = (
 
 OFF = "switched off"
 
+ENOUGH = 5
+"""Seeds of each variant that let an experiment be shown rather than its small version."""
+
 
 class _Recorded(NamedTuple):
     experiment: str
@@ -88,23 +91,24 @@ def curves(
 
     Returns:
         The columns ``experiment``, ``variant``, ``seed``, ``epoch`` (from 1), ``learning_rate``,
-        ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` (both in percent) and
-        ``seconds``.
+        ``train_loss``, ``train_accuracy``, ``validation_loss``, ``validation_accuracy`` (NaN where
+        no images were held out), ``test_loss``, ``test_accuracy`` (all three accuracies in percent)
+        and ``seconds``.
 
     Raises:
         ValueError: for an unknown experiment.
     """
-    measured = (
-        "learning_rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
-    )  # fmt: skip
+    kinds = ("train", "validation", "test")
+    accuracies = [f"{kind}_accuracy" for kind in kinds]
+    of_kinds = [f"{kind}_{measure}" for kind in kinds for measure in ("loss", "accuracy")]
+    measured = ["learning_rate", *of_kinds, "seconds"]
     rows = [
         {
             "experiment": recorded.experiment,
             "variant": recorded.variant.name,
             "seed": recorded.seed,
             **epoch,
-            "train_accuracy": _percent(epoch["train_accuracy"]),
-            "test_accuracy": _percent(epoch["test_accuracy"]),
+            **{name: _percent(epoch[name]) for name in accuracies if name in epoch},
         }
         for recorded in _recorded(experiments, folder)
         for epoch in recorded.record["epochs"]
@@ -112,6 +116,28 @@ def curves(
     columns = ["experiment", "variant", "seed", "epoch", *measured]
     types = {"seed": "int64", "epoch": "int64", **dict.fromkeys(measured, "float64")}
     return pd.DataFrame(rows, columns=columns).astype(types)
+
+
+def largest(experiment: str, folder: str | os.PathLike[str] | None = None) -> str:
+    """The larger version of an experiment that has been recorded.
+
+    Args:
+        experiment: name of an experiment that has a small version, such as ``"blocks"``.
+        folder: as for :func:`table`.
+
+    Returns:
+        The name itself, if 5 seeds or more of each variant are recorded; else that of the small
+        version, ``"small-blocks"``.
+
+    Raises:
+        ValueError: if there is no experiment of that name, or it has no small version.
+    """
+    small = f"small-{find(experiment).name}"
+    if small not in definitions():
+        raise ValueError(f"experiment must have a small version, got {experiment!r}")
+    seeds = table(experiment, folder=folder).groupby("variant")["seed"].nunique()
+    variants = [variant.name for variant in find(experiment).variants]
+    return experiment if seeds.reindex(variants, fill_value=0).min() >= ENOUGH else small
 
 
 def describe(table: pd.DataFrame) -> str:
