@@ -126,8 +126,7 @@ def experiments(tier: str | None = None) -> dict[str, Experiment]:
         _backbone(tier, resnet),
         _start(tier, resnet),
     ]
-    if not small:
-        made += [_noise(), _fast()]
+    made += [_replication(resnet)] if small else [_noise(), _fast()]
     return {experiment.name: experiment for experiment in made}
 
 
@@ -301,6 +300,18 @@ def _start(tier: str, base: TrainConfig) -> Experiment:
         variants.append(Variant(f"{name}, from the identity", start, baseline))
     question = "Does CBAM do better if it starts as the identity?"
     return Experiment(_name(tier, "start"), tier, question, tuple(variants))
+
+
+def _replication(base: TrainConfig) -> Experiment:
+    # What stood out among the other small experiments, with seeds that had no part in it.
+    configs = {
+        LABELS["none"]: base,
+        LABELS["cbam-fc"]: with_attention(base, "cbam-fc"),
+        "CBAM in parallel": with_attention(base, "cbam-fc", order="parallel"),
+        "ECA, k = 3": with_attention(base, "eca", kernel_size=3),
+    }
+    question = "Do the winners win again, with fresh seeds?"
+    return replace(_compared("replication", "cpu", question, configs), seeds=tuple(range(5, 20)))
 
 
 def _noise() -> Experiment:
