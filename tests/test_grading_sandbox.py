@@ -108,6 +108,11 @@ CALLS = """
         except PermissionError:
             pass
 
+    def start_thread():
+        thread = threading.Thread(target=print, args=["started"])
+        thread.start()
+        thread.join()  # else two lines may be printed as one
+
     def leave_memory():
         library = ctypes.CDLL(None, use_errno=True)
         if library.shmget(0, ctypes.c_size_t(4096), 0o1600) < 0:
@@ -122,7 +127,7 @@ CALLS = """
     can("mode", lambda: os.chmod("file", 0o777))
     can("time", lambda: os.utime("file", (1, 1)))
     can("truncate", lambda: os.truncate("file", 0))
-    can("thread", lambda: threading.Thread(target=print, args=["started"]).start())
+    can("thread", start_thread)
     can("process", lambda: subprocess.run("true"))
     can("fork", os.fork)
     can("signal", lambda: os.kill(os.getppid(), 0))
