@@ -23,10 +23,9 @@ def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, r
         reduction_a,
         16,
         "reduction_a",
-        {
+        prices("reduction_a", "A", lambda hidden: 192 * hidden + 98)
+        | {
             6: "`reduction_a`: 6 is the number of hidden units. By what is 96 divided to get it?",
-            14: "`reduction_a`: the ratio should divide 96.",
-            15: "`reduction_a`: the ratio should divide 96.",
             12: "`reduction_a`: C times 12 is the weights of both layers together.",
             8: "`reduction_a`: the MLP has two layers of C times C/r weights.",
         },
@@ -56,11 +55,8 @@ def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, r
         reduction_d,
         12,
         "reduction_d",
-        {
-            8: "`reduction_d`: 8 is the number of hidden units. By what is 96 divided to get it?",
-            11: "`reduction_d`: the ratio should divide 96.",
-            16: "`reduction_d`: with r = 16 there would be 1,354 parameters.",
-        },
+        prices("reduction_d", "D", lambda hidden: 193 * hidden + 96 + 100)
+        | {8: "`reduction_d`: 8 is the number of hidden units. By what is 96 divided to get it?"},
     )
     authors = {
         "channel_options": {"bias": True, "layer": "linear"},
@@ -80,6 +76,16 @@ def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, r
     trial.stamp(
         "Stamp of your answers", reduction_a, kernel_size_b, along_the_channels_c, reduction_d
     )
+
+
+def prices(name: str, block: str, parameters: Callable[[int], int]) -> dict[int, str]:
+    """What to say of each reduction ratio: what such a block for 96 channels would cost."""
+    return {
+        r: f"`{name}`: with r = {r}, block {block} would have {parameters(96 // r):,} parameters."
+        if 96 % r == 0
+        else f"`{name}`: the ratio should divide 96."
+        for r in range(1, 97)
+    }
 
 
 @exercise("5.2", "Write the block")
@@ -108,7 +114,8 @@ def refused(trial: Trial, Block, arguments: tuple[int, ...], reason: str) -> Non
             "says so."
         ) from None
     raise Wrong(
-        f"{reason}, and {made} is made without a word. Raise a ValueError where the block is made."
+        f"{reason}, and {made} is made without complaint. Raise a ValueError where the block is "
+        "made."
     )
 
 

@@ -176,7 +176,7 @@ def mistakes_of_the_place(truth: BasicBlock, x: Tensor) -> list[tuple[Tensor, st
         (gate(relu(f + s)), after),
         (relu(gate(f + s)), after),
         (relu(f + gate(s)), "The attention is on the shortcut, where a shut gate cuts it."),
-        (relu(truth.bn2(gate(loud)) + s), "The attention comes in front of `bn2`, not behind it."),
+        (relu(truth.bn2(gate(loud)) + s), "The attention comes before `bn2`, not after it."),
         (
             relu(truth.bn2(truth.conv2(gate(inside))) + s),
             "The attention comes in the middle of the branch, not at its end.",
@@ -236,9 +236,9 @@ def identity_at_first(trial: Trial, gently: nn.Module, block: nn.Module, x: Tens
         raise Wrong(f"Your module's output {difference(got, x)}")
     right = block(x)
     for wrong, message in (
-        (right, "At first your module is the block: all gates are open. They start at 0."),
+        (right, "At first your module is the block: all gates are open. They should start at 0."),
         (torch.zeros_like(x), "At first nothing passes at all: your output is zero, not `x`."),
-        (x + right, "At first your module is `x` plus the block. The gates start at 0."),
+        (x + right, "At first your module is `x` plus the block. The gates should start at 0."),
         ((x + right) / 2, "At first your module is half open. Gates of 0 should shut it."),
         (2 * x, "At first your module is twice `x`."),
     ):
@@ -264,7 +264,7 @@ def gates_of(gently: nn.Module, block: nn.Module, channels: int) -> nn.Parameter
         raise Wrong("Your module has no parameters but the block's: who will train the gates?")
     if len(others) > 1 or others[0].numel() != channels:
         found = ", ".join(str(list(parameter.shape)) for parameter in others)
-        hint = " One gate does for the whole block." if others[0].numel() == 1 else ""
+        hint = " Yours has one gate for the whole block." if others[0].numel() == 1 else ""
         raise Wrong(
             f"Besides the block's, your module has parameters of the shapes {found}. Expected "
             f"{channels} gates in one parameter, one for each channel.{hint}"
@@ -281,7 +281,7 @@ def gates_learn(
     gradient = gradients(trial, gently, x, weights, [gates])[0]
     trial.expect(
         gradient is not None and gradient.any(),
-        "No gradient arrives at the gates in the first step: they would stay shut for ever.",
+        "No gradient arrives at the gates in the first step: they would stay shut forever.",
     )
     change = (weights * (block(x) - x)).detach()
     plus = (weights * block(x)).sum(dim=(0, 2, 3)).detach()

@@ -17,7 +17,7 @@ from .trial import Trial
 
 @exercise("7.1", "Count by hand")
 def count_by_hand(trial: Trial, depthwise, pointwise, mlp, spatial, parameters) -> None:
-    stride = "`{}`: behind the stride of 2 the map has 14 x 14 places."
+    stride = "`{}`: after the stride of 2 the map has 14 x 14 places."
     weights = "`{}`: that is how many weights there are. How often is each one used?"
     found = [
         number(
@@ -25,8 +25,8 @@ def count_by_hand(trial: Trial, depthwise, pointwise, mlp, spatial, parameters) 
             112_896,
             "depthwise",
             {
-                7_225_344: "`depthwise`: with 64 groups each output hears one channel, not 64.",
-                28_901_376: "`depthwise`: with 64 groups each output hears one channel, not 64.",
+                7_225_344: "`depthwise`: with 64 groups each output reads one channel, not 64.",
+                28_901_376: "`depthwise`: with 64 groups each output reads one channel, not 64.",
                 451_584: stride.format("depthwise"),
                 576: weights.format("depthwise"),
                 12_544: "`depthwise`: each output is a sum of nine products.",
@@ -41,7 +41,7 @@ def count_by_hand(trial: Trial, depthwise, pointwise, mlp, spatial, parameters) 
                 8_192: weights.format("pointwise"),
                 14_450_688: "`pointwise`: its kernel is 1x1.",
                 802_816: "`pointwise`: it has 128 outputs at each place, not 64.",
-                25_088: "`pointwise`: each output hears 64 channels.",
+                25_088: "`pointwise`: each output reads 64 channels.",
             },
         ),
         number(
@@ -104,7 +104,7 @@ def read_the_layers(trial: Trial, side, groups, hidden, calls, kernel_size, fc_m
         {
             1: "`groups`: in one group `conv` would have 18,432 weights.",
             32: "`groups`: in 32 groups `conv` would have 576 weights.",
-            8: "`groups`: each output hears 8 channels. How many groups of 8 are in 32?",
+            8: "`groups`: each output reads 8 channels. How many groups of 8 are in 32?",
             16: "`groups`: each group writes 16 channels. How many groups of 16 are in 64?",
         },
     )
@@ -136,7 +136,7 @@ def read_the_layers(trial: Trial, side, groups, hidden, calls, kernel_size, fc_m
         640,
         "fc_macs",
         {
-            650: "`fc_macs`: ten of the 650 parameters are biases, and no factors.",
+            650: "`fc_macs`: ten of the 650 parameters are biases, which multiply nothing.",
             1_280: "`fc_macs`: a multiply-accumulate is one, not two.",
             1_300: "`fc_macs`: a multiply-accumulate is one, not two.",
         },

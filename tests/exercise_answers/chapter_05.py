@@ -52,7 +52,10 @@ PRICES = [
     wrong("5.1", "hidden units of D", tags(d="8"), "8 is the number of hidden units"),
     wrong("5.1", "no divisor", tags("15"), "divide 96"),
     wrong("5.1", "eleven", tags(d="11"), "divide 96"),
-    wrong("5.1", "another number", tags(d="10"), "is not 10"),
+    wrong("5.1", "another divisor", tags("32"), "block A would have 674"),
+    wrong("5.1", "another divisor for D", tags(d="24"), "block D would have 968"),
+    wrong("5.1", "ten", tags(d="10"), "divide 96"),
+    wrong("5.1", "another number", tags(d="97"), "is not 97"),
     wrong("5.1", "half open", tags(d="..."), "`reduction_d` is still open", "NotSolved"),
 ]
 

@@ -180,7 +180,7 @@ PLACE = [
         "6.2",
         "before the last normalization",
         changed(BLOCK, (GATE, ""), (SECOND, "x = self.bn2(self.attention(self.conv2(x)))")),
-        "in front of `bn2`",
+        "before `bn2`, not after it",
     ),
     wrong(
         "6.2",
@@ -339,7 +339,7 @@ GENTLE = [
         changed(
             GENTLY, ("zeros(channels)", "zeros(())"), ("self.gates[:, None, None]", "self.gates")
         ),
-        "One gate does for the whole",
+        "Yours has one gate for the whole",
     ),
     wrong(
         "6.3",

@@ -35,7 +35,7 @@ COUNT = [
         parameters = found.parameters
         """,
     ),
-    wrong("7.1", "no groups", counted("7225344"), "hears one channel"),
+    wrong("7.1", "no groups", counted("7225344"), "reads one channel"),
     wrong("7.1", "no stride", counted("451584"), "14 x 14"),
     wrong("7.1", "weights for work", counted("576"), "How often is each one used"),
     wrong("7.1", "pointwise without stride", counted(pointwise="6422528"), "14 x 14"),
