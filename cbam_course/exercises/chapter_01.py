@@ -24,11 +24,16 @@ def from_pictures_to_weights(trial: Trial, feature_map, channel_map, spatial_map
                 48,
             ): "`feature_map`: without padding a filter of 5 does not fit everywhere.",
             (4, 16, 27, 43): "`feature_map`: a filter of 3 fits into a row of 4 twice, not once.",
-            (4, 16, 30, 46): "`feature_map`: a filter of 5 leaves out two places at each side.",
+            (
+                4,
+                16,
+                30,
+                46,
+            ): "`feature_map`: a filter of 5 loses two places on each side, four in all.",
             (4, 3, 28, 44): "`feature_map`: each filter makes one channel.",
             (4, 48, 28, 44): "`feature_map`: a filter adds up the colors: one channel a filter.",
             (16, 28, 44): "`feature_map`: where are the four pictures?",
-            (4, 16, 44, 28): "`feature_map`: the height stands before the width.",
+            (4, 16, 44, 28): "`feature_map`: the height comes before the width.",
         },
     )
     channel_map = shape(
@@ -53,6 +58,12 @@ def from_pictures_to_weights(trial: Trial, feature_map, channel_map, spatial_map
         {
             (4, 28, 44): "`spatial_map`: keep an axis of size 1 for the channels.",
             (1, 1, 28, 44): f"`spatial_map`: {own}",
+            (
+                4,
+                28,
+                44,
+                1,
+            ): "`spatial_map`: the axis of size 1 stands for the channels, so it is axis 1.",
             (4, 1, 32, 48): "`spatial_map`: it weighs places of the feature map, not pixels.",
             (4, 16, 1, 1): "`spatial_map`: that one weighs channels.",
         },
@@ -64,14 +75,16 @@ def from_pictures_to_weights(trial: Trial, feature_map, channel_map, spatial_map
         {
             73856: "`saved`: that is for four pictures. One is asked for.",
             19712: "`saved`: that is the full map. Take away the numbers of the two small ones.",
+            18480: "`saved`: you took away the numbers of the spatial map only.",
+            19696: "`saved`: you took away the numbers of the channel map only.",
             1248: "`saved`: that is what the two small maps have. How many do they save?",
             0: "`saved`: the small maps have C and HW numbers; they are not multiplied.",
-            -18464: "`saved`: take the small maps from the full one, not the other way round.",
+            -18464: "`saved`: subtract the small maps from the full one, not the other way around.",
         },
     )
     x = trial.features(*feature_map)
-    weighed = x * trial.rand(*channel_map) * trial.rand(*spatial_map)
-    trial.show("Features weighed with two maps of your shapes", weighed)
+    weighted = x * trial.rand(*channel_map) * trial.rand(*spatial_map)
+    trial.show("Features weighted with two maps of your shapes", weighted)
     trial.stamp("Stamp of your answers", *feature_map, *channel_map, *spatial_map, saved)
 
 
@@ -85,7 +98,7 @@ def weigh_a_batch(trial: Trial, weigh) -> None:
         got = trial.call(weigh, x, what, where)
         mistakes = mistakes_of_weighing(x, what, where) if batch == channels else ()
         got = trial.compare(got, expected, "Your result", mistakes)
-        trial.show(f"Weighed, {batch} x {channels} x {height} x {width}", got)
+        trial.show(f"Weighted, {batch} x {channels} x {height} x {width}", got)
 
 
 def mistakes_of_weighing(x: Tensor, what: Tensor, where: Tensor) -> list[tuple[Tensor, str]]:
@@ -100,10 +113,13 @@ def mistakes_of_weighing(x: Tensor, what: Tensor, where: Tensor) -> list[tuple[T
         (x * what * where, "`what` and `where` land on the wrong axes: broadcasting aligns last."),
         (x * what * by_place, on_places),
         (x * by_channel * where, on_channels),
-        (x * by_channel, "The places are not weighed: does `where` arrive?"),
-        (x * by_place, "The channels are not weighed: does `what` arrive?"),
+        (x * by_channel, "The places have no weights: is `where` used?"),
+        (x * by_place, "The channels have no weights: is `what` used?"),
         (x * (by_channel + by_place), "The two weights are added; multiply by one and the other."),
-        (x * by_channel + x * by_place, "Two weighed features are added; weigh once with both."),
+        (
+            x * by_channel + x * by_place,
+            "Two weighted feature maps are added; multiply one by both.",
+        ),
         (x + by_channel * by_place, "The weights are added to x; a weight multiplies."),
         (by_channel * by_place, "That is the product of the two maps. Did you multiply x by it?"),
         (x * what.T[..., None, None] * by_place, "`what` is transposed: it is [B, C] already."),
@@ -142,10 +158,10 @@ def right_for_one_picture(trial: Trial, spotlight) -> None:
         )
         trial.expect(
             not written,
-            "The result is right, but the features that were handed over are not the same any "
-            "more. Which line writes into x?",
+            "The result is right, but the features that were handed over have "
+            "changed. Which line writes into x?",
         )
-        trial.show(f"Weighed, {batch} x {channels} x {height} x {width}", got)
+        trial.show(f"Weighted, {batch} x {channels} x {height} x {width}", got)
 
 
 def mistakes_of_the_spotlight(x: Tensor) -> list[tuple[Tensor, str]]:
@@ -228,7 +244,7 @@ def cheapest_way(trial: Trial, cheapest, full: Tensor, about: str) -> int:
         )
     if way != right:
         raise Wrong(
-            f"{case} you choose {way!r}. Another way needs just as many numbers and stands above "
+            f"{case} you choose {way!r}. Another way needs just as many numbers and is above "
             "it in the table."
         )
     trial.expect(

@@ -34,6 +34,8 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
         "map_shape",
         {
             (6, 160): "`map_shape`: keep two axes of size 1, or the map does not multiply `x`.",
+            (6, 160, 1): "`map_shape`: the feature map has four axes, and so has its map.",
+            (160,): "`map_shape`: six images come in; each has a weight for every channel.",
             (6, 160, 14, 14): "`map_shape`: one weight a channel, whatever the place.",
             (1, 160, 1, 1): "`map_shape`: each image of the batch has weights of its own.",
             (160, 1, 1): "`map_shape`: each image of the batch has weights of its own.",
@@ -45,7 +47,9 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
         3370,
         "parameters",
         {
-            3200: "`parameters`: 3200 are the two weights. The biases are parameters too.",
+            3200: "`parameters`: the two weights have 3200. The biases are parameters too.",
+            3210: "`parameters`: there is a second bias.",
+            3360: "`parameters`: there is a second bias.",
             1600: "`parameters`: 1600 is one of the two weights.",
             1770: "`parameters`: there are two weights of the same size; you have one.",
         },
@@ -74,7 +78,7 @@ def write_block(trial: Trial, Block) -> None:
     else:
         raise Wrong(
             "8 channels with reduction 16 leave no hidden unit, and `Block(8, 16)` is made without "
-            "a word. Raise a ValueError where the block is made."
+            "an error. Raise a ValueError where the block is made."
         )
 
 
@@ -180,6 +184,7 @@ def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> list:
         (x * excite(x.amax(dim=(2, 3))).sigmoid(), "The squeeze is the average, not the maximum."),
         (x * excite(x.sum(dim=(2, 3))).sigmoid(), "The squeeze is the average, not the sum."),
         (x * scores.relu(), "The last function is a ReLU: the gates need a sigmoid."),
+        (x * scores.tanh(), "The last function is a tanh: the gates need a sigmoid."),
         (x * (1 - gates), "Your gates are upside down: 1 minus the right ones."),
     ]
 

@@ -84,7 +84,7 @@ def mistakes_of_the_map(truth: ChannelAttention, x: Tensor) -> list[tuple[Tensor
     a, m = truth.mlp(average), truth.mlp(maximum)
     first, _, second = truth.mlp
     right = (a + m).sigmoid()
-    add_first = "You add averages and maxima before the MLP. Between them stands the ReLU."
+    add_first = "You add averages and maxima before the MLP. Its ReLU makes the difference."
     no_maximum = "Your map does not change with the maxima. Does the second branch arrive?"
     no_average = "Your map does not change with the averages. Does the first branch arrive?"
     known = [
@@ -106,6 +106,10 @@ def mistakes_of_the_map(truth: ChannelAttention, x: Tensor) -> list[tuple[Tensor
         (second(first(average + maximum)).sigmoid(), "There is no ReLU between the two layers."),
         ((a.relu() + m.relu()).sigmoid(), "The ReLU belongs between the two layers only."),
     ]
+    over_batch = "A squeeze runs over the batch too: each image has averages and maxima of its own."
+    both = x.mean(dim=(0, 2, 3))[None], x.amax(dim=(0, 2, 3))[None]
+    a_all, m_all = (truth.mlp(squeeze).expand_as(a) for squeeze in both)
+    known += [(scores.sigmoid(), over_batch) for scores in (a_all + m, a + m_all, a_all + m_all)]
     maps = [(wrong[:, :, None, None], message) for wrong, message in known]
     refined = "Your function returns the refined features: the map alone is asked for."
     return [*maps, (x * right[:, :, None, None], refined)]

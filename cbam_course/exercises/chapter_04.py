@@ -90,7 +90,7 @@ def write_block(trial: Trial, Block) -> None:
             raise Wrong(
                 f"{even} raises {type(error).__name__}; it should raise a ValueError that says so."
             ) from None
-        raise Wrong(f"{even} is made without a word. Raise a ValueError where the block is made.")
+        raise Wrong(f"{even} is made without an error. Raise a ValueError where the block is made.")
 
 
 @exercise("4.3", "It trained without complaint")
@@ -106,6 +106,8 @@ def trained_without_complaint(trial: Trial, Repaired) -> None:
         + (
             "How often do the scores go through a sigmoid?"
             if abs(open_ - 0.62246) < 1e-3
+            else "Where is the sigmoid?"
+            if abs(open_) < 1e-3
             else "One sigmoid, then the product: what else happens to the scores?"
         ),
     )
@@ -243,7 +245,7 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> list[tuple[Tensor
     ]
 
 
-@exercise("4.4", "Move in without BatchNorm")
+@exercise("4.4", "Fold the BatchNorm away")
 def move_in(trial: Trial, convert) -> None:
     for k in (3, 7, 1, 5):
         official = SpatialAttention(k, pools=("max", "avg"), batch_norm=True)
@@ -309,8 +311,13 @@ def mistakes_of_converting(
         ((swapped * gamma, beta - mean * gamma), "Where does the variance go?"),
         ((swapped * gamma, bias), "The kernel is not divided by the standard deviation."),
         ((swapped * scale / gamma, bias), "The kernel lacks gamma."),
+        ((swapped, beta), "Only the slices are swapped: where do gamma, mean and variance go?"),
+        (
+            (swapped * scale, beta - mean * gamma),
+            "In your bias the mean is not divided by the standard deviation.",
+        ),
         ((swapped * no_eps, beta - mean * no_eps), "Something is missing under the root."),
-        ((swapped * outside, beta - mean * outside), "The number eps stands under the root."),
+        ((swapped * outside, beta - mean * outside), "The number eps belongs under the root."),
         (
             (swapped * squared, beta - mean * squared),
             "Divide by a standard deviation, not by a variance.",

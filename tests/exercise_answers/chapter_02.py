@@ -42,9 +42,13 @@ READ = [
     wrong("2.1", "no batch", predicted(map_shape="[1, 160, 1, 1]"), "weights of its own"),
     wrong("2.1", "biases forgotten", predicted(parameters="3200"), "The biases"),
     wrong("2.1", "one layer", predicted(parameters="1770"), "two weights"),
+    wrong("2.1", "one bias", predicted(parameters="3360"), "a second bias"),
+    wrong("2.1", "the other bias", predicted(parameters="3210"), "a second bias"),
+    wrong("2.1", "one axis of size 1", predicted(map_shape="[6, 160, 1]"), "four axes"),
+    wrong("2.1", "channels alone", predicted(map_shape="[160]"), "six images"),
     wrong("2.1", "another number", predicted(parameters="3371"), "is not 3371"),
     wrong("2.1", "text", predicted(parameters="'3370'"), "should be a number"),
-    wrong("2.1", "a number for a shape", predicted(map_shape="160"), "another number of axes"),
+    wrong("2.1", "a number for a shape", predicted(map_shape="6"), "another number of axes"),
     wrong("2.1", "half open", predicted(parameters="..."), "`parameters` is still", "NotSolved"),
 ]
 
@@ -151,6 +155,7 @@ WRITE = [
     wrong("2.2", "a residual", changed(LINEAR, (RESULT, f"x + {RESULT}")), "residual"),
     wrong("2.2", "added", changed(LINEAR, (RESULT, RESULT.replace("*", "+"))), "adds the gates"),
     wrong("2.2", "no sigmoid", changed(LINEAR, ("torch.sigmoid", "")), "where is the sigmoid"),
+    wrong("2.2", "tanh", changed(LINEAR, ("sigmoid", "tanh")), "is a tanh"),
     wrong("2.2", "sigmoid twice", changed(LINEAR, (GATES, f"{GATES}.sigmoid()")), "twice"),
     wrong("2.2", "no ReLU", changed(LINEAR, ("torch.relu", "")), "no ReLU"),
     wrong(
@@ -187,7 +192,7 @@ WRITE = [
         ),
         "30 // 4 units",
     ),
-    wrong("2.2", "no error", changed(LINEAR, (ERROR, "")), "without a word"),
+    wrong("2.2", "no error", changed(LINEAR, (ERROR, "")), "without an error"),
     wrong(
         "2.2",
         "another error",

@@ -148,8 +148,14 @@ WRITE = [
     wrong(
         "3.2",
         "over the batch",
-        changed(MAP, ("x.mean(dim=(2, 3))", "x.mean(dim=(0, 2, 3))")),
-        "other values",
+        changed(MAP, ("x.mean(dim=(2, 3))", "x.mean(dim=(0, 2, 3))[None]")),
+        "over the batch",
+    ),
+    wrong(
+        "3.2",
+        "the maximum over the batch",
+        changed(MAP, ("x.amax(dim=(2, 3))", "x.amax(dim=(0, 2, 3))[None]")),
+        "over the batch",
     ),
     wrong(
         "3.2",

@@ -173,7 +173,7 @@ WRITE = [
         "A kernel of 3x3",
     ),
     wrong("4.2", "a bias", block((", bias=False", "")), "without a bias"),
-    wrong("4.2", "even accepted", block((ERROR, "")), "made without a word"),
+    wrong("4.2", "even accepted", block((ERROR, "")), "made without an error"),
     wrong("4.2", "another error", block(("ValueError", "TypeError")), "raises TypeError"),
     wrong("4.2", "no sigmoid", block(("torch.sigmoid(scores)", "scores")), "where is the sigmoid"),
     wrong("4.2", "sigmoid twice", block(("(scores)", "(scores.sigmoid())")), "applied twice"),
@@ -293,7 +293,7 @@ REPAIR = [
     wrong("4.3", "a ReLU", repaired(RELU), "negative scores"),
     wrong("4.3", "a ReLU and forced", repaired(RELU, FORCED), "negative scores"),
     wrong("4.3", "forced", repaired(FORCED), "other pictures of its batch"),
-    wrong("4.3", "no sigmoid", repaired(("nn.Sigmoid()", "nn.Identity()")), "one half; yours is 0"),
+    wrong("4.3", "no sigmoid", repaired(("nn.Sigmoid()", "nn.Identity()")), "Where is the sigmoid"),
     wrong("4.3", "a ReLU for the sigmoid", repaired(("nn.Sigmoid()", "nn.ReLU()")), "one half"),
     wrong("4.3", "a residual", repaired(("return x *", "return x + x *")), "what else happens"),
     wrong("4.3", "the average twice", repaired(("amax", "mean")), "Does the second map"),
@@ -307,7 +307,7 @@ REPAIR = [
     wrong("4.3", "the map", repaired(("return x *", "return")), "has shape"),
 ]
 
-# 4.4 Move in without BatchNorm.
+# 4.4 Fold the BatchNorm away.
 
 CONVERT = """
 def convert(weight, gamma, beta, mean, var, eps):
@@ -366,8 +366,12 @@ MOVE = [
     wrong("4.4", "kernel as it is", converted((" * scale, b", ", b")), "kernel is not scaled"),
     wrong("4.4", "only gamma", converted((f" / {ROOT}", "")), "Where does the variance go"),
     wrong("4.4", "no eps", converted((ROOT, "var.sqrt()")), "missing under the root"),
-    wrong("4.4", "eps outside", converted((ROOT, "(var.sqrt() + eps)")), "stands under the root"),
+    wrong("4.4", "eps outside", converted((ROOT, "(var.sqrt() + eps)")), "belongs under the root"),
     wrong("4.4", "no root", converted((ROOT, "(var + eps)")), "not by a variance"),
+    wrong(
+        "4.4", "slices alone", changed(CONVERT, (" * scale, beta - mean * scale", ", beta")), "go?"
+    ),
+    wrong("4.4", "mean by gamma", converted(("mean * scale", "mean * gamma")), "In your bias"),
     wrong("4.4", "no mean", converted(("beta - mean * scale", "beta")), "mean does not arrive"),
     wrong("4.4", "mean added", converted(("beta - ", "beta + ")), "subtracted, not added"),
     wrong("4.4", "mean unscaled", converted(("mean * scale", "mean")), "before the scores"),
