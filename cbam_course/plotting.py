@@ -615,7 +615,7 @@ def _vector(name: str, value: Any, length: int | None) -> np.ndarray:
     if array.size == 0 or array.size != max(shape, default=0):
         raise ValueError(f"{name} must be a vector, such as [C] or [1, C, 1, 1]; got shape {shape}")
     if length is not None and array.size != length:
-        raise ValueError(f"{name} must hold {length} numbers, one a channel; got {array.size}")
+        raise ValueError(f"{name} must hold {length} numbers, one per channel; got {array.size}")
     return array.reshape(-1)
 
 

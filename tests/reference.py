@@ -42,7 +42,7 @@ def mlp(z, w1, w2, b1=0.0, b2=0.0):
 
 
 def convolve_channels(z, kernel):
-    """[B, C] -> [B, C]: each channel and its neighbors, weighed by the k weights of the kernel."""
+    """[B, C] -> [B, C]: each channel and its neighbors, weighted by the k weights of the kernel."""
     batch, channels = z.shape
     out = np.zeros((batch, channels))
     for c in range(channels):

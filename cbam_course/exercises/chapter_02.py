@@ -36,7 +36,7 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
             (6, 160): "`map_shape`: keep two axes of size 1, or the map does not multiply `x`.",
             (6, 160, 1): "`map_shape`: the feature map has four axes, and so has its map.",
             (160,): "`map_shape`: six images come in; each has a weight for every channel.",
-            (6, 160, 14, 14): "`map_shape`: one weight a channel, whatever the place.",
+            (6, 160, 14, 14): "`map_shape`: one weight per channel, whatever the place.",
             (1, 160, 1, 1): "`map_shape`: each image of the batch has weights of its own.",
             (160, 1, 1): "`map_shape`: each image of the batch has weights of its own.",
             (6, 10, 1, 1): "`map_shape`: 10 is the hidden layer. The map weighs every channel.",

@@ -24,7 +24,7 @@ def count_and_reach(trial: Trial, map_shape, with_norm, with_squeeze, touched) -
             (1, 1, 20, 30): "`map_shape`: each picture of the batch has a map of its own.",
             (2, 96, 1, 1): "`map_shape`: that is a channel attention map.",
             (2, 2, 20, 30): "`map_shape`: two maps go into the convolution. How many come out?",
-            (2, 96, 20, 30): "`map_shape`: one weight a place, whatever the channel.",
+            (2, 96, 20, 30): "`map_shape`: one weight per place, whatever the channel.",
             (2, 1, 16, 26): "`map_shape`: the convolution is padded, so that no place is lost.",
         },
     )

@@ -211,8 +211,8 @@ def mistakes_of_cbam(truth: CBAM, x: Tensor) -> list[tuple[Tensor, str]]:
     return [
         (x * p.Mc * p.spatial_scores(x).sigmoid(), FROM_F),
         (after.refined, "Your spatial half comes first. In CBAM the channels come first."),
-        (p.refined, "Only the channels are weighed. Where is the second product?"),
-        (spatial_first, "Only the places are weighed. Where is the first product?"),
+        (p.refined, "Only the channels are weighted. Where is the second product?"),
+        (spatial_first, "Only the places are weighted. Where is the first product?"),
         (x * p.Ms, "The spatial map multiplies F. Which features are left after the first half?"),
         (p.Mc.expand_as(x) * p.Ms, map_returned),
         (p.Ms, map_returned),

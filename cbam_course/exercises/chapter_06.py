@@ -306,7 +306,7 @@ def gates_learn(
 
 
 def gradients(trial: Trial, gently: nn.Module, x: Tensor, weights: Tensor, of: list) -> list:
-    """The gradients of a weighed sum of the output, ``None`` where there are none."""
+    """The gradients of a weighted sum of the output, ``None`` where there are none."""
     with torch.enable_grad():
         out = trial.call(gently, x)
         if not out.requires_grad:

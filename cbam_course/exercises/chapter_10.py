@@ -204,7 +204,7 @@ def somebody_elses_channels(trial: Trial, swapped) -> None:
                 ),
                 (
                     spatial(channel(x) * own.roll(-1, dims=0)),
-                    "The images are weighed by their own map too.",
+                    "The images are weighted by their own map too.",
                 ),
                 (
                     spatial.attention_map(mixed),

@@ -30,7 +30,7 @@ def show_differences(
     folder: str | os.PathLike[str] | None = None,
     attention_off: bool = False,
 ) -> Figure:
-    """Draw how much better or worse than its baseline each variant is: one row a variant.
+    """Draw how much better or worse than its baseline each variant is: one row per variant.
 
     A dot is the difference of two runs of one seed; the large marker is their mean, its line the
     95 % interval, with an arrow where it is longer than the picture. What is right of zero is

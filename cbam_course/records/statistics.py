@@ -36,7 +36,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         table: as :func:`cbam_course.records.table` gives it.
 
     Returns:
-        One row a variant, in the table's order, with the columns
+        One row per variant, in the table's order, with the columns
 
         - ``seeds`` (how many), ``parameters``, ``accuracy`` (the mean over the seeds, in percent),
           ``sd``, and ``low`` and ``high``, the 95 % interval of the mean;

@@ -1,4 +1,4 @@
-"""Records as tables: one row a run, or one row an epoch."""
+"""Records as tables: one row per run, or one row per epoch."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ def table(
     folder: str | os.PathLike[str] | None = None,
     attention_off: bool = False,
 ) -> pd.DataFrame:
-    """The recorded runs of experiments, one row a run.
+    """The recorded runs of experiments, one row per run.
 
     Args:
         experiments: names that ``cbam-course experiments list`` shows, or experiments of your own.
@@ -84,7 +84,7 @@ def table(
 def curves(
     *experiments: str | Experiment, folder: str | os.PathLike[str] | None = None
 ) -> pd.DataFrame:
-    """The epochs of the recorded runs of experiments, one row an epoch.
+    """The epochs of the recorded runs of experiments, one row per epoch.
 
     Args:
         experiments, folder: as for :func:`table`.
