@@ -54,8 +54,8 @@ ALT = {
     "cbam": (
         "The feature map F goes to the channel attention module, whose map of one weight a "
         "channel multiplies F to give F'. F' goes to the spatial attention module, whose map of "
-        "one weight per place multiplies F' to give F'': first whole channels fade, then the places "
-        "around the object."
+        "one weight per place multiplies F' to give F'': first whole channels fade, then the "
+        "places around the object."
     ),
     "cbam_spatial_channel": (
         "The feature map F goes to the spatial attention module, whose map of one weight per place "

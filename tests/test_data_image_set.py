@@ -29,6 +29,8 @@ def make(count: int = 40, tests: int = 20, masks: bool = False, **changes) -> Im
     [
         ({"x_train": np.zeros((40, 3, 32, 32), np.uint8)}, r"x_train .*uint8 \[40, 3, 32, 32\]"),
         ({"x_train": np.zeros((40, 32, 32, 3), np.float32)}, "x_train .*got float32"),
+        ({"x_train": np.zeros((40, 32, 32, 4), np.uint8)}, r"x_test .*32, 4\], got uint8 \[20"),
+        ({"x_train": np.zeros((40, 32, 32, 0), np.uint8)}, r"x_train .*32, 3\], got uint8"),
         ({"x_train": [[0]]}, "x_train must be a NumPy .*got a list"),
         ({"y_train": np.zeros(39, np.uint8)}, r"y_train .*\[40\], got uint8 \[39\]"),
         ({"y_train": np.zeros(40, np.int64)}, "y_train .*got int64"),
@@ -41,6 +43,19 @@ def make(count: int = 40, tests: int = 20, masks: bool = False, **changes) -> Im
 def test_bad_fields_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         make(**changes)
+
+
+def test_images_may_have_any_number_of_channels():
+    rng = np.random.default_rng(1)
+    arrays = {
+        f"x_{split}": rng.integers(0, 256, (count, 32, 32, 6), np.uint8)
+        for split, count in (("train", 40), ("test", 20))
+    }
+    images = make(**arrays)
+    pixels = images.x_train.astype(np.float64) / 255
+    np.testing.assert_allclose(images.mean, pixels.mean((0, 1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(images.std, pixels.std((0, 1, 2)), rtol=1e-9)
+    assert images.subset(8, 4).x_train.shape == (8, 32, 32, 6)
 
 
 def test_bad_masks_are_refused():

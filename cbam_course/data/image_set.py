@@ -1,4 +1,4 @@
-"""One labelled set of small color images, split into training and test images."""
+"""One labelled set of small images, split into training and test images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class ImageSet:
 
     Args:
         name: Short name of the set, such as ``"cifar10"``.
-        x_train: Training images, uint8 of shape [N, 32, 32, 3], values 0 to 255.
+        x_train: Training images, uint8 of shape [N, 32, 32, C], values 0 to 255; of the C channels
+            the first three are red, green and blue.
         y_train: Training labels, uint8 of shape [N], indices into ``classes``.
-        x_test: Test images, uint8 of shape [M, 32, 32, 3].
+        x_test: Test images, uint8 of shape [M, 32, 32, C].
         y_test: Test labels, uint8 of shape [M].
         classes: Names of the classes; label ``i`` means ``classes[i]``.
         masks_train: True where a training image shows its object, bool of shape [N, 32, 32];
@@ -47,8 +48,10 @@ class ImageSet:
         if (self.masks_train is None) != (self.masks_test is None):
             raise ValueError("masks_train and masks_test must be given together or both be None")
         picture = (IMAGE_SIZE, IMAGE_SIZE)
+        shape = np.shape(self.x_train)
+        channels = shape[3] if shape[1:3] == picture and len(shape) == 4 and shape[3] else 3
         for split in ("train", "test"):
-            count = _check(self, f"x_{split}", np.uint8, (*picture, 3))
+            count = _check(self, f"x_{split}", np.uint8, (*picture, channels))
             _check(self, f"y_{split}", np.uint8, (), count)
             if self.masks_train is not None:
                 _check(self, f"masks_{split}", np.bool_, picture, count)
@@ -60,13 +63,13 @@ class ImageSet:
                 )
 
     @cached_property
-    def mean(self) -> tuple[float, float, float]:
-        """Mean of the training pixels in [0, 1], one value for red, green and blue each."""
+    def mean(self) -> tuple[float, ...]:
+        """Mean of the training pixels in [0, 1], one value per channel."""
         return self._statistics[0]
 
     @cached_property
-    def std(self) -> tuple[float, float, float]:
-        r"""Standard deviation of the training pixels in [0, 1], one value per color channel.
+    def std(self) -> tuple[float, ...]:
+        r"""Standard deviation of the training pixels in [0, 1], one value per channel.
 
         .. math:: \sigma_c = \sqrt{\tfrac{1}{N H W} \sum_{n,i,j} (x_{nijc} - \mu_c)^2}
 
@@ -81,16 +84,17 @@ class ImageSet:
         if not len(self.x_train):
             raise ValueError(f"{self.name} has no training images to take statistics of")
         # Integer sums are exact whatever their order; rows of 32 pixels keep NumPy's loops long.
-        rows = np.ascontiguousarray(self.x_train).reshape(-1, IMAGE_SIZE * 3)
-        total = np.zeros(IMAGE_SIZE * 3, np.int64)
-        squares = np.zeros(IMAGE_SIZE * 3, np.int64)
+        channels = self.x_train.shape[3]
+        rows = np.ascontiguousarray(self.x_train).reshape(-1, IMAGE_SIZE * channels)
+        total = np.zeros(IMAGE_SIZE * channels, np.int64)
+        squares = np.zeros(IMAGE_SIZE * channels, np.int64)
         for start in range(0, len(rows), 16384):
             chunk = rows[start : start + 16384].astype(np.int64)
             total += chunk.sum(0)
             squares += np.einsum("ij,ij->j", chunk, chunk)
-        pixels = self.x_train.size // 3
-        mean = total.reshape(-1, 3).sum(0) / pixels
-        variance = squares.reshape(-1, 3).sum(0) / pixels - mean**2
+        pixels = self.x_train.size // channels
+        mean = total.reshape(-1, channels).sum(0) / pixels
+        variance = squares.reshape(-1, channels).sum(0) / pixels - mean**2
         std = np.sqrt(np.maximum(variance, 0))
         return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
 

@@ -6,7 +6,7 @@ from .gradients import grad_cam
 from .interventions import interventions
 from .maps import given_maps, predict, read_maps
 from .measure import image_tensors, measure, shipped_measurements
-from .noise import NOISE_ARMS, FirstGate, NoisyImages, noisy_shapes, train_with_noise
+from .noise import NOISE_ARMS, FirstGate, noisy_shapes, train_with_noise
 from .partners import partners
 from .pointing import energy_inside, pointing_hits, resize_maps
 from .shipped import shipped_gate, shipped_record, shipped_run, shipped_seeds
@@ -14,7 +14,6 @@ from .shipped import shipped_gate, shipped_record, shipped_run, shipped_seeds
 __all__ = [
     "NOISE_ARMS",
     "FirstGate",
-    "NoisyImages",
     "energy_inside",
     "given_maps",
     "grad_cam",

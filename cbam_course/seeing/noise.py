@@ -1,12 +1,12 @@
 """The noise-channel experiment: three channels of color, three of noise, and one gate on them."""
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor, nn
 
 from cbam_course.attention import ChannelAttention
-from cbam_course.data import shapes
+from cbam_course.data import ImageSet, shapes
 from cbam_course.models import CifarCNN
 from cbam_course.training import TrainConfig, seed_epoch, train
 from cbam_course.training.run import Run
@@ -15,44 +15,9 @@ NOISE_ARMS = ("rgb", "plain", "gated")
 """The networks that are compared, without noise, with noise, and with a gate on noisy input."""
 
 
-@dataclass(frozen=True, eq=False)
-class NoisyImages:
-    """Labelled images with further channels of noise, for :func:`~cbam_course.training.train`.
-
-    Args:
-        name: name of the set.
-        x_train, x_test: bytes, ``[N, 32, 32, 3 + noise channels]``.
-        y_train, y_test: labels, ``[N]``.
-        classes: names of the classes.
-
-    Attributes:
-        mean: of the training pixels in [0, 1], one value for each channel.
-        std: their standard deviation, likewise.
-    """
-
-    name: str
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    classes: tuple[str, ...]
-    mean: tuple[float, ...] = field(init=False)
-    std: tuple[float, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Counts of bytes are exact, so all machines normalize alike.
-        counts = [np.bincount(c.ravel(), minlength=256) for c in np.moveaxis(self.x_train, -1, 0)]
-        levels = np.arange(256)
-        means = [int(count @ levels) / int(count.sum()) for count in counts]
-        squares = [int(count @ levels**2) / int(count.sum()) for count in counts]
-        deviations = [(s - m * m) ** 0.5 for m, s in zip(means, squares, strict=True)]
-        object.__setattr__(self, "mean", tuple(m / 255 for m in means))
-        object.__setattr__(self, "std", tuple(d / 255 for d in deviations))
-
-
 def noisy_shapes(
     train: int = 4000, test: int = 1000, *, noise_channels: int = 3, seed: int = 0
-) -> NoisyImages:
+) -> ImageSet:
     """The shapes with channels of uniform noise behind red, green and blue.
 
     Every image has noise of its own, which says nothing about it; it is drawn once, as the image.
@@ -81,7 +46,7 @@ def noisy_shapes(
         noise = words.view(np.uint8)[:number].reshape(len(images), 32, 32, noise_channels)
         arrays.append(np.concatenate([images, noise], axis=-1))
     name = f"shapes with {noise_channels} noise channels"
-    return NoisyImages(name, arrays[0], plain.y_train, arrays[1], plain.y_test, plain.classes)
+    return replace(plain, name=name, x_train=arrays[0], x_test=arrays[1])
 
 
 class FirstGate(nn.Module):
