@@ -45,7 +45,9 @@ serve:
 	@echo "The book is on http://127.0.0.1:$(PORT) (Ctrl-C stops; is the port taken? PORT=8001)"
 	@"$(PYTHON)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
 
-test: book
+# The site is built by its tests, if it is older than its sources: at the same time as others run.
+test: python
+	@"$(PYTHON)" tests/environment.py book
 	@"$(PYTHON)" tests/environment.py test
 	@.venv/bin/python -m pytest --nbval -q -n "$(JOBS)" $(ARGS)
 

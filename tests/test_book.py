@@ -15,7 +15,9 @@ from project import ROOT, chapters
 
 SITE = ROOT / "_build" / "html"
 READY = ROOT / "_build" / "ready"
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "cbam_course")
+SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "cbam_course", "tests/build_book.py")
+# Written when the tools that build the site were installed.
+TOOLS = ROOT / ".venv-book" / "ready"
 # What a page loads by itself, as opposed to a link that a reader may follow.
 LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src"}
 # The badge is drawn by the style sheet; its picture is for viewers other than the site.
@@ -24,11 +26,18 @@ BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 GENERATED = {"genindex.html", "search.html", "py-modindex.html"}
 
 
-def newest_source() -> float:
-    """Return when the newest source of the site was changed."""
-    paths = [ROOT / name for name in SOURCES]
-    files = [f for path in paths for f in (path.rglob("*") if path.is_dir() else [path])]
-    return max(f.stat().st_mtime for f in files if f.is_file() and f.suffix != ".pyc")
+def newest_source(root: Path = ROOT) -> float:
+    """Return when the newest source of the site was changed, or a file was added or removed."""
+    paths = [root / name for name in SOURCES]
+    found = [path for name in paths for path in (name, *name.rglob("*"))]
+    return max(path.stat().st_mtime for path in found if "__pycache__" not in path.parts)
+
+
+def is_fresh() -> bool:
+    """Return whether the site was built after the last change of its sources and its tools."""
+    if not READY.is_file() or not TOOLS.is_file():
+        return False
+    return READY.stat().st_mtime >= max(newest_source(), TOOLS.stat().st_mtime)
 
 
 class Site:
@@ -135,7 +144,7 @@ CHECKS = (broken_links, loaded_from_elsewhere, without_alt_text, without_title, 
 @pytest.fixture(scope="module")
 def site():
     """The site; built here, strictly, if it is missing or older than its sources."""
-    if not READY.is_file() or READY.stat().st_mtime < newest_source():
+    if not is_fresh():
         if not shutil.which("make"):
             pytest.skip("the site is not built, and there is no make here")
         build = subprocess.run(
@@ -186,6 +195,26 @@ def test_figures_have_numbers_and_captions(site):
         for figure in page.select("article figure"):
             assert figure.select_one("figcaption .caption-number"), path.name
             assert figure.select_one("figcaption .caption-text"), path.name
+
+
+# When the site is built again.
+
+
+def test_every_change_of_a_source_is_seen(tmp_path):
+    for name in SOURCES:
+        path = tmp_path / name
+        if "." in name:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        else:
+            (path / "inner" / "__pycache__").mkdir(parents=True)
+            (path / "inner" / "page.md").touch()
+    everything = sorted(tmp_path.rglob("*"), reverse=True)  # a folder after what is in it
+    for changed in everything:
+        for path in everything:
+            os.utime(path, (1000, 2000 if path == changed else 1000))
+        seen = "__pycache__" not in changed.parts and changed != tmp_path / "tests"
+        assert newest_source(tmp_path) == (2000 if seen else 1000), changed
 
 
 # The checks themselves, on a small site with one fault.
