@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -64,11 +65,12 @@ def exercise(number: str, title: str) -> Callable[[Callable[..., None]], Callabl
     return register
 
 
-def _chapters() -> list[str]:
+@cache
+def _chapters() -> tuple[str, ...]:
     """The numbers of the chapters that have a file of checks here."""
     folder = str(Path(__file__).parent)
     names = sorted(module.name for module in pkgutil.iter_modules([folder]))
-    return [str(int(name.removeprefix(PREFIX))) for name in names if name.startswith(PREFIX)]
+    return tuple(str(int(name.removeprefix(PREFIX))) for name in names if name.startswith(PREFIX))
 
 
 def _load(chapter: str) -> None:
