@@ -256,6 +256,14 @@ def test_summary(own_exercise, capsys):
     assert capsys.readouterr().out.endswith(f"0 of {len(rows)} exercises passed\n")
 
 
+def test_a_summary_does_not_wait_for_other_chapters(own_exercise, monkeypatch, capsys):
+    own_exercise(lambda trial, answer: None)
+    exercises.check("2.99", 1)
+    monkeypatch.setattr(framework, "_load", lambda chapter: pytest.fail(f"chapter {chapter}"))
+    exercises.summary()
+    assert "\n2.99  Made for this test" in capsys.readouterr().out
+
+
 # Seeds and inputs.
 
 

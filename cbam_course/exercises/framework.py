@@ -77,6 +77,10 @@ def _load(chapter: str) -> None:
     import_module(f"{__package__}.{PREFIX}{int(chapter):02}")
 
 
+def _place(number: str) -> list[int]:
+    return [int(part) for part in number.split(".")]
+
+
 class _Exercises(Mapping[str, Exercise]):
     """All exercises by number; a chapter's file is imported when it is first asked for."""
 
@@ -89,7 +93,7 @@ class _Exercises(Mapping[str, Exercise]):
     def __iter__(self) -> Iterator[str]:
         for chapter in _chapters():
             _load(chapter)
-        return iter(sorted(_known, key=lambda number: [int(part) for part in number.split(".")]))
+        return iter(sorted(_known, key=_place))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -169,7 +173,9 @@ def summary() -> None:
         print("No check has run yet.")
         return
     chapters = {number.split(".")[0] for number in _results}
-    rows = [EXERCISES[number] for number in EXERCISES if number.split(".")[0] in chapters]
+    # Their files are loaded; those of other chapters may take seconds to import.
+    numbers = [number for number in _known if number.split(".")[0] in chapters]
+    rows = [_known[number] for number in sorted(numbers, key=_place)]
     width = max(len(row.title) for row in rows)
     for row in rows:
         print(f"{row.number}  {row.title:{width}}  {_results.get(row.number, 'not yet')}")
