@@ -143,3 +143,21 @@ def test_refuses(arguments, message):
 def test_refuses_images(shape):
     with pytest.raises(ValueError, match=r"images \[batch, 3, height, width\] of at least 4 x 4"):
         CifarCNN(widths=(4, 4, 4))(torch.randn(shape))
+
+
+def test_networks_made_for_their_shapes_have_no_values_and_draw_nothing():
+    state = torch.get_rng_state()
+    with shapes_only():
+        made = models.make_model("resnet18", "cbam-fc", num_classes=10)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(parameter.is_meta for parameter in made.parameters())
+    shapes = {name: value.shape for name, value in made.state_dict().items()}
+    usual = models.make_model("resnet18", "cbam-fc", num_classes=10).state_dict()
+    assert shapes == {name: value.shape for name, value in usual.items()}
+
+
+def test_tensors_of_other_devices_are_filled_while_shapes_are_made():
+    kept = torch.zeros(3)
+    with shapes_only():
+        kept.fill_(2.0)
+    assert kept.tolist() == [2.0, 2.0, 2.0]

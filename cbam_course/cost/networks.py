@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
-import torch
 from torch import Tensor, nn
 
 from .. import models
 from ..attention import AttentionFactory, SqueezeExcitation, eca_kernel_size, make_attention
+from ..models.meta import shapes_only
 from .bam import BAM
 from .conventions import CONVENTIONS, convention_of
 from .rules import operations
@@ -109,7 +109,7 @@ class Network:
             make = partial(make, widen=self.width)
         elif self.builder == "mobilenet_v1":
             make = partial(make, alpha=self.width)
-        with torch.device("meta"):
+        with shapes_only():
             network = make(FACTORIES[self.attention](self.bias))
             if self.attention == "bam":
                 for stage in (network.layer1, network.layer2, network.layer3):

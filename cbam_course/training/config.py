@@ -19,6 +19,7 @@ from cbam_course.attention import (
     starting_as_identity,
 )
 from cbam_course.models.checks import check_widths
+from cbam_course.models.meta import shapes_only
 
 MODEL_NAMES = (*(name.replace("_", "-") for name in models.MODEL_NAMES), "custom")
 DATASET_NAMES = ("shapes", "cifar10", "custom")
@@ -31,6 +32,10 @@ OF_THE_NETWORK = (
     "control", "start_as_identity",
 )  # fmt: skip
 """The fields that describe a network, apart from its name."""
+
+
+_CAN_BE_BUILT: set[str] = set()
+"""Networks that have been built once, as JSON of their fields."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +195,14 @@ class TrainConfig:
             )
         if self.model == "custom":
             return
-        # Building the network checks its options and the attention's; on the "meta" device it takes
-        # no memory and draws no random numbers.
-        with torch.device("meta"):
-            self.build_model(num_classes=10)
+        # Building the network checks its options and the attention's. Configurations that differ in
+        # their training alone have one network.
+        fields = ("model", *OF_THE_NETWORK, "noise_channels")
+        network = json.dumps({name: getattr(self, name) for name in fields}, sort_keys=True)
+        if network not in _CAN_BE_BUILT:
+            with shapes_only():
+                self.build_model(num_classes=10)
+            _CAN_BE_BUILT.add(network)
 
     def build_model(self, num_classes: int, in_channels: int = 3) -> nn.Module:
         """The network this configuration names, with fresh random weights.
