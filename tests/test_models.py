@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from cbam_course.attention import ATTENTION_NAMES, CBAM, make_attention
-from cbam_course.models import CifarCNN
+from cbam_course.models import CifarCNN, make_model
+from cbam_course.models.meta import shapes_only
 
 
 def parameters(model: nn.Module) -> int:
@@ -148,11 +149,11 @@ def test_refuses_images(shape):
 def test_networks_made_for_their_shapes_have_no_values_and_draw_nothing():
     state = torch.get_rng_state()
     with shapes_only():
-        made = models.make_model("resnet18", "cbam-fc", num_classes=10)
+        made = make_model("resnet18", "cbam-fc", num_classes=10)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.is_meta for parameter in made.parameters())
     shapes = {name: value.shape for name, value in made.state_dict().items()}
-    usual = models.make_model("resnet18", "cbam-fc", num_classes=10).state_dict()
+    usual = make_model("resnet18", "cbam-fc", num_classes=10).state_dict()
     assert shapes == {name: value.shape for name, value in usual.items()}
 
 
