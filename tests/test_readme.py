@@ -1,9 +1,10 @@
-"""What the read-me shows holds: its picture, its code, its commands."""
+"""What the read-me and the welcome page show holds: pictures, code, commands, lists of chapters."""
 
 import io
 import re
 
 import click
+import nbformat
 import numpy as np
 from PIL import Image
 from project import ROOT, chapters
@@ -59,3 +60,19 @@ def test_the_subcommands_and_their_options_exist():
 
 def test_all_chapters_are_listed():
     assert re.findall(r"\(notebooks/([^)]+)\)", README) == [path.name for path in chapters()]
+
+
+def test_the_welcome_page_lists_all_chapters_with_their_minutes():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"^\| \d+ \[(.+)\]\(\.\./notebooks/(\w+)\) .*\| (\d+) \|$", page, re.MULTILINE
+    )
+    said = []
+    for path in chapters():
+        text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+        title = re.match("# (.+)", text)[1]
+        minutes = re.search(r"\*\*In this chapter\*\* \((\d+) minutes to read", text)[1]
+        said.append((title, path.stem, minutes))
+    assert [row[1:] for row in listed] == [row[1:] for row in said]
+    for (short, *_), (title, *_) in zip(listed, said, strict=True):
+        assert title.startswith(short)
