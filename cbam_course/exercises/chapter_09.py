@@ -71,7 +71,7 @@ def pairs_of_runs(trial: Trial, mean_a, mean_b, runs_apart, differences_apart, s
         (2, 4),
         "settled",
         "To each side of its mean an interval reaches t times s, divided by the square root of n. "
-        "Does it hold 0?",
+        "Does it contain 0?",
     )
     weights = trial.rand(7)
     trial.show(
@@ -103,7 +103,7 @@ def the_interval(trial: Trial, interval) -> None:
 
 
 def some_differences(trial: Trial, count: int) -> np.ndarray:
-    """Differences whose mean is not their median, and whose intervals need not hold 0."""
+    """Differences whose mean is not their median, and whose intervals need not contain 0."""
     middle, spread = 2 * trial.randn(1), 0.5 + trial.rand(1)
     return (middle + spread * (trial.randn(count) + trial.randn(count) ** 2)).numpy()
 
@@ -638,7 +638,7 @@ def check_power(trial: Trial, power: Callable) -> None:
 
 
 def seen(n: int, s: float, delta: float, critical: float | None = None) -> float:
-    """The share of tries whose interval does not hold 0, exactly."""
+    """The share of tries whose interval does not contain 0, exactly."""
     critical = _t(n) if critical is None else critical
     shift = abs(delta) * n**0.5 / s
     return _above(n, critical, shift) + _above(n, critical, -shift)
@@ -680,7 +680,7 @@ POWERS: dict[str, Callable[[int, float, float], float]] = {
     "Each try has to estimate the standard deviation from its own differences.": (
         lambda n, s, d: _known(n, s, d, _t(n))
     ),
-    "You count intervals above 0. One below 0 does not hold 0, either.": (
+    "You count intervals above 0. One below 0 does not contain 0, either.": (
         lambda n, s, d: _one_sided(n, s, d, 0.975)
     ),
     "The 5 % of false alarms are shared by two sides.": lambda n, s, d: seen(n, s, d, _t(n, 0.95)),
@@ -697,7 +697,7 @@ POWERS: dict[str, Callable[[int, float, float], float]] = {
     "The interval's half width is divided by n: take the square root.": lambda n, s, d: seen(
         n, s, d, _t(n) / n**0.5
     ),
-    "The interval holds delta in so many tries. Asked is how many do not hold 0.": (
+    "So many intervals contain delta. The question is how many do not contain 0.": (
         lambda n, s, d: 0.95
     ),
     "Your tries know nothing of `s`.": lambda n, s, d: seen(n, 1.0, d),

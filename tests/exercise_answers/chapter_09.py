@@ -525,7 +525,7 @@ SEEDED = [
     other_seeds("n degrees of freedom", "not n", ("n - 1)", "n)")),
     other_seeds("no root of n", "single differences", (" / n**0.5", "")),
     other_seeds("n for its root", "take the square root", ("n**0.5", "n")),
-    other_seeds("around delta", "holds delta", ("mean.abs() >", "(mean - delta).abs() <")),
+    other_seeds("around delta", "contain delta", ("mean.abs() >", "(mean - delta).abs() <")),
     other_seeds("no s", "nothing of `s`", ("+ s *", "+")),
     other_seeds("no delta", "nothing of `delta`", ("delta + s *", "s *")),
     other_seeds("percent", "a fraction", ("return seen", "return 100 * seen")),
