@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
-"""Of the intervals: so often does such an interval hold the true mean."""
+"""Of the intervals: so often does such an interval contain the true mean."""
 
 
 class Interval(NamedTuple):
