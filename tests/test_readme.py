@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from project import ROOT, chapters
 
-from cbam_course import diagrams
+from cbam_course import diagrams, records
 from cbam_course.cli import main
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -76,3 +76,22 @@ def test_the_welcome_page_lists_all_chapters_with_their_minutes():
     assert [row[1:] for row in listed] == [row[1:] for row in said]
     for (short, *_), (title, *_) in zip(listed, said, strict=True):
         assert title.startswith(short)
+
+
+def test_the_welcome_page_tells_what_the_records_say():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    text = " ".join(page.split())
+    said = re.search(
+        r"CBAM gained ([\d.]+) points in a ResNet-20 "
+        r"\((\w+) seeds, 95 % interval ([\d.]+) to ([\d.]+)\)",
+        text,
+    )
+    row = records.summary(records.table("small-replication")).loc["CBAM (FC)"]
+    assert said[2] == "fifteen" and row["seeds"] == 15
+    found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
+    assert [said[1], said[3], said[4]] == found
+
+    # "A network without shortcuts lost accuracy with it, and no loss showed once ..."
+    start = records.summary(records.table("small-start"))
+    assert start.loc["plain + CBAM", "difference_high"] < 0
+    assert start.loc["plain + CBAM, from the identity", "difference"] > 0
