@@ -52,9 +52,9 @@ ALT = {
         "sigmoid; the spatial attention map is dark green, for high weights, at the object."
     ),
     "cbam": (
-        "The feature map F goes to the channel attention module, whose map of one weight a "
-        "channel multiplies F to give F'. F' goes to the spatial attention module, whose map of "
-        "one weight per place multiplies F' to give F'': first whole channels fade, then the "
+        "The feature map F goes to the channel attention module, whose map of one weight "
+        "per channel multiplies F to give F'. F' goes to the spatial attention module, whose map "
+        "of one weight per place multiplies F' to give F'': first whole channels fade, then the "
         "places around the object."
     ),
     "cbam_spatial_channel": (
