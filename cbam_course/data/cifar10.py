@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cbam_course.data.image_set import IMAGE_SIZE, ImageSet
+from cbam_course.files import write_whole
 
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -25,11 +26,15 @@ CIFAR10_CLASSES = (
 CACHE_NAME = "cifar10.npz"
 FOLDER_VARIABLE = "CBAM_COURSE_DATA"
 
-#: Number of images and checksum (see :func:`checksum`) of the two splits.
+#: Number of images and the sum of their :func:`content_keys` (modulo 2**64) of the two splits.
 EXPECTED = {
     "train": (50_000, 0xA11AA90F746FA224),
     "test": (10_000, 0xF42B411C221AB433),
 }
+
+ORDER_FILE = Path(__file__).with_name("cifar10_order.npy")
+"""The course's order: for each of its 50,000 + 10,000 positions, in uint16, the rank that the image
+there has among all images of its split, sorted by their content keys."""
 
 # Seconds without a single byte from the host after which the download gives up; torchvision sets
 # no limit of its own, so a stalled connection would hang for good.
@@ -47,6 +52,9 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
     torchvision's layout (``cifar-10-batches-py`` or the archive) in the same folder is decoded,
     and failing that the archive is downloaded (170 MB) with torchvision, which checks its MD5 sum.
 
+    An image is known by its content: whatever order a copy has, the images come in one order,
+    that of the recorded runs. So a subset means the same images everywhere.
+
     Args:
         folder: Where the file is or is to be. None means the folder named by the environment
             variable ``CBAM_COURSE_DATA``, or else this user's cache folder.
@@ -63,18 +71,25 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
     """
     folder = cache_folder() if folder is None else Path(folder).expanduser()
     path = folder / CACHE_NAME
-    if not path.exists():
-        arrays = _decode_existing(folder)
-        if arrays is not None:
-            _save_if_possible(path, arrays)
-            return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
-        if not download:
-            raise DatasetUnavailable(
-                f"There is no whole copy of CIFAR-10 in {folder}, and download=False."
-                f" {_alternatives()}"
+    if path.exists():
+        arrays = _read(path)
+    elif (arrays := _decode_existing(folder)) is not None:
+        try:
+            _save(path, arrays)
+        except OSError as error:
+            warnings.warn(
+                f"could not keep the decoded images in {path} ({error}); they will be decoded"
+                " again next time",
+                stacklevel=2,
             )
-        _download(path)
-    return ImageSet("cifar10", **_read(path), classes=CIFAR10_CLASSES)
+    elif download:
+        arrays = _download(path)
+    else:
+        raise DatasetUnavailable(
+            f"There is no whole copy of CIFAR-10 in {folder}, and download=False."
+            f" {_alternatives()}"
+        )
+    return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
 
 
 def cache_folder() -> Path:
@@ -103,61 +118,37 @@ def cache_folder() -> Path:
     return Path(base) / "cbam-course"
 
 
-def checksum(images: np.ndarray, labels: np.ndarray) -> int:
-    r"""Sum up labelled images in one 64-bit number that does not depend on their order.
+def content_keys(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    r"""One 64-bit number per labelled image that depends on its content alone.
 
     With the pixels of image :math:`n` read as 384 words :math:`w_{nj}` of 64 bits,
 
-    .. math:: s = \sum_n m\Big(y_n + \sum_j a_j w_{nj}\Big) \mod 2^{64}
+    .. math:: k_n = m\Big(y_n + \sum_j a_j w_{nj}\Big) \mod 2^{64}
 
     where the :math:`a_j` are fixed odd numbers and :math:`m` mixes the bits of a word. The inner
-    sum changes with every single changed word, the mixing ties pixels and labels of one image
-    together, and the outer sum lets the images stand in any order: copies of CIFAR-10 that were
-    shuffled once are as good as the original. It takes a tenth of the time that reading the file
-    takes. It guards against damage and mix-ups, not forgery.
+    sum changes with every single changed word. Sorted by their keys, the images of any copy stand
+    in one order, and the sum of all keys tells whether a copy is whole. It guards against damage
+    and mix-ups, not forgery.
 
     Args:
         images: uint8 [N, 32, 32, 3].
         labels: uint8 [N].
 
     Returns:
-        A number from 0 to 2**64 - 1, the same on every machine.
+        uint64 [N], the same on every machine.
     """
     words = np.ascontiguousarray(images).reshape(len(images), -1).view("<u8")
     factors = np.random.PCG64(10).random_raw(words.shape[1]) | np.uint64(1)
     mixed = np.einsum("ij,j->i", words, factors) + labels
     for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):  # MurmurHash3's finalizer
         mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(multiplier)
-    mixed ^= mixed >> np.uint64(33)
-    return int(mixed.sum(dtype=np.uint64))
+    return mixed ^ (mixed >> np.uint64(33))
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """Read the decoded file and check that it is CIFAR-10, whole."""
-    names = [f"{kind}_{split}" for split in EXPECTED for kind in "xy"]
-    with path.open("rb") as file:
-        try:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("it is cut off or no .npz archive")
-            archive = np.load(file)
-            missing = [name for name in names if name not in archive.files]
-            if missing:
-                raise ValueError(f"it lacks {', '.join(missing)}")
-            arrays = {name: archive[name] for name in names}
-            _verify(arrays)
-        # A file damaged here or there makes zipfile and NumPy fail in a dozen ways; whatever
-        # they say about bytes that could be opened is about damage.
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"{path} is damaged or is not CIFAR-10: {error}. Delete that file to have it"
-                " made again, or name another folder."
-            ) from error
-    return arrays
-
-
-def _verify(arrays: dict[str, np.ndarray]) -> None:
+def _in_order(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Check that these are CIFAR-10's images, whole, and put them in the course's order."""
+    ordered = {}
+    ranks = dict(zip(EXPECTED, np.split(np.load(ORDER_FILE), [EXPECTED["train"][0]]), strict=True))
     for split, (count, expected) in EXPECTED.items():
         images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
         for name, array, shape in (
@@ -168,10 +159,40 @@ def _verify(arrays: dict[str, np.ndarray]) -> None:
                 raise ValueError(
                     f"{name} is {array.dtype} {list(array.shape)} instead of uint8 {list(shape)}"
                 )
-        if labels.max() >= len(CIFAR10_CLASSES):
-            raise ValueError(f"y_{split} holds the label {labels.max()}; labels are 0 to 9")
-        if checksum(images, labels) != expected:
+        keys = content_keys(images, labels)
+        if int(keys.sum(dtype=np.uint64)) != expected:
             raise ValueError(f"the {split} images or labels do not have CIFAR-10's checksum")
+        order = np.argsort(keys, kind="stable")[ranks[split]]
+        if (order != np.arange(count)).any():
+            images, labels = images[order], labels[order]
+        ordered |= {f"x_{split}": images, f"y_{split}": labels}
+    return ordered
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Read the decoded file."""
+    names = [f"{kind}_{split}" for split in EXPECTED for kind in "xy"]
+    with path.open("rb") as file:
+        try:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is cut off or no .npz archive")
+            archive = np.load(file)
+            if missing := [name for name in names if name not in archive.files]:
+                raise ValueError(f"it lacks {', '.join(missing)}")
+            return _in_order({name: archive[name] for name in names})
+        # A file damaged here or there makes zipfile and NumPy fail in a dozen ways; whatever
+        # they say about bytes that could be opened is about damage.
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"{path} is damaged or is not CIFAR-10: {error}. Delete that file to have it"
+                " made again, or name another folder."
+            ) from error
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    write_whole(path, lambda file: np.savez(file, **arrays))
 
 
 def _decode_existing(folder: Path) -> dict[str, np.ndarray] | None:
@@ -181,12 +202,11 @@ def _decode_existing(folder: Path) -> dict[str, np.ndarray] | None:
         return None
     from torchvision.datasets.utils import check_integrity, extract_archive
 
-    dataset = _torchvision_cifar10()
     try:
         return _decode(folder)
     except RuntimeError:
         pass  # a batch is missing or fails its MD5 sum
-    if not check_integrity(archive, dataset.tgz_md5):
+    if not check_integrity(archive, _torchvision_cifar10().tgz_md5):
         return None
     with tempfile.TemporaryDirectory() as unpacked:
         extract_archive(str(archive), unpacked)
@@ -207,12 +227,11 @@ def _decode(folder: Path) -> dict[str, np.ndarray]:
         part = _torchvision_cifar10()(folder, train=split == "train")
         arrays[f"x_{split}"] = np.ascontiguousarray(part.data)
         arrays[f"y_{split}"] = np.asarray(part.targets, np.uint8)
-    _verify(arrays)
-    return arrays
+    return _in_order(arrays)
 
 
-def _download(path: Path) -> None:
-    """Download the archive, decode it and save it; one process does it, the others wait."""
+def _download(path: Path) -> dict[str, np.ndarray]:
+    """Download the archive, decode it and keep it; one process does it, the others wait."""
     from filelock import FileLock
 
     folder = path.parent
@@ -221,7 +240,7 @@ def _download(path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "cifar10.lock"):
             if path.exists():
-                return  # another process was first
+                return _read(path)  # another process was first
             print(
                 f"Downloading CIFAR-10 (170 MB, once) to {folder}. Its host is slow at times:"
                 " this can take from a minute to an hour.",
@@ -230,8 +249,10 @@ def _download(path: Path) -> None:
             # torchvision starts again over a partial archive left by an interrupted run.
             with _socket_timeout(STALL_SECONDS):
                 _torchvision_cifar10()(staging, download=True)
-            save(path, _decode(staging))
+            arrays = _decode(staging)
+            _save(path, arrays)
             shutil.rmtree(staging, ignore_errors=True)
+            return arrays
     except (OSError, RuntimeError, HTTPException) as error:
         raise DatasetUnavailable(
             f"CIFAR-10 could not be downloaded to {folder}"
@@ -257,38 +278,3 @@ def _socket_timeout(seconds: float) -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays as an uncompressed .npz that is either there whole or not there at all.
-
-    Args:
-        path: The file to make or to replace.
-        arrays: Arrays by name.
-
-    Raises:
-        OSError: The folder cannot be written to, or the disk is full.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            # Without it a power cut may keep the new name and lose the bytes.
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's files are readable by their owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _save_if_possible(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    try:
-        save(path, arrays)
-    except OSError as error:
-        warnings.warn(
-            f"could not keep the decoded images in {path} ({error}); they will be decoded again"
-            " next time",
-            stacklevel=3,
-        )

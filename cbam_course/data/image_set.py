@@ -65,49 +65,67 @@ class ImageSet:
     @cached_property
     def mean(self) -> tuple[float, ...]:
         """Mean of the training pixels in [0, 1], one value per channel."""
-        return self._statistics[0]
+        return channel_statistics(self.x_train)[0]
 
     @cached_property
     def std(self) -> tuple[float, ...]:
-        r"""Standard deviation of the training pixels in [0, 1], one value per channel.
+        """Standard deviation of the training pixels in [0, 1], one value per channel."""
+        return channel_statistics(self.x_train)[1]
 
-        .. math:: \sigma_c = \sqrt{\tfrac{1}{N H W} \sum_{n,i,j} (x_{nijc} - \mu_c)^2}
+    def draw(self, split: str, *counts: int | None, seed: int = 0) -> list[np.ndarray]:
+        """Draw groups of images at random that share no image, each balanced over the classes.
 
-        over all pixels of all images. For CIFAR-10 this is (0.2470, 0.2435, 0.2616); the widely
-        copied (0.2023, 0.1994, 0.2010) is the mean of the single images' standard deviations,
-        which leaves out how images differ from one another.
+        The images of a class are shuffled once, by the seed; the first group takes its share from
+        the beginning, the next one goes on from there. So a smaller group lies within a larger one
+        of the same seed, and what comes behind a group never changes it.
+
+        Args:
+            split: ``"train"`` or ``"test"``.
+            counts: Number of images of each group; at most one may be None, for all that the
+                others leave. Counts that the number of classes does not divide give some classes
+                one image more.
+            seed: Which random choice.
+
+        Returns:
+            For each group the indices of its images, in increasing order.
+
+        Raises:
+            ValueError: A count is no whole number of at least 0, two are None, or a class has too
+                few images.
         """
-        return self._statistics[1]
-
-    @cached_property
-    def _statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        if not len(self.x_train):
-            raise ValueError(f"{self.name} has no training images to take statistics of")
-        # Integer sums are exact whatever their order; rows of 32 pixels keep NumPy's loops long.
-        channels = self.x_train.shape[3]
-        rows = np.ascontiguousarray(self.x_train).reshape(-1, IMAGE_SIZE * channels)
-        total = np.zeros(IMAGE_SIZE * channels, np.int64)
-        squares = np.zeros(IMAGE_SIZE * channels, np.int64)
-        for start in range(0, len(rows), 16384):
-            chunk = rows[start : start + 16384].astype(np.int64)
-            total += chunk.sum(0)
-            squares += np.einsum("ij,ij->j", chunk, chunk)
-        pixels = self.x_train.size // channels
-        mean = total.reshape(-1, channels).sum(0) / pixels
-        variance = squares.reshape(-1, channels).sum(0) / pixels - mean**2
-        std = np.sqrt(np.maximum(variance, 0))
-        return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+        for count in counts:
+            whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+            if count is not None and (not whole or count < 0):
+                raise ValueError(
+                    f"{split} images are counted in whole numbers >= 0, got {count!r}"
+                )
+        if counts.count(None) > 1:
+            raise ValueError(f"at most one count may be None, got {counts}")
+        labels, classes = getattr(self, f"y_{split}"), len(self.classes)
+        keys = np.random.default_rng((seed, ("train", "test").index(split))).random(len(labels))
+        groups: list[list[np.ndarray]] = [[] for _ in counts]
+        for label in range(classes):
+            members = np.flatnonzero(labels == label)
+            shuffled = members[np.argsort(keys[members], kind="stable")]
+            shares = [c if c is None else c // classes + (label < c % classes) for c in counts]
+            needed = sum(share or 0 for share in shares)
+            if needed > len(members):
+                raise ValueError(
+                    f"{' + '.join(str(c) for c in counts if c)} {split} images need {needed} of"
+                    f" class {label}, but this set has {len(members)} (of {len(labels)} in all)"
+                )
+            shares = [len(members) - needed if share is None else share for share in shares]
+            for group, part in zip(groups, np.split(shuffled, np.cumsum(shares)), strict=False):
+                group.append(part)
+        return [np.sort(np.concatenate(group)) for group in groups]
 
     def subset(self, train: int | None = None, test: int | None = None, seed: int = 0) -> ImageSet:
         """Draw a smaller set at random with the same number of images of every class.
 
-        Counts that the number of classes does not divide give some classes one image more. The
-        images keep their order, and a smaller subset lies within a larger one of the same seed.
-
         Args:
             train: Number of training images, None for all.
             test: Number of test images, None for all.
-            seed: Which random choice.
+            seed: Which random choice, as in :meth:`draw`.
 
         Returns:
             A new set with the same name and classes, masks included.
@@ -116,51 +134,15 @@ class ImageSet:
             ValueError: A count is negative, or a class has too few images for it.
         """
         changes: dict[str, np.ndarray] = {}
-        for number, (split, count) in enumerate((("train", train), ("test", test))):
-            labels = getattr(self, f"y_{split}")
+        for split, count in (("train", train), ("test", test)):
             # All images are all images, balanced or not.
-            if count is None or (count == len(labels) and not isinstance(count, bool)):
+            everything = len(getattr(self, f"y_{split}"))
+            if count is None or (count == everything and not isinstance(count, bool)):
                 continue
-            kept = _balanced_choice(labels, len(self.classes), count, (seed, number), split, split)
+            [kept] = self.draw(split, count, seed=seed)
             for field in (f"x_{split}", f"y_{split}", f"masks_{split}"):
                 if getattr(self, field) is not None:
                     changes[field] = getattr(self, field)[kept]
-        return replace(self, **changes)
-
-    def hold_out(self, count: int, seed: int = 0) -> ImageSet:
-        """Divide the training images: ``count`` of them, equally many of every class, to choose by.
-
-        Whoever chooses by the test images, a learning rate or when to stop, can no longer report
-        them. The images held out are there to be looked at instead.
-
-        Args:
-            count: Number of images to hold out, at least 1.
-            seed: Which random choice.
-
-        Returns:
-            A new set whose test images are those held out and whose training images are the rest,
-            masks included. The test images of this set are in neither. With equally many images of
-            every class before and after, the rest is what ``subset(train=...)`` keeps of so many.
-
-        Raises:
-            ValueError: ``count`` is not a whole number of at least 1, no image would be left to
-                train on, or a class has too few images for it.
-        """
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-            raise ValueError(f"count must be a whole number of images >= 1, got {count!r}")
-        if count >= len(self.y_train):
-            raise ValueError(
-                f"of {len(self.y_train)} training images at most {len(self.y_train) - 1} can be"
-                f" held out, got count={count}"
-            )
-        held = _balanced_choice(
-            self.y_train, len(self.classes), count, (seed, 0), "count", "train", last=True
-        )
-        rest = np.setdiff1d(np.arange(len(self.y_train)), held)
-        changes = {}
-        for name in ("x", "y", "masks"):
-            if (array := getattr(self, f"{name}_train")) is not None:
-                changes |= {f"{name}_train": array[rest], f"{name}_test": array[held]}
         return replace(self, **changes)
 
     def __repr__(self) -> str:
@@ -185,32 +167,37 @@ def _check(
     return len(array)
 
 
-def _balanced_choice(
-    labels: np.ndarray,
-    classes: int,
-    count: int,
-    seed: tuple[int, int],
-    argument: str,
-    split: str,
-    *,
-    last: bool = False,
-) -> np.ndarray:
-    """Choose ``count`` indices, equally many of every class, in increasing order.
+def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    r"""Mean and standard deviation of the pixels in [0, 1], one value per channel.
 
-    The classes are shuffled; ``last`` takes from their ends instead of their beginnings.
+    .. math:: \sigma_c = \sqrt{\tfrac{1}{N H W} \sum_{n,i,j} (x_{nijc} - \mu_c)^2}
+
+    over all pixels of all images. For CIFAR-10 this is (0.2470, 0.2435, 0.2616); the widely copied
+    (0.2023, 0.1994, 0.2010) is the mean of the single images' standard deviations, which leaves out
+    how images differ from one another.
+
+    Args:
+        images: uint8 [N, H, W, C] with N at least 1.
+
+    Returns:
+        The means and the standard deviations.
+
+    Raises:
+        ValueError: There are no images.
     """
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
-        raise ValueError(f"{argument} must be a whole number of images >= 0, got {count!r}")
-    keys = np.random.default_rng(seed).random(len(labels))
-    kept = []
-    for label in range(classes):
-        members = np.flatnonzero(labels == label)
-        share = count // classes + (label < count % classes)
-        if share > len(members):
-            raise ValueError(
-                f"{argument}={count} needs {share} images of class {label},"
-                f" but this set has {len(members)} (of {len(labels)} {split} images)"
-            )
-        shuffled = members[np.argsort(keys[members], kind="stable")]
-        kept.append(shuffled[len(shuffled) - share :] if last else shuffled[:share])
-    return np.sort(np.concatenate(kept))
+    if not len(images):
+        raise ValueError("there are no training images to take statistics of")
+    # Integer sums are exact whatever their order; rows of pixels keep NumPy's loops long.
+    channels = images.shape[3]
+    rows = np.ascontiguousarray(images).reshape(-1, images.shape[2] * channels)
+    total = np.zeros(rows.shape[1], np.int64)
+    squares = np.zeros(rows.shape[1], np.int64)
+    for start in range(0, len(rows), 16384):
+        chunk = rows[start : start + 16384].astype(np.int64)
+        total += chunk.sum(0)
+        squares += np.einsum("ij,ij->j", chunk, chunk)
+    pixels = images.size // channels
+    mean = total.reshape(-1, channels).sum(0) / pixels
+    variance = squares.reshape(-1, channels).sum(0) / pixels - mean**2
+    std = np.sqrt(np.maximum(variance, 0))
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())

@@ -26,7 +26,9 @@ def gaps(record: dict[str, Any]) -> list[str]:
 
     need("the seed", isinstance(config.get("seed"), int))
     need("the number of parameters", record["model"].get("parameters"))
-    need("the hash of the data", re.fullmatch("[0-9a-f]{64}", record["data"].get("sha256", "")))
+    sums = record["data"].get("sha256", {})
+    for group in ("train", "test"):
+        need(f"the checksum of the {group} images", re.fullmatch("[0-9a-f]{64}", sums.get(group, "")))
     sizes = [record["data"].get(name) for name in ("train", "test")]
     need("the number of images", all(isinstance(size, int) and size > 0 for size in sizes))
 

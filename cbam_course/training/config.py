@@ -26,6 +26,7 @@ DATASET_NAMES = ("shapes", "cifar10", "custom")
 CONTROLS = ("none", "constant", "frozen")
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("onecycle", "cosine", "constant", "plateau")
+WATCHED = ("validation", "peek", "test")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OF_THE_NETWORK = (
     "model_options", "widths", "dropout", "attention", "attention_options", "attention_places",
@@ -63,11 +64,16 @@ class TrainConfig:
             that training starts from the network without attention.
         dataset: ``"shapes"`` (drawn on the spot), ``"cifar10"``, or ``"custom"`` for images of your
             own.
-        train_size, test_size: number of images: so many shapes are drawn, or of another set so many
-            are chosen, the same of every class; ``None`` for all there are.
+        train_size, test_size: number of images to learn from and to test on, the same of every
+            class; ``None`` for all that are left.
         validation_size: number of training images, the same of every class, that are held out. The
             network never learns from them; each epoch's row tells the loss and the accuracy on
-            them, and ``"plateau"`` looks at them and not at the test images. ``None`` for none.
+            them. ``None`` for none.
+        peek_size: number of test images, the same of every class, that are set apart from those
+            tested on, for an experiment on what it is worth to look at test images; each epoch's
+            row tells the loss and the accuracy on them. ``None`` for none.
+        watch: whose loss the schedule ``"plateau"`` looks at: ``"validation"``, ``"peek"`` or
+            ``"test"``; ``None`` for the validation images or, if there are none, the test images.
         image_size: height and width to which the images are resized, bilinearly; ``None`` for
             their own.
         noise_channels: channels of random noise behind those of the images. In training they are
@@ -81,9 +87,8 @@ class TrainConfig:
             only.
         schedule: how the learning rate moves. ``"onecycle"`` rises for 30 % of the steps and then
             falls to nearly nothing, ``"cosine"`` falls from the start, ``"constant"`` stays.
-            ``"plateau"``, the tutorial's, halves it when a loss has not fallen for more than 5
-            epochs: that of the images held out or, if there are none, that of the *test* images.
-            Such a run has seen them.
+            ``"plateau"``, the tutorial's, halves it when a loss, see ``watch``, has not fallen for
+            more than 5 epochs. A run that watches the *test* images has seen them.
         crop: shift each training image by up to 4 pixels, chosen at random, with black coming in.
         flip: mirror each training image with probability one half.
         seed: of the weights, the order of the images, the crops, the flips and dropout.
@@ -112,6 +117,8 @@ class TrainConfig:
     train_size: int | None = None
     test_size: int | None = None
     validation_size: int | None = None
+    peek_size: int | None = None
+    watch: str | None = None
     image_size: int | None = None
     noise_channels: int = 0
     epochs: int = 10
@@ -147,7 +154,7 @@ class TrainConfig:
                 object.__setattr__(self, name, float(value))
         for name, least in (("noise_channels", 0), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             _check_integer(name, getattr(self, name), least)
-        for name in ("train_size", "test_size", "validation_size", "image_size"):
+        for name in ("train_size", "test_size", "validation_size", "peek_size", "image_size"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), 1)
         _check_number("learning_rate", self.learning_rate, above_zero=True)
@@ -160,7 +167,29 @@ class TrainConfig:
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if not isinstance(self.device, str):
             raise ValueError(f"device must be a name such as 'cpu' or 'cuda', got {self.device!r}")
+        self._check_watch()
         self._check_network()
+
+    @property
+    def watched(self) -> str:
+        """The images whose loss the schedule ``"plateau"`` looks at."""
+        if self.watch is not None:
+            return self.watch
+        return "test" if self.validation_size is None else "validation"
+
+    def _check_watch(self) -> None:
+        if self.watch is None:
+            return
+        if self.watch not in WATCHED:
+            choices = ", ".join(map(repr, WATCHED))
+            raise ValueError(f"watch must be one of {choices}, or None; got {self.watch!r}")
+        if self.schedule != "plateau":
+            raise ValueError(
+                f"watch {self.watch!r} would be ignored: the schedule {self.schedule!r} looks at "
+                "no loss"
+            )
+        if self.watch != "test" and getattr(self, f"{self.watch}_size") is None:
+            raise ValueError(f"watch {self.watch!r} needs a {self.watch}_size; got None")
 
     def _check_network(self) -> None:
         for name, example in (("model_options", "depths"), ("attention_options", "reduction")):

@@ -30,7 +30,7 @@ def plot_history(history: History) -> Figure:
         gray = "#AEB6BD"
     epochs = [row["epoch"] for row in history.epochs]
     kinds = [("train", gray, "o", "--"), ("test", color, "s", "-")]
-    if history.config.validation_size is not None:
+    if "validation" in history.data["sha256"]:
         kinds.insert(1, ("validation", plotting.INK, "^", ":"))
 
     with plotting.course_style():

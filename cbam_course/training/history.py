@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from cbam_course.data import ImageSet
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of ``history.json``."""
 
 
@@ -37,13 +38,16 @@ class History:
     Args:
         config: the run's configuration.
         model: class of the network and its number of parameters.
-        data: name, sizes, classes and SHA-256 sum of the images and labels trained and tested on.
+        data: name and classes of the set, and the number and the SHA-256 sum of the images, with
+            their labels and in their order, of each group: ``train`` (learned from) and ``test``,
+            and where there are some ``validation`` and ``peek``.
         sessions: where and when the run was computed: one entry, and one more for each time it was
             continued. Each holds the versions, the device, the number of processes if there were
             several, the commit, and the first epoch it did.
         epochs: one row per epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step),
             ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` and ``seconds``;
-            with images held out, also ``validation_loss`` and ``validation_accuracy``. Accuracies
+            with images held out, also ``validation_loss`` and ``validation_accuracy``, and so for
+            ``peek``. Accuracies
             are fractions from 0 to 1. Those of training are gathered while the epoch goes on: from
             the shifted and mirrored images, under dropout, with weights that change at every step.
         iteration_loss: the loss of every training step.
@@ -159,9 +163,11 @@ class History:
 
     def table(self, last: int | None = None) -> str:
         """The epochs as text, one line each; ``last`` keeps only the last so many."""
-        titles = {"train": "train loss", "validation": "valid loss", "test": "test loss"}
-        if self.config.validation_size is None:
-            del titles["validation"]
+        titles = {
+            "train": "train loss", "validation": "valid loss", "peek": "peek loss",
+            "test": "test loss",
+        }  # fmt: skip
+        titles = {name: title for name, title in titles.items() if name in self.data["sha256"]}
         header = "".join(f"  {title:>10}  accuracy" for title in titles.values())
         lines = [f"epoch{header}   seconds"]
         for row in self.epochs[-last:] if last else self.epochs:
@@ -188,27 +194,29 @@ class History:
         return f"History({done}, test accuracy {self.last['test_accuracy']:.2%})"
 
 
-def describe_data(data: "ImageSet", held_out: int | None = None) -> dict[str, Any]:
-    """Name, sizes, classes and SHA-256 sum of a set of images with their labels.
+def describe_data(
+    data: "ImageSet", groups: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Any]:
+    """The images of a run: the set's name and classes, and each group's size and SHA-256 sum.
 
     Args:
         data: the set.
-        held_out: how many of its training images are held out, if any.
+        groups: images and labels of each group, as the run uses them, in their order.
     """
-    digest = hashlib.sha256()
-    for name in ("x_train", "y_train", "x_test", "y_test"):
-        array = getattr(data, name)
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
-    sizes = {"train": len(data.x_train), "test": len(data.x_test)}
-    if held_out is not None:
-        sizes |= {"train": sizes["train"] - held_out, "validation": held_out}
     return {
         "name": data.name,
-        **sizes,
+        **{name: len(labels) for name, (_, labels) in groups.items()},
         "classes": list(data.classes),
-        "sha256": digest.hexdigest(),
+        "sha256": {name: _sha256(*group) for name, group in groups.items()},
     }
+
+
+def _sha256(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def describe_model(model: torch.nn.Module) -> dict[str, Any]:

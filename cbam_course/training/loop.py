@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from cbam_course.attention import attention_blocks, attention_off
+from cbam_course.data.image_set import channel_statistics
 
 from .checkpoint import RunFolder, locked
 from .config import DATASET_NAMES, OF_THE_NETWORK, TrainConfig
@@ -89,20 +90,19 @@ def train(
 
         run_folder = team.lead(open_folder)
         run_folder.check_config(config)
-        data = load_data(config, data_folder) if data is None else _subset(data, config)
-        held = config.validation_size
-        divided = data if held is None else data.hold_out(held)
+        data = load_data(config, data_folder) if data is None else data
+        groups = choose_images(config, data)
+        mean, std = channel_statistics(groups["train"][0])
 
         def on_device(images: np.ndarray, labels: np.ndarray) -> DeviceImages:
             return DeviceImages(
-                images, labels, divided.mean, divided.std, device,
+                images, labels, mean, std, device,
                 image_size=config.image_size, noise_channels=config.noise_channels, team=team,
             )  # fmt: skip
 
-        training = on_device(divided.x_train, divided.y_train)
-        watched = {"test": on_device(data.x_test, data.y_test)}
-        if held is not None:
-            watched["validation"] = on_device(divided.x_test, divided.y_test)
+        described = describe_data(data, groups)
+        training = on_device(*groups.pop("train"))
+        watched = {name: on_device(*group) for name, group in groups.items()}
         team.check_batches(len(training), config.batch_size)
         if model is None:
             seed_epoch(config.seed, 0)
@@ -110,7 +110,7 @@ def train(
         steps = -(-len(training) // config.batch_size)
         learner = Learner.prepare(model, config, steps, device, precision, team)
         model = learner.model
-        history = History(config, describe_model(model), describe_data(data, held))
+        history = History(config, describe_model(model), described)
         history = run_folder.load(learner, history)
         done = len(history.epochs)
         if done < config.epochs:
@@ -125,7 +125,7 @@ def train(
                 for name, images in watched.items():
                     loss, accuracy = evaluate(model, images, precision)
                     row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-                learner.after_epoch(loss)  # of the images held out, if there are any
+                learner.after_epoch(row[f"{config.watched}_loss"])
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
                         f"the test loss is no longer a number in epoch {epoch}; "
@@ -237,10 +237,10 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
 
 
 def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> "ImageSet":
-    """The images that a configuration names.
+    """The set of images that a configuration names, of which it may want a part only.
 
     Args:
-        config: names the set, and how much of it.
+        config: names the set.
         folder: where CIFAR-10 is or is to be kept.
 
     Raises:
@@ -252,10 +252,44 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
     if config.dataset == "custom":
         raise ValueError("the data set 'custom' has to be handed over: train(config, data)")
     if config.dataset == "cifar10":
-        return _subset(data.cifar10(folder), config)
+        return data.cifar10(folder)
     # The shapes are drawn on the spot, so there are as many as one wishes.
-    sizes = {"train": config.train_size, "test": config.test_size}
+    sizes = {
+        "train": config.train_size and config.train_size + (config.validation_size or 0),
+        "test": config.test_size and config.test_size + (config.peek_size or 0),
+    }
     return data.shapes(**{name: size for name, size in sizes.items() if size is not None})
+
+
+def choose_images(
+    config: TrainConfig, data: "ImageSet"
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The images of a run and their labels, chosen once: no image is in two groups.
+
+    Args:
+        config: how many images of each group.
+        data: where they come from.
+
+    Returns:
+        The groups ``"train"`` and ``"test"`` and, where the configuration wants them,
+        ``"validation"``, of the training images, and ``"peek"``, of the test images. Two
+        configurations that want equally many images to learn from learn from the same ones.
+
+    Raises:
+        ValueError: if there are too few images.
+    """
+    groups = {}
+    for split, apart in (("train", "validation"), ("test", "peek")):
+        images, labels = getattr(data, f"x_{split}"), getattr(data, f"y_{split}")
+        wanted, aside = getattr(config, f"{split}_size"), getattr(config, f"{apart}_size")
+        if aside is None and wanted in (None, len(labels)):
+            groups[split] = images, labels  # all images are all images, balanced or not
+            continue
+        chosen = data.draw(split, wanted, aside or 0)
+        for name, part in zip((split, apart), chosen, strict=True):
+            if len(part) or name == split:
+                groups[name] = images[part], labels[part]
+    return groups
 
 
 def _final(
@@ -269,12 +303,6 @@ def _final(
         if weights := mean_input_weights(model, testing, precision):
             final["mean_input_weights"] = weights
     return final
-
-
-def _subset(data: "ImageSet", config: TrainConfig) -> "ImageSet":
-    if config.train_size is None and config.test_size is None:
-        return data
-    return data.subset(config.train_size, config.test_size)
 
 
 def _as_trained(
