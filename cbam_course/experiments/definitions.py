@@ -174,7 +174,12 @@ def _peeking(tier: str, base: TrainConfig) -> Experiment:
         "test images": replace(base, watch="peek"),
     }
     question = "What does a schedule gain by looking at the test images?"
-    return replace(_compared("peeking", tier, question, configs), seeds=tuple(range(10)))
+    expected = (
+        "On the images that steered nothing, no difference: the two signals are equally noisy. On "
+        "the images it peeked at, the run that peeks looks better by less than one point."
+    )
+    experiment = _compared("peeking", tier, question, configs)
+    return replace(experiment, seeds=tuple(range(10)), expected=expected)
 
 
 def _controls(tier: str, base: TrainConfig) -> Experiment:

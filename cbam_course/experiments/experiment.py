@@ -41,6 +41,8 @@ class Experiment:
         variants: the configurations to be compared.
         seeds: the seeds of each variant. The same seeds for all make the differences paired.
 
+        expected: the answer that was expected, written down before the first run.
+
     Raises:
         ValueError: if names are repeated, or a baseline is none of the variants.
     """
@@ -50,6 +52,7 @@ class Experiment:
     question: str
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    expected: str = ""
 
     def __post_init__(self) -> None:
         if self.tier not in TIERS:
