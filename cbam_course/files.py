@@ -1,8 +1,8 @@
-"""Files that are either there whole or not there at all."""
+"""Files that are either there whole or not there at all, and locks between processes."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,3 +30,40 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with suppress(OSError):  # what went wrong first is what matters
             unfinished.unlink()
         raise
+
+
+class Busy(ValueError):
+    """Another process is working in a folder."""
+
+
+@contextmanager
+def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Make a folder, and keep other processes from working in it for the time of the block.
+
+    The lock goes with the process, however that ends. Where there are no such locks (Windows, some
+    network drives), nobody is kept out.
+
+    Args:
+        folder: the folder; ``None`` for none, and then nothing happens.
+
+    Raises:
+        Busy: if another process is working there.
+        ValueError: if the folder is a file.
+    """
+    if folder is None:
+        yield
+        return
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; the run needs a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"another process is training in {folder}") from None
+        except (ImportError, OSError):
+            pass
+        yield

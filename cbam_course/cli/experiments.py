@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .options import DATA_FOLDER
+
 if TYPE_CHECKING:
-    from cbam_course.experiments import Event, Experiment
+    from cbam_course.records import Event, Experiment
 
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 
@@ -80,11 +82,7 @@ def list_experiments(tier: str | None) -> None:
 @TIER
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Runs at a time.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
-@click.option(
-    "--data-folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where CIFAR-10 is or is to be kept.",
-)
+@DATA_FOLDER
 def run(
     names: tuple[str, ...],
     out: Path,
@@ -114,8 +112,8 @@ def run(
     """  # noqa: D301
     started = time.monotonic()
     from cbam_course.data import DatasetUnavailable
-    from cbam_course.experiments import pending, run_queue
-    from cbam_course.records.reading import places
+    from cbam_course.records import pending, run_queue
+    from cbam_course.records.reading import folders
     from cbam_course.training import choose_device
 
     try:
@@ -123,8 +121,10 @@ def run(
             tier = "cpu" if choose_device(device).type == "cpu" else "gpu"
         chosen = _chosen(names, tier)
         out.mkdir(parents=True, exist_ok=True)
-        runs = pending(chosen, places(out))
+        runs = pending(chosen, folders(out))
         report = _Report(chosen, len(runs))
+        if not runs and tier == "cpu" and not names:
+            _say_what_is_left(out)
         if budget is not None:  # what was spent on loading PyTorch counts, too
             budget = max(0.0, budget - (time.monotonic() - started))
         run_queue(
@@ -158,7 +158,10 @@ def status(names: tuple[str, ...], out: Path | None, tier: str | None) -> None:
     """  # noqa: D301
     from cbam_course.records.status import status
 
-    found = status(_chosen(names, tier), out)
+    try:
+        found = status(_chosen(names, tier), out)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from None
     rows = [
         (
             name,
@@ -171,12 +174,15 @@ def status(names: tuple[str, ...], out: Path | None, tier: str | None) -> None:
     ]
     columns = ("experiment", "variants x seeds", "recorded", "device", "time left")
     _echo_table(columns, rows)
-    click.echo(f"{found.recorded} of {found.wanted} runs are recorded.")
-    if found.recorded < found.wanted:
-        more = f", and {found.unknown} runs of which no record tells" if found.unknown else ""
+    wanted = {name for e in _chosen(names, tier) for name in _run_names(e)}
+    click.echo(f"{len(wanted) - len(found.left)} of {len(wanted)} runs are recorded.")
+    if found.left:
+        known = [seconds for seconds in found.left.values() if seconds == seconds]
+        unknown = len(found.left) - len(known)
+        more = f", and {unknown} runs of which no record tells" if unknown else ""
         click.echo(
             "Time left, if they take as long as those recorded, one at a time: "
-            f"{_duration(found.seconds_left)}{more}."
+            f"{_duration(sum(known))}{more}."
         )
     if found.unfinished:
         click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")
@@ -184,8 +190,6 @@ def status(names: tuple[str, ...], out: Path | None, tier: str | None) -> None:
         click.echo("Of no experiment any more:")
         for path in found.strangers:
             click.echo(f"  {path}")
-    for gap, count in found.gaps.items():
-        click.echo(f"The provenance of {count} record{'s' * (count != 1)} lacks {gap}.")
     if found.problems:
         click.echo("No records; to do such a run again, move the file away:")
         for path, problem in found.problems.items():
@@ -196,27 +200,31 @@ class _Report:
     """Tells, line by line, what the workers have done."""
 
     def __init__(self, experiments: Iterable["Experiment"], total: int) -> None:
-        from cbam_course.experiments import run_name
+        from cbam_course.records import run_name
 
         self.titles: dict[str, str] = {}
         for experiment in experiments:
-            for number, config in enumerate(experiment.runs()):
-                variant = experiment.variants[number % len(experiment.variants)]
+            for variant, config in experiment.runs():
                 title = f"{experiment.name}: {variant.name}, seed {config.seed}"
                 self.titles.setdefault(run_name(config), title)
         self.total = total
         self.counts = dict.fromkeys(("recorded", "failed", "elsewhere", "stopped"), 0)
-        self.epochs = self.images = 0
+        self.images = 0
         self.started = time.monotonic()
         click.echo(f"{total} run{'s' * (total != 1)} without a record")
 
     def show(self, event: "Event") -> None:
+        title = self.titles.get(event.run, event.run)
         if event.kind == "epoch":
-            self.epochs += 1
-            self.images += event.images
+            if not sys.stderr.isatty():  # a log is read later; a person waits for the run
+                click.echo(
+                    f"{title}: epoch {event.epochs}, {event.test_accuracy:.2%} "
+                    f"in {event.seconds:.0f} s",
+                    err=True,
+                )
             return
         self.counts[event.kind] += 1
-        title = self.titles.get(event.run, event.run)
+        self.images += event.images
         if event.kind == "recorded":
             click.echo(
                 f"[{self.counts['recorded']}/{self.total}] {title}: {event.test_accuracy:.2%} "
@@ -236,15 +244,32 @@ class _Report:
         if left := left - self.counts["failed"] - self.counts["elsewhere"]:
             parts.append(f"{left} left")
         click.echo("; ".join(parts))
-        if self.epochs:
+        if self.images:
             click.echo(
-                f"{self.epochs} epochs in {seconds:.0f} s: "
-                f"{self.images / seconds:,.0f} training images a second"
+                f"{self.images:,} training images in {seconds:.0f} s: "
+                f"{self.images / seconds:,.0f} a second"
             )
 
 
+def _say_what_is_left(out: Path) -> None:
+    from cbam_course.records import pending
+    from cbam_course.records.reading import folders
+
+    left = len(pending(_chosen((), "gpu"), folders(out)))
+    click.echo(
+        f"Nothing is left for a CPU. {left} runs of the full experiments have no record; they want "
+        f"a GPU, and take days without: cbam-course experiments run --tier gpu --out {out}"
+    )
+
+
+def _run_names(experiment: "Experiment") -> list[str]:
+    from cbam_course.records import run_name
+
+    return [run_name(config) for _, config in experiment.runs()]
+
+
 def _chosen(names: tuple[str, ...], tier: str | None) -> "list[Experiment]":
-    from cbam_course.experiments import experiments
+    from cbam_course.records import experiments
 
     known = experiments(tier)
     if unknown := [name for name in names if name not in known]:

@@ -5,7 +5,9 @@ from typing import Any
 
 import click
 
-from .options import MODEL_NAMES, attention_options, model_options
+from cbam_course.labels import MODEL_NAMES
+
+from .options import attention_options, model_options
 
 
 class _ModelName(click.Choice):

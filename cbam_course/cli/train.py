@@ -12,141 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import MODEL_NAMES, attention_options, model_options
+from .options import DATA_FOLDER, configuration
 
 if TYPE_CHECKING:
     from cbam_course.training import History
 
-# The names are those of cbam_course.training, written out because importing it loads PyTorch, and
-# help should not take seconds. A test compares them.
-DATASETS = ("shapes", "cifar10")
-CONTROLS = ("none", "constant", "frozen")
-OPTIMIZERS = ("adam", "sgd")
-SCHEDULES = ("onecycle", "cosine", "constant", "plateau")
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-
-
-def _widths(
-    context: click.Context, option: click.Parameter, text: str | None
-) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 64,128,256") from None
-
-
-def _places(
-    context: click.Context, option: click.Parameter, places: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    return places or None
-
 
 @click.command(context_settings={"show_default": True})
-@click.option(
-    "--model",
-    type=click.Choice(MODEL_NAMES),
-    default="cifar-cnn",
-    help="The network.",
-)
-@model_options("An argument of the network, such as depths=[9,9,9]")
-@click.option(
-    "--widths",
-    metavar="N,N,N",
-    callback=_widths,
-    help="Channels of the network's stages.  [default: the network's own]",
-)
-@click.option(
-    "--dropout",
-    type=float,
-    help="Probability of zeroing a feature before the last layer.  [default: the network's own]",
-)
-@attention_options("The block in each place that the network has for one.")
-@click.option(
-    "--attention-place",
-    "attention_places",
-    multiple=True,
-    metavar="PATTERN",
-    callback=_places,
-    help="After which modules the blocks go instead, such as layer3.*.bn2; may be repeated.",
-)
-@click.option(
-    "--control",
-    type=click.Choice(CONTROLS),
-    default="none",
-    help="constant: gates that do not look at the image; frozen: blocks that do not learn.",
-)
-@click.option(
-    "--start-as-identity/--no-start-as-identity",
-    default=False,
-    help="Blocks that do nothing at first and learn how much of themselves to let through.",
-)
-@click.option(
-    "--dataset",
-    type=click.Choice(DATASETS),
-    default="shapes",
-    help="shapes are drawn on the spot; cifar10 is downloaded once.",
-)
-@click.option("--train-size", type=int, help="Train on so many images only.")
-@click.option("--test-size", type=int, help="Test on so many images only.")
-@click.option(
-    "--validation-size",
-    type=int,
-    help="Hold out so many training images, to tell how the network does without the test images.",
-)
-@click.option("--image-size", type=int, help="Resize the images.  [default: their own size]")
-@click.option(
-    "--noise-channels", type=int, default=0, help="Channels of noise to put behind the colors."
-)
-@click.option("--epochs", type=int, default=10, help="Passes over the images.")
-@click.option("--batch-size", type=int, default=128, help="Images in a step.")
-@click.option(
-    "--optimizer",
-    type=click.Choice(OPTIMIZERS),
-    default="adam",
-    help="sgd has Nesterov's momentum of 0.9.",
-)
-@click.option(
-    "--lr",
-    "--learning-rate",
-    "learning_rate",
-    type=float,
-    default=1e-3,
-    help="The learning rate, the highest of the schedule.",
-)
-@click.option("--weight-decay", type=float, default=1e-4, help="The optimizer's weight decay.")
-@click.option(
-    "--label-smoothing",
-    type=float,
-    default=0.0,
-    help="Share of the label that is spread over all classes.",
-)
-@click.option(
-    "--schedule",
-    type=click.Choice(SCHEDULES),
-    default="onecycle",
-    help="How the learning rate moves; plateau, the tutorial's, looks at the images held out or, "
-    "if there are none, at the test images.",
-)
-@click.option("--crop/--no-crop", default=True, help="Shift images at random.")
-@click.option("--flip/--no-flip", default=True, help="Mirror images at random.")
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    help="Decides the weights, the order of the images, and all else left to chance.",
-)
-@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
-@click.option(
-    "--compile/--no-compile", default=False, help="Compile the network: slow to start, then fast."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    help="Of the network's arithmetic; auto is float32 on a CPU and half as many bits on a GPU.",
-)
+@configuration
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -155,11 +28,7 @@ def _places(
     "the control in the middle where they are not the default]",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in FOLDER, if there is one.")
-@click.option(
-    "--data-folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where CIFAR-10 is or is to be kept.",
-)
+@DATA_FOLDER
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def train(
@@ -222,10 +91,10 @@ def _train(
 
     from cbam_course import training
     from cbam_course.data import DatasetUnavailable
-    from cbam_course.training import distributed
+    from cbam_course.training.process_group import group_rank, group_size, process_group
 
-    rank = epochs.rank = distributed.group_rank()
-    epochs.processes = distributed.group_size()
+    rank = epochs.rank = group_rank()
+    epochs.processes = group_size()
     try:
         if resume and (out / "checkpoint.pt").exists():
             epochs.history = training.History.loads(training.read_checkpoint(out)["history"])
@@ -234,7 +103,7 @@ def _train(
             if resume and rank == 0:
                 click.echo(f"There is no run in {out} to continue: a new one starts.", err=True)
             config = training.TrainConfig(**fields)
-        with distributed.joined(config.device):
+        with process_group(config.device):
             run = training.train(
                 config,
                 folder=out,
@@ -253,8 +122,6 @@ def _train(
         if rank > 0:  # it is the same in all processes, and the first one says it
             raise click.exceptions.Exit(1) from None
         raise click.ClickException(str(error)) from None
-    except distributed.FirstProcessFailed:
-        raise click.exceptions.Exit(1) from None
     except (DatasetUnavailable, OSError) as error:
         raise click.ClickException(f"process {rank}: {error}" if rank else str(error)) from None
     except RuntimeError as error:

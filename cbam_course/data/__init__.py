@@ -2,7 +2,8 @@
 
 from cbam_course.data.cifar10 import CIFAR10_CLASSES, DatasetUnavailable, cifar10
 from cbam_course.data.features import FeatureBank, filter_bank
-from cbam_course.data.image_set import ImageSet
+from cbam_course.data.image_set import ImageSet, channel_statistics
+from cbam_course.data.noise import with_noise
 from cbam_course.data.photographs import photographs
 from cbam_course.data.shapes import SHAPES_CLASSES, shapes
 
@@ -12,8 +13,10 @@ __all__ = [
     "DatasetUnavailable",
     "FeatureBank",
     "ImageSet",
+    "channel_statistics",
     "cifar10",
     "filter_bank",
     "photographs",
     "shapes",
+    "with_noise",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -231,28 +230,22 @@ def _decode(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _download(path: Path) -> dict[str, np.ndarray]:
-    """Download the archive, decode it and keep it; one process does it, the others wait."""
-    from filelock import FileLock
-
+    """Download the archive, decode it and keep it."""
     folder = path.parent
-    staging = folder / "cifar10-download"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "cifar10.lock"):
-            if path.exists():
-                return _read(path)  # another process was first
-            print(
-                f"Downloading CIFAR-10 (170 MB, once) to {folder}. Its host is slow at times:"
-                " this can take from a minute to an hour.",
-                file=sys.stderr,
-            )
-            # torchvision starts again over a partial archive left by an interrupted run.
+        print(
+            f"Downloading CIFAR-10 (170 MB, once) to {folder}. Its host is slow at times:"
+            " this can take from a minute to an hour.",
+            file=sys.stderr,
+        )
+        # A folder of its own: two processes that both miss the set do not disturb each other.
+        with tempfile.TemporaryDirectory(dir=folder, prefix="cifar10-") as staging:
             with _socket_timeout(STALL_SECONDS):
                 _torchvision_cifar10()(staging, download=True)
-            arrays = _decode(staging)
-            _save(path, arrays)
-            shutil.rmtree(staging, ignore_errors=True)
-            return arrays
+            arrays = _decode(Path(staging))
+        _save(path, arrays)
+        return arrays
     except (OSError, RuntimeError, HTTPException) as error:
         raise DatasetUnavailable(
             f"CIFAR-10 could not be downloaded to {folder}"

@@ -1,20 +1,32 @@
-"""Records: what finished runs have shown, as tables, statistics and figures.
+"""Records: experiments, the runs that lack a record, and what finished runs have shown.
 
-The course ships a record of every run that its chapters speak of; a folder of records made by
-``cbam-course experiments run`` adds to them. In the tables of this room accuracies are in percent,
-and differences of accuracies in percentage points.
+An experiment puts a question to several configurations with the same seeds. The course ships a
+record of every run that its chapters speak of; a folder of records made by ``cbam-course
+experiments run`` adds to them. In the tables of this room accuracies are in percent, and
+differences of accuracies in percentage points.
 """
 
+from .definitions import experiments
+from .experiment import Experiment, Variant, run_name
 from .figures import show_accuracy_and_cost, show_curves, show_differences
+from .queue import Event, pending, run_queue
 from .reading import load
-from .statistics import summary
+from .statistics import mean_interval, summary
 from .tables import curves, describe, largest, table
 
 __all__ = [
+    "Event",
+    "Experiment",
+    "Variant",
     "curves",
     "describe",
+    "experiments",
     "largest",
     "load",
+    "mean_interval",
+    "pending",
+    "run_name",
+    "run_queue",
     "show_accuracy_and_cost",
     "show_curves",
     "show_differences",

@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cbam_course.experiments import run_name
 from cbam_course.training import History
 from cbam_course.training.history import FORMAT
+
+from .experiment import run_name
 
 SHIPPED = Path(__file__).parent / "runs"
 """The records that come with the course."""
@@ -29,6 +30,9 @@ def load(folder: str | os.PathLike[str] | None = None) -> dict[str, History]:
         folder: a folder whose records are added to those that come with the course.
 
     A file that is no record is named in a warning and left out.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
     """
     return {name: History.from_dict(record) for name, record in read(folder).items()}
 
@@ -36,17 +40,25 @@ def load(folder: str | os.PathLike[str] | None = None) -> dict[str, History]:
 def read(folder: str | os.PathLike[str] | None = None) -> dict[str, dict[str, Any]]:
     """As :func:`load`, but as the JSON files have them, which takes a fraction of the time."""
     records = {}
-    for place in places(folder):
-        found, problems = read_folder(place)
+    for each in folders(folder):
+        found, problems = read_folder(each)
         for path, problem in problems.items():
             warnings.warn(f"{path} is left out: {problem}", stacklevel=3)
         records = found | records  # a run is recorded once; if not, the course's record counts
     return dict(sorted(records.items()))
 
 
-def places(folder: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Where records are: in the course, and in ``folder`` if there is one."""
-    return [SHIPPED] if folder is None else [SHIPPED, Path(folder)]
+def folders(folder: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Where records are: in the course and, if one is named, in a folder of one's own.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    if folder is None:
+        return [SHIPPED]
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; its records cannot be read")
+    return [SHIPPED, Path(folder)]
 
 
 def read_folder(folder: Path) -> Folder:

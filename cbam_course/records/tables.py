@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cbam_course.experiments import Experiment, Variant, experiments, run_name
-
+from .definitions import experiments
+from .experiment import Experiment, Variant, run_name
 from .reading import read
 
 Source = str | Experiment | pd.DataFrame
@@ -28,7 +28,7 @@ NUMBERS = {
 
 COLUMNS = (
     "experiment", "variant", "baseline", "attention", *NUMBERS, "device", "precision", "torch",
-    "commit", "run",
+    "commit", "learned_from", "tested_on", "run",
 )  # fmt: skip
 
 OFF = "switched off"
@@ -66,10 +66,12 @@ def table(
           baseline), ``attention`` and ``seed``;
         - ``parameters``, ``test_accuracy``, ``test_accuracy_attention_off`` and ``train_accuracy``
           (in percent, after the last epoch), ``test_loss``, ``epochs`` and ``seconds``;
-        - ``device``, ``precision``, ``torch``, ``commit`` and ``run``, the name of the record.
+        - ``device``, ``precision``, ``torch``, ``commit``, ``learned_from`` and ``tested_on``
+          (checksums of the images) and ``run``, the name of the record.
 
     Raises:
-        ValueError: for an unknown experiment.
+        ValueError: for an unknown experiment, or if two runs that are to be compared have not
+            learned from, or were not tested on, the same images.
     """
     rows = []
     for recorded in _recorded(experiments, folder):
@@ -93,12 +95,12 @@ def curves(
         The columns ``experiment``, ``variant``, ``seed``, ``epoch`` (from 1), ``learning_rate``,
         ``train_loss``, ``train_accuracy``, ``validation_loss``, ``validation_accuracy`` (NaN where
         no images were held out), ``test_loss``, ``test_accuracy`` (all three accuracies in percent)
-        and ``seconds``.
+        and ``seconds``; the same of ``peek``, the test images set apart to be peeked at.
 
     Raises:
         ValueError: for an unknown experiment.
     """
-    kinds = ("train", "validation", "test")
+    kinds = ("train", "validation", "peek", "test")
     accuracies = [f"{kind}_accuracy" for kind in kinds]
     of_kinds = [f"{kind}_{measure}" for kind in kinds for measure in ("loss", "accuracy")]
     measured = ["learning_rate", *of_kinds, "seconds"]
@@ -143,6 +145,8 @@ def largest(experiment: str, folder: str | os.PathLike[str] | None = None) -> st
 def describe(table: pd.DataFrame) -> str:
     """One line that tells from how many seeds a table's numbers come, and from which device.
 
+    If the records come from several commits of the course, it says so.
+
     Args:
         table: as :func:`table` gives it.
     """
@@ -150,7 +154,9 @@ def describe(table: pd.DataFrame) -> str:
         return "no record yet"
     counts = table.groupby(["experiment", "variant"])["seed"].nunique()
     seeds = number(counts, "seed")
-    return f"{seeds}, recorded on {' and on '.join(dict.fromkeys(table['device']))}"
+    commits = table.groupby("experiment")["commit"].nunique().max()
+    mixed = f", from {commits} commits" if commits > 1 else ""
+    return f"{seeds}, recorded on {' and on '.join(dict.fromkeys(table['device']))}{mixed}"
 
 
 def number(counts: Iterable[int], what: str) -> str:
@@ -205,14 +211,43 @@ def _recorded(
 ) -> Iterator[_Recorded]:
     records = read(folder)
     for experiment in map(find, sources):
-        names = {}
-        for number, config in enumerate(experiment.runs()):
-            names[number % len(experiment.variants), config.seed] = run_name(config)
-        for number, variant in enumerate(experiment.variants):
+        names = {(variant.name, run.seed): run_name(run) for variant, run in experiment.runs()}
+        for variant in experiment.variants:
             for seed in experiment.seeds:
-                name = names[number, seed]
-                if name in records:
-                    yield _Recorded(experiment.name, variant, seed, name, records[name])
+                name = names[variant.name, seed]
+                if name not in records:
+                    continue
+                baseline = names.get((variant.baseline, seed))
+                if baseline in records:
+                    _check_pair(experiment.name, name, records[name], records[baseline])
+                yield _Recorded(experiment.name, variant, seed, name, records[name])
+
+
+def _check_pair(experiment: str, name: str, own: dict[str, Any], other: dict[str, Any]) -> None:
+    """Two runs of one seed are compared only if what they have in common is really the same.
+
+    Raises:
+        ValueError: if their images differ; or if they differ in nothing but which loss steers the
+            learning rate, and their epochs differ before either has halved it.
+    """
+    for group, did in (("train", "learned from"), ("test", "was tested on")):
+        if own["data"]["sha256"][group] != other["data"]["sha256"][group]:
+            raise ValueError(
+                f"{experiment}: {name} cannot be compared with its baseline, which {did} other "
+                f"images ({other['data'][group]} of {other['data']['name']}, checksum "
+                f"{other['data']['sha256'][group][:8]} instead of "
+                f"{own['data']['sha256'][group][:8]})"
+            )
+    configs = own["config"], other["config"]
+    if all({**config, "watch": None} == {**configs[0], "watch": None} for config in configs):
+        for row, its in zip(own["epochs"], other["epochs"], strict=True):
+            if row["learning_rate"] != its["learning_rate"]:
+                break
+            if row | {"seconds": 0} != its | {"seconds": 0}:
+                raise ValueError(
+                    f"{experiment}: epoch {row['epoch']} of {name} and of its baseline differ, "
+                    "although nothing had set them apart yet"
+                )
 
 
 def _row(recorded: _Recorded) -> dict[str, Any]:
@@ -236,6 +271,8 @@ def _row(recorded: _Recorded) -> dict[str, Any]:
         "precision": _each(session["precision"] for session in sessions),
         "torch": _each(session["versions"]["torch"] for session in sessions),
         "commit": _each(session["commit"] for session in sessions),
+        "learned_from": record["data"]["sha256"]["train"][:8],
+        "tested_on": record["data"]["sha256"]["test"][:8],
         "run": recorded.name,
     }
 

@@ -9,7 +9,7 @@ from cbam_course.attention import ChannelAttention
 from cbam_course.data import ImageSet, shapes
 from cbam_course.models import CifarCNN
 from cbam_course.training import TrainConfig, seed_epoch, train
-from cbam_course.training.run import Run
+from cbam_course.training import Run
 
 NOISE_ARMS = ("rgb", "plain", "gated")
 """The networks that are compared, without noise, with noise, and with a gate on noisy input."""

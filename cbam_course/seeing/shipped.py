@@ -7,7 +7,7 @@ import cbam_course
 from cbam_course.attention import ChannelAttention
 from cbam_course.models import read_weights
 from cbam_course.training import History
-from cbam_course.training.run import Run
+from cbam_course.training import Run
 
 FOLDER = Path(cbam_course.__file__).parent / "weights"
 
@@ -57,7 +57,7 @@ def shipped_run(name: str, seed: int = 0) -> Run:
     history = shipped_record(name, seed)
     if history.config.model == "custom":
         raise ValueError(f"of {name!r} the records are shipped, not the networks")
-    model = history.config.build_model(len(history.data["classes"]))
+    model = build_model(history.config, len(history.data["classes"]))
     model.load_state_dict(read_weights(_path(name, seed, ".safetensors")))
     return Run(model.eval(), history)
 

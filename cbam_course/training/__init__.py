@@ -3,21 +3,23 @@
 ``run = train(TrainConfig(...))`` gives the network, ``run.model``, and the record, ``run.history``.
 """
 
-from .checkpoint import read_checkpoint
-from .config import TrainConfig
+from .checkpoint import load_run, read_checkpoint
+from cbam_course.config import TrainConfig
 from .device import choose_device, choose_precision
-from .history import History
+from .history import History, Run
 from .images import DeviceImages
 from .learner import Learner, make_schedule
-from .loop import evaluate, load_data, seed_epoch, train, train_epoch
-from .run import Run, load_run
+from .networks import build_model
+from .loop import Interrupted, evaluate, load_data, seed_epoch, train, train_epoch
 
 __all__ = [
     "DeviceImages",
     "History",
+    "Interrupted",
     "Learner",
     "Run",
     "TrainConfig",
+    "build_model",
     "choose_device",
     "choose_precision",
     "evaluate",

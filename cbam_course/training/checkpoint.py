@@ -1,138 +1,160 @@
 """The folder of a run: its checkpoint and its history, written after every epoch."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
-from filelock import FileLock, Timeout
+from torch import Tensor
 
-from ..files import write_whole
-from .config import TrainConfig
-from .distributed import team
-from .history import History
+from cbam_course.files import write_whole
+
+from cbam_course.config import TrainConfig
+from .history import History, Run
 from .learner import Learner
+from .networks import build_model
+from .process_group import group_rank
 
 CHECKPOINT = "checkpoint.pt"
 HISTORY = "history.json"
-LOCK = ".lock"
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of ``checkpoint.pt``."""
 
 
-@contextmanager
-def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Make the folder of a run, if any, and keep other processes from training in it meanwhile.
-
-    Raises:
-        ValueError: if another process is training there, or the folder is a file.
-    """
-    if folder is None:
-        yield
-        return
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; the run needs a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"another process is training in {folder}") from None
-    except NotImplementedError:
-        pass  # some network drives have no locks; training there is better than refusing
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-class RunFolder:
-    """Where a run is kept, or nowhere.
+@dataclass
+class Progress:
+    """An epoch that has been begun: what its finished steps have given.
 
     Args:
-        folder: the folder; ``None`` keeps nothing.
-        resume: whether to continue the run that is there.
-
-    Raises:
-        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, or
-            ``resume`` is set without a folder.
+        losses: of each step.
+        correct: how many training images were classified correctly.
+        learning_rate: of the last step.
+        seconds: that the steps took.
+        random_state: of PyTorch's generators, which dropout draws from, after the last step.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, resume: bool) -> None:
-        self.folder = None if folder is None else Path(folder)
-        self.state: dict[str, Any] | None = None
-        if self.folder is None:
-            if resume:
-                raise ValueError("resume needs the folder of the run to continue")
-            return
-        if (self.folder / CHECKPOINT).exists():
-            if not resume:
-                raise ValueError(
-                    f"{self.folder} has a run already; continue it (resume=True, or --resume on "
-                    "the command line) or choose another folder"
-                )
-            self.state = read_checkpoint(self.folder)
+    losses: list[Tensor] = field(default_factory=list)
+    correct: int | Tensor = 0
+    learning_rate: float = 0.0
+    seconds: float = 0.0
+    random_state: list[Tensor] = field(default_factory=list)
 
-    def check_config(self, config: TrainConfig) -> None:
-        """Raise a ``ValueError`` if the run that is there was made with another configuration."""
-        if self.state is None:
-            return
-        saved = History.loads(self.state["history"]).config
-        # A run may move to another machine; the history tells which epochs were done on which.
-        of_the_machine = ("device", "compile")
-        if names := [name for name in saved.differences(config) if name not in of_the_machine]:
-            changes = ", ".join(
-                f"{name} was {getattr(saved, name)!r} and is now {getattr(config, name)!r}"
-                for name in names
-            )
-            raise ValueError(
-                f"the run in {self.folder} has another configuration: {changes}. Continue it as it "
-                "was, or choose another folder"
-            )
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, with the random state as it is now."""
+        state = [torch.get_rng_state()]
+        if torch.cuda.is_available():
+            state.append(torch.cuda.get_rng_state())
+        return asdict(self) | {"random_state": state}
 
-    def load(self, learner: Learner, history: History) -> History:
-        """Bring ``learner`` to where the run that is there stopped, and return that run's history.
+    def restore_random_state(self) -> None:
+        """Go on drawing where the last step stopped; before the first step nothing happens."""
+        if self.random_state:
+            torch.set_rng_state(self.random_state[0])
+            if len(self.random_state) > 1 and torch.cuda.is_available():
+                torch.cuda.set_rng_state(self.random_state[1])
 
-        Without a run, ``history`` is returned and nothing else happens.
 
-        Raises:
-            ValueError: if the run was made with other data or another network.
-        """
-        if self.state is None:
-            return history
-        saved = History.loads(self.state["history"])
-        if saved.data["sha256"] != history.data["sha256"]:
-            raise ValueError(
-                f"the run in {self.folder} was trained on other images or labels "
-                f"({saved.data['name']}, {saved.data['train']} for training)"
-            )
-        try:
-            learner.load_state_dict(self.state)
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(
-                f"the weights in {self.folder / CHECKPOINT} do not fit this network: {reason}"
-            ) from None
-        self.state = None  # it held a second copy of the weights
-        # A process stopped between the two files leaves a history that is an epoch behind.
-        if team().leads:
-            saved.to_json(self.folder / HISTORY)
-        # All but the machine is the same; the run is continued here, and next time too.
-        saved.config = history.config
-        return saved
+def saved_run(
+    folder: str | os.PathLike[str] | None, resume: bool, config: TrainConfig
+) -> dict[str, Any] | None:
+    """The checkpoint of the run to be continued, ``None`` for a new run.
 
-    def save(self, learner: Learner, history: History) -> None:
-        """Write the checkpoint, then the history."""
-        if self.folder is None or not team().leads:
-            return
-        state = {"format": FORMAT, **learner.state_dict(), "history": history.dumps()}
-        write_whole(self.folder / CHECKPOINT, lambda file: torch.save(state, file))
-        history.to_json(self.folder / HISTORY)
+    Args:
+        folder: where the run is kept; ``None`` for nowhere.
+        resume: whether to continue the run that is there.
+        config: what is to be trained.
+
+    Raises:
+        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, it has
+            another configuration, or ``resume`` is set without a folder.
+    """
+    if folder is None:
+        if resume:
+            raise ValueError("resume needs the folder of the run to continue")
+        return None
+    if not Path(folder, CHECKPOINT).exists():
+        return None
+    if not resume:
+        raise ValueError(
+            f"{folder} has a run already; continue it (resume=True, or --resume on the command "
+            "line) or choose another folder"
+        )
+    state = read_checkpoint(folder)
+    saved = History.loads(state["history"]).config
+    # A run may move to another machine; the history tells which epochs were done on which.
+    of_the_machine = ("device", "compile")
+    if names := [name for name in saved.differences(config) if name not in of_the_machine]:
+        changes = ", ".join(
+            f"{name} was {getattr(saved, name)!r} and is now {getattr(config, name)!r}"
+            for name in names
+        )
+        raise ValueError(
+            f"the run in {folder} has another configuration: {changes}. Continue it as it was, or "
+            "choose another folder"
+        )
+    return state
+
+
+def load_state(
+    state: dict[str, Any], learner: Learner, history: History, folder: str | os.PathLike[str]
+) -> tuple[History, Progress]:
+    """Bring ``learner`` to where a run stopped.
+
+    Args:
+        state: the run's checkpoint.
+        learner: of a network like the run's.
+        history: a new one, of the run as it would be begun here.
+        folder: where the run is kept.
+
+    Returns:
+        The run's history, and the epoch it was in.
+
+    Raises:
+        ValueError: if the run was made with other data or another network.
+    """
+    saved = History.loads(state["history"])
+    if saved.data["sha256"] != history.data["sha256"]:
+        raise ValueError(
+            f"the run in {folder} was trained on other images or labels "
+            f"({saved.data['name']}, {saved.data['train']} for training)"
+        )
+    try:
+        learner.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"the weights in {Path(folder, CHECKPOINT)} do not fit this network: {reason}"
+        ) from None
+    # A process stopped between the two files leaves a history that is an epoch behind.
+    if group_rank() == 0:
+        saved.to_json(Path(folder, HISTORY))
+    # All but the machine is the same; the run is continued here, and next time too.
+    saved.config = history.config
+    so_far = Progress(**state["progress"])
+    so_far.losses = [loss.to(learner.device) for loss in so_far.losses]
+    return saved, so_far
+
+
+def save_state(
+    folder: str | os.PathLike[str] | None,
+    learner: Learner,
+    history: History,
+    so_far: Progress | None = None,
+) -> None:
+    """Write the checkpoint, then the history; without a folder nothing happens."""
+    if folder is None:
+        return
+    state = {
+        "format": FORMAT,
+        **learner.state_dict(),
+        "history": history.dumps(),
+        "progress": {} if so_far is None else so_far.to_dict(),
+    }
+    write_whole(Path(folder, CHECKPOINT), lambda file: torch.save(state, file))
+    history.to_json(Path(folder, HISTORY))
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -162,3 +184,23 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
             "continued from it: choose another folder, or move the file away to start again"
         ) from None
     return state
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """The network and the history kept in a run's folder, at the last epoch that was finished.
+
+    Args:
+        folder: the folder of a run of a network that :class:`TrainConfig` names.
+
+    Returns:
+        The network, on the CPU and in evaluation mode, and the history.
+
+    Raises:
+        ValueError: if the checkpoint is damaged, or of a network of somebody's own.
+        OSError: if there is no checkpoint.
+    """
+    state = read_checkpoint(folder)
+    history = History.loads(state["history"])
+    model = build_model(history.config, len(history.data["classes"]))
+    model.load_state_dict(state["model"])
+    return Run(model.eval(), history)

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 import cbam_course
 
-from ..files import write_whole
-from .config import TrainConfig
+from cbam_course.files import write_whole
+
+from cbam_course.config import TrainConfig
 from .device import describe
-from .distributed import team
+from .process_group import group_size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,9 +53,7 @@ class History:
             the shifted and mirrored images, under dropout, with weights that change at every step.
         iteration_loss: the loss of every training step.
         final: of a finished run, ``test_loss``, ``test_accuracy`` and, with attention,
-            ``test_accuracy_attention_off``, the accuracy with every gate set to 1, and, with
-            channel attention on the images themselves, ``mean_input_weights``: the mean weight of
-            each of their channels over the test images.
+            ``test_accuracy_attention_off``, the accuracy with every gate set to 1.
     """
 
     config: TrainConfig
@@ -91,7 +90,7 @@ class History:
                 "commit": _commit(),
             }
         )
-        if (processes := team().size) > 1:
+        if (processes := group_size()) > 1:
             self.sessions[-1]["processes"] = processes
 
     def add_epoch(self, row: dict[str, Any], losses: list[float]) -> None:
@@ -192,6 +191,16 @@ class History:
         if not self.epochs:
             return f"History({done})"
         return f"History({done}, test accuracy {self.last['test_accuracy']:.2%})"
+
+
+class Run(NamedTuple):
+    """What training returns: the network, in evaluation mode, and the record."""
+
+    model: torch.nn.Module
+    history: History
+
+    def __repr__(self) -> str:
+        return f"Run({self.history.model['class']}, {self.history})"
 
 
 def describe_data(

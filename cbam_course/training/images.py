@@ -8,10 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .device import memory_format
-from .distributed import ALONE, Team
-
-NOISE_MEAN, NOISE_STD = 0.5, float(((256**2 - 1) / 12) ** 0.5 / 255)
-"""Of a byte, divided by 255, all of whose values are equally likely."""
+from .process_group import group_rank, group_size
 
 PADDING = 4
 """Pixels of black put around an image before a random crop, hence the farthest shift."""
@@ -29,10 +26,6 @@ class DeviceImages:
         mean, std: of the training pixels in [0, 1], one value per channel.
         device: where to keep them.
         image_size: height and width to resize each batch to, bilinearly; ``None`` to leave it.
-        noise_channels: channels of noise to put behind those of the images: bytes of which each is
-            equally likely and independent of all others. They are normalized, shifted and resized
-            with the image. The noise is drawn on the CPU, so it is the same on every device.
-        team: the processes that share the batches.
 
     Raises:
         ValueError: if the images are not ``[N, H, W, C]`` bytes, are none, have not one label
@@ -48,8 +41,6 @@ class DeviceImages:
         device: torch.device | str = "cpu",
         *,
         image_size: int | None = None,
-        noise_channels: int = 0,
-        team: Team = ALONE,
     ) -> None:
         images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or images.dtype != np.uint8 or len(images) == 0:
@@ -65,16 +56,12 @@ class DeviceImages:
                 f"deviation is 0 (std is {tuple(std)})"
             )
         border = (PADDING, PADDING)
-        padded = np.pad(images, ((0, 0), border, border, (0, noise_channels)))
+        padded = np.pad(images, ((0, 0), border, border, (0, 0)))
         self.height, self.width = images.shape[1:3]
-        self.image_size, self.noise_channels, self.team = image_size, noise_channels, team
+        self.image_size = image_size
         self.padded = torch.from_numpy(padded).to(device)
         self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        if noise_channels:
-            self.renew_noise(0)
         # (x / 255 - mean) / std in one product and one sum.
-        mean = (*mean, *[NOISE_MEAN] * noise_channels)
-        std = (*std, *[NOISE_STD] * noise_channels)
         std = torch.tensor(std, dtype=torch.float32, device=device)
         self.scale = 1 / (255 * std)
         self.shift = -torch.tensor(mean, dtype=torch.float32, device=device) / std
@@ -91,41 +78,37 @@ class DeviceImages:
         pixels = self.height * self.width if self.image_size is None else self.image_size**2
         return max(1, 2**21 // pixels)
 
-    def example(self) -> Tensor:
-        """The first image as a batch: ``[1, C, H, W]``."""
-        bottom, right = PADDING + self.height, PADDING + self.width
-        return self.normalize(self.padded[:1, PADDING:bottom, PADDING:right])
-
-    def renew_noise(self, seed: int) -> None:
-        """Draw the noise channels of all images again."""
-        shape = (*self.padded.shape[:3], self.noise_channels)
-        noise = np.random.default_rng(seed).integers(256, size=shape, dtype=np.uint8)
-        self.padded[..., -self.noise_channels :] = torch.from_numpy(noise).to(self.padded.device)
-
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in their order, untouched: pairs ``[B, C, H, W]`` and ``[B]``.
 
-        In a team, each process gets whole batches, by turns.
+        Each process of a process group gets whole batches, by turns.
         """
         bottom, right = PADDING + self.height, PADDING + self.width
-        turn, turns = self.team.rank * batch_size, self.team.size * batch_size
+        turn, turns = group_rank() * batch_size, group_size() * batch_size
         for start in range(turn, len(self), turns):
             batch = slice(start, start + batch_size)
             images = self.padded[batch, PADDING:bottom, PADDING:right]
             yield self.normalize(images), self.labels[batch]
 
     def shuffled_batches(
-        self, batch_size: int, generator: torch.Generator, *, crop: bool = True, flip: bool = True
+        self,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        crop: bool = True,
+        flip: bool = True,
+        skip: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in a random order, each shifted and mirrored at random.
 
-        In a team, each process gets its share of every batch. Noise channels are drawn anew.
+        Each process of a process group gets its share of every batch.
 
         Args:
             batch_size: images in a batch; the last batch takes what is left.
             generator: a CPU generator; the same one gives the same batches on every device.
             crop: shift by -4 to 4 pixels in either direction.
             flip: mirror left to right with probability one half.
+            skip: how many batches to leave out at the beginning: those of an epoch that goes on.
 
         Yields:
             Pairs of normalized images ``[B, C, H, W]`` and labels ``[B]``.
@@ -136,15 +119,13 @@ class DeviceImages:
         order = torch.randperm(n, **chance)
         corners = torch.randint(2 * PADDING + 1, (n, 2), **chance)
         mirrored = torch.rand(n, **chance) < 0.5
-        if self.noise_channels:
-            self.renew_noise(int(torch.randint(2**62, (), **chance)))
         if not crop:
             corners.fill_(PADDING)
         if not flip:
             mirrored.fill_(False)
         order, corners, mirrored = order.to(device), corners.to(device), mirrored.to(device)
-        for start in range(0, n, batch_size):
-            batch = self.team.share(start, batch_size)
+        for start in range(skip * batch_size, n, batch_size):
+            batch = slice(start + group_rank(), start + batch_size, group_size())
             chosen = order[batch]
             images = self.cut(chosen, corners[batch], mirrored[batch])
             yield self.normalize(images), self.labels[chosen]

@@ -14,9 +14,9 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
-from .config import TrainConfig
+from cbam_course.config import TrainConfig
 from .device import memory_format
-from .distributed import ALONE, Team
+from .process_group import group_size, shared
 
 
 @dataclass
@@ -43,11 +43,10 @@ class Learner:
         steps_per_epoch: int,
         device: torch.device,
         precision: torch.dtype,
-        team: Team = ALONE,
     ) -> "Learner":
         """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
-        model = team.with_common_statistics(model, device)
         model.to(device, memory_format=memory_format(device))
+        model, network = shared(model, device)
         options = {
             "lr": config.learning_rate,
             "weight_decay": config.weight_decay,
@@ -64,9 +63,12 @@ class Learner:
         scaler = torch.amp.GradScaler(
             device.type, init_scale=1024.0, enabled=precision == torch.float16
         )
-        network = team.wrap(model)
         if config.compile:
-            network = compiled(network, device, team)
+            # In a small network a GPU waits for Python, step after step; CUDA graphs do without
+            # Python. The last batch of an epoch has another size and is compiled for itself.
+            graphs = device.type == "cuda" and group_size() == 1
+            mode = "reduce-overhead" if graphs else "default"
+            network = torch.compile(network, dynamic=False, mode=mode)
         return cls(model, network, optimizer, scheduler, scaler, device, precision)
 
     def after_step(self) -> float:
@@ -97,14 +99,6 @@ class Learner:
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"]:  # empty if the run has been without float16 so far
             self.scaler.load_state_dict(state["scaler"])
-
-
-def compiled(network: nn.Module, device: torch.device, team: Team) -> nn.Module:
-    """``network`` through ``torch.compile``."""
-    # In a small network a GPU waits for Python, step after step; CUDA graphs do without Python. The
-    # last batch of an epoch has another size and is compiled for itself, not for any size.
-    graphs = device.type == "cuda" and team.size == 1
-    return torch.compile(network, dynamic=False, mode="reduce-overhead" if graphs else "default")
 
 
 def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:

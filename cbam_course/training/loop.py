@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,21 +13,25 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from cbam_course import data as image_sets
 from cbam_course.attention import attention_blocks, attention_off
-from cbam_course.data.image_set import channel_statistics
+from cbam_course.files import locked
 
-from .checkpoint import RunFolder, locked
-from .config import DATASET_NAMES, OF_THE_NETWORK, TrainConfig
+from .checkpoint import Progress, load_state, save_state, saved_run
+from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
 from .device import autocast, choose_device, choose_precision, prepare
-from .distributed import team as current_team
-from .history import History, describe_data, describe_model
+from .history import History, Run, describe_data, describe_model
 from .images import DeviceImages
-from .input_weights import mean_input_weights
 from .learner import Learner
-from .run import Run
+from .networks import build_model
+from .process_group import check_batches, group_rank, group_size, share_buffers, total
 
 if TYPE_CHECKING:
     from cbam_course.data import ImageSet
+
+
+class Interrupted(Exception):
+    """``keep_going`` has said no; what was done so far is kept in the run's folder."""
 
 
 def train(
@@ -40,11 +44,12 @@ def train(
     data_folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
     on_epoch: Callable[[History], None] | None = None,
+    keep_going: Callable[[], bool] | None = None,
 ) -> Run:
     """Train a network, testing it after every epoch.
 
     The test images are for the record alone: nothing that happens in a run depends on them, unless
-    the schedule is ``"plateau"`` and no images are held out for it.
+    the schedule is ``"plateau"`` and watches them.
 
     Args:
         config: what to train, and how.
@@ -57,6 +62,8 @@ def train(
         data_folder: where CIFAR-10 is or is to be kept.
         progress: show a progress bar (on stderr).
         on_epoch: called with the history after every epoch.
+        keep_going: asked after every step; once it says no, the run is kept as it is, in the middle
+            of an epoch, and :class:`Interrupted` is raised.
 
     Returns:
         The network, on its device and in evaluation mode, and the history.
@@ -66,65 +73,75 @@ def train(
             ``folder``; if ``folder`` has a run and ``resume`` is not set; if the checkpoint is
             damaged; if another process is training in ``folder``.
         FloatingPointError: if the loss is no longer a number.
+        Interrupted: see ``keep_going``.
 
     PyTorch's global random state is set anew at the start of every epoch.
 
-    In a process group of ``torch.distributed`` all processes train one network together: every
-    batch is divided among them. The first process alone writes files, shows progress and calls
-    ``on_epoch``. On NVIDIA GPUs the result is that of one process but for rounding, and but for
-    dropout, which each process draws for itself. On CPUs BatchNorm sees the statistics of a
-    process's share, see :class:`torch.nn.SyncBatchNorm`. Where the last batch cannot be divided
-    evenly, the images of the smaller shares count for a little more.
+    Processes that ``torchrun`` has started train one network together: every batch is divided
+    among them. The first process alone writes files, shows progress and calls ``on_epoch``. On
+    NVIDIA GPUs the result is that of one process but for rounding, and but for dropout, which each
+    process draws for itself. On CPUs BatchNorm sees the statistics of a process's share, see
+    :class:`torch.nn.SyncBatchNorm`. Where the last batch cannot be divided evenly, the images of
+    the smaller shares count for a little more.
     """
     config = _as_trained(config, data, model)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     prepare(device)
-    team = current_team()
+    leads = group_rank() == 0
 
-    with ExitStack() as kept:
-
-        def open_folder() -> RunFolder:
-            kept.enter_context(locked(folder))
-            return RunFolder(folder, resume)
-
-        run_folder = team.lead(open_folder)
-        run_folder.check_config(config)
+    with locked(folder) if leads else nullcontext():
+        state = saved_run(folder, resume, config)
         data = load_data(config, data_folder) if data is None else data
         groups = choose_images(config, data)
-        mean, std = channel_statistics(groups["train"][0])
-
-        def on_device(images: np.ndarray, labels: np.ndarray) -> DeviceImages:
-            return DeviceImages(
-                images, labels, mean, std, device,
-                image_size=config.image_size, noise_channels=config.noise_channels, team=team,
-            )  # fmt: skip
-
         described = describe_data(data, groups)
-        training = on_device(*groups.pop("train"))
-        watched = {name: on_device(*group) for name, group in groups.items()}
-        team.check_batches(len(training), config.batch_size)
+        mean, std = image_sets.channel_statistics(groups["train"][0])
+        on_device = {
+            name: DeviceImages(*group, mean, std, device, image_size=config.image_size)
+            for name, group in groups.items()
+        }
+        training = on_device.pop("train")
+        check_batches(len(training), config.batch_size)
         if model is None:
             seed_epoch(config.seed, 0)
-            model = config.build_model(len(data.classes), in_channels=data.x_train.shape[3])
+            model = build_model(config, len(data.classes), in_channels=data.x_train.shape[3])
         steps = -(-len(training) // config.batch_size)
-        learner = Learner.prepare(model, config, steps, device, precision, team)
+        learner = Learner.prepare(model, config, steps, device, precision)
         model = learner.model
         history = History(config, describe_model(model), described)
-        history = run_folder.load(learner, history)
+        so_far = Progress()
+        if state is not None:
+            history, so_far = load_state(state, learner, history, folder)
         done = len(history.epochs)
         if done < config.epochs:
             history.begin_session(device, precision)
 
-        hidden = not (progress and team.leads)
-        with tqdm(total=config.epochs * steps, initial=done * steps, disable=hidden) as bar:
+        hidden = not (progress and leads)
+        first = done * steps + len(so_far.losses)
+        with tqdm(total=config.epochs * steps, initial=first, disable=hidden) as bar:
+
+            def look_at_time() -> None:
+                if keep_going is not None and not keep_going():
+                    raise Interrupted
+
+            def after_step() -> None:
+                bar.update()
+                look_at_time()
+
             for epoch in range(done + 1, config.epochs + 1):
-                started = time.perf_counter()
-                losses, row = train_epoch(learner, training, config, epoch, on_step=bar.update)
-                team.share_statistics(model)
-                for name, images in watched.items():
-                    loss, accuracy = evaluate(model, images, precision)
-                    row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+                started = time.perf_counter() - so_far.seconds
+                try:
+                    losses, row = train_epoch(
+                        learner, training, config, epoch, so_far, on_step=after_step
+                    )
+                    share_buffers(model)
+                    for name, images in on_device.items():
+                        loss, accuracy = evaluate(model, images, precision, on_batch=look_at_time)
+                        row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+                except Interrupted:
+                    so_far.seconds = time.perf_counter() - started
+                    save_state(folder, learner, history, so_far)
+                    raise
                 learner.after_epoch(row[f"{config.watched}_loss"])
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
@@ -133,11 +150,13 @@ def train(
                     )
                 row["seconds"] = time.perf_counter() - started
                 history.add_epoch(row, losses)
+                so_far = Progress()
                 if epoch == config.epochs:
-                    history.final = _final(row, model, watched["test"], precision)
-                run_folder.save(learner, history)
+                    history.final = _final(row, model, on_device["test"], precision)
+                if leads:
+                    save_state(folder, learner, history)
                 bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
-                if on_epoch is not None and team.leads:
+                if on_epoch is not None and leads:
                     on_epoch(history)
     return Run(model.eval(), history)
 
@@ -147,6 +166,7 @@ def train_epoch(
     images: DeviceImages,
     config: TrainConfig,
     epoch: int,
+    so_far: Progress | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[list[float], dict[str, float]]:
     """Show the network every training image once.
@@ -160,10 +180,11 @@ def train_epoch(
     """
     model, optimizer, scaler = learner.network, learner.optimizer, learner.scaler
     generator = seed_epoch(config.seed, epoch)
+    so_far = so_far or Progress()
+    so_far.restore_random_state()
     model.train()
-    losses, correct = [], 0
     for x, y in images.shuffled_batches(
-        config.batch_size, generator, crop=config.crop, flip=config.flip
+        config.batch_size, generator, crop=config.crop, flip=config.flip, skip=len(so_far.losses)
     ):
         with autocast(learner.device, learner.precision):
             logits = model(x)
@@ -172,14 +193,14 @@ def train_epoch(
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        learning_rate = learner.after_step()
+        so_far.learning_rate = learner.after_step()
         # Left on the device: to read a number is to wait for the GPU.
-        losses.append(loss.detach())
-        correct += (logits.argmax(dim=1) == y).sum()
+        so_far.losses.append(loss.detach())
+        so_far.correct += (logits.argmax(dim=1) == y).sum()
         on_step()
 
-    losses = images.team.mean(torch.stack(losses)).tolist()
-    [correct] = images.team.sum(int(correct))
+    losses = (total(torch.stack(so_far.losses)) / group_size()).tolist()
+    correct = int(total(torch.as_tensor(so_far.correct)))
     if not np.isfinite(losses).all():
         raise FloatingPointError(
             f"the training loss is no longer a number in epoch {epoch}; "
@@ -188,7 +209,7 @@ def train_epoch(
     # The last batch may be smaller, and then counts for less.
     sizes = np.diff([*range(0, len(images), config.batch_size), len(images)])
     return losses, {
-        "learning_rate": learning_rate,
+        "learning_rate": so_far.learning_rate,
         "train_loss": float(np.average(losses, weights=sizes)),
         "train_accuracy": correct / len(images),
     }
@@ -200,6 +221,7 @@ def evaluate(
     images: DeviceImages,
     precision: torch.dtype = torch.float32,
     batch_size: int | None = None,
+    on_batch: Callable[[], object] = lambda: None,
 ) -> tuple[float, float]:
     """Test a network, which is in evaluation mode afterwards.
 
@@ -208,18 +230,22 @@ def evaluate(
         images: the images to test it with.
         precision: type of number to calculate with.
         batch_size: images at a time, which decides the time it takes and nothing else.
+        on_batch: called after every batch.
 
     Returns:
         The mean cross-entropy, and the accuracy as a fraction from 0 to 1.
     """
     model.eval()
+    sums = torch.zeros(2, dtype=torch.float64, device=images.labels.device)
     loss, correct = 0.0, 0
     for x, y in images.batches(batch_size or images.large_batch):
         with autocast(images.labels.device, precision):
             logits = model(x)
         loss += F.cross_entropy(logits.float(), y, reduction="sum")
         correct += (logits.argmax(dim=1) == y).sum()
-    loss, correct = images.team.sum(float(loss), int(correct))
+        on_batch()
+    sums[0], sums[1] = loss, correct
+    loss, correct = total(sums).tolist()
     return loss / len(images), correct / len(images)
 
 
@@ -229,10 +255,10 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
     Epoch 0 is the network's initialization.
     """
     # All chance in an epoch comes from the run's seed and the epoch's number. So a run that
-    # continues draws what it would have drawn anyway, and no random state has to be saved.
+    # continues draws what it would have drawn anyway.
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
-    # Each process of a team drops other features; the order of the images is the same for all.
-    torch.manual_seed((mixed + current_team().rank) % 2**64)
+    # Each process of a group drops other features; the order of the images is the same for all.
+    torch.manual_seed((mixed + group_rank()) % 2**64)
     return torch.Generator("cpu").manual_seed(mixed)
 
 
@@ -247,18 +273,18 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
         ValueError: if the set is ``"custom"``, or has too few images.
         DatasetUnavailable: if CIFAR-10 is not there and cannot be downloaded.
     """
-    from cbam_course import data
-
     if config.dataset == "custom":
         raise ValueError("the data set 'custom' has to be handed over: train(config, data)")
     if config.dataset == "cifar10":
-        return data.cifar10(folder)
+        return image_sets.cifar10(folder)
+    if config.dataset == "cifar10-noise":
+        return image_sets.with_noise(image_sets.cifar10(folder), 3)
     # The shapes are drawn on the spot, so there are as many as one wishes.
     sizes = {
         "train": config.train_size and config.train_size + (config.validation_size or 0),
         "test": config.test_size and config.test_size + (config.peek_size or 0),
     }
-    return data.shapes(**{name: size for name, size in sizes.items() if size is not None})
+    return image_sets.shapes(**{name: size for name, size in sizes.items() if size is not None})
 
 
 def choose_images(
@@ -294,14 +320,12 @@ def choose_images(
 
 def _final(
     row: dict[str, float], model: nn.Module, testing: DeviceImages, precision: torch.dtype
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """What the finished network is worth, with its attention and with every gate set to 1."""
-    final: dict[str, Any] = {name: row[name] for name in ("test_loss", "test_accuracy")}
+    final = {name: row[name] for name in ("test_loss", "test_accuracy")}
     if attention_blocks(model):
         with attention_off(model):
             _, final["test_accuracy_attention_off"] = evaluate(model, testing, precision)
-        if weights := mean_input_weights(model, testing, precision):
-            final["mean_input_weights"] = weights
     return final
 
 
@@ -310,7 +334,7 @@ def _as_trained(
 ) -> TrainConfig:
     """The configuration with what was handed over named in it: the record has to be true."""
     if data is not None:
-        name = data.name if data.name in DATASET_NAMES else "custom"
+        name = data.name if data.name in CHOICES["dataset"] else "custom"
         config = replace(config, dataset=name)
     if model is not None and config.model != "custom":
         defaults = TrainConfig()

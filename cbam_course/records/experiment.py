@@ -1,10 +1,9 @@
 """What an experiment is: configurations to be compared, each with several seeds."""
 
-import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cbam_course.training import TrainConfig
@@ -36,11 +35,10 @@ class Experiment:
 
     Args:
         name: its name on the command line.
-        tier: ``"cpu"`` for the small version that any computer can do, or ``"gpu"``.
+        tier: ``"cpu"`` for one that any computer can do, or ``"gpu"``.
         question: what it asks.
         variants: the configurations to be compared.
         seeds: the seeds of each variant. The same seeds for all make the differences paired.
-
         expected: the answer that was expected, written down before the first run.
 
     Raises:
@@ -67,11 +65,11 @@ class Experiment:
                     f"got {variant.baseline!r}"
                 )
 
-    def runs(self) -> Iterator[TrainConfig]:
+    def runs(self) -> Iterator[tuple[Variant, TrainConfig]]:
         """The configuration of every run: all variants with the first seed, then with the next."""
         for seed in self.seeds:
             for variant in self.variants:
-                yield _with_seed(variant.config, seed)
+                yield variant, replace(variant.config, seed=seed)
 
 
 def run_name(config: TrainConfig | Mapping[str, Any]) -> str:
@@ -95,10 +93,3 @@ def run_name(config: TrainConfig | Mapping[str, Any]) -> str:
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     return f"{values['model']}-{values['attention']}-{digest[:8]}-seed{values['seed']}"
-
-
-def _with_seed(config: TrainConfig, seed: int) -> TrainConfig:
-    # As dataclasses.replace, without checking all else again, which builds the network each time.
-    other = copy.copy(config)
-    object.__setattr__(other, "seed", seed)
-    return other

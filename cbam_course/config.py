@@ -1,0 +1,221 @@
+"""The configuration of a training run: everything that decides what is learned.
+
+Plain data, without PyTorch: the command line reads its options from here.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from typing import Any
+
+from cbam_course.labels import LABELS, MODEL_NAMES
+
+CHOICES = {
+    "model": (*MODEL_NAMES, "custom"),
+    "attention": tuple(LABELS),
+    "control": ("none", "constant", "frozen"),
+    "dataset": ("shapes", "cifar10", "cifar10-noise", "custom"),
+    "watch": (None, "validation", "peek", "test"),
+    "optimizer": ("adam", "sgd"),
+    "schedule": ("onecycle", "cosine", "constant", "plateau"),
+    "precision": ("auto", "float32", "bfloat16", "float16"),
+}
+"""The allowed values of the fields that are names."""
+
+LEAST = {
+    "train_size": 1, "test_size": 1, "validation_size": 1, "peek_size": 1, "image_size": 1,
+    "epochs": 1, "batch_size": 1, "seed": 0,
+}  # fmt: skip
+"""The smallest values of the fields that are whole numbers."""
+
+OF_THE_NETWORK = (
+    "model_options", "widths", "dropout", "attention", "attention_options", "attention_places",
+    "control", "start_as_identity",
+)  # fmt: skip
+"""The fields that describe a network, apart from its name."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what, and how; fixed once made (``dataclasses.replace`` makes another).
+
+    A network that cannot be built is refused when it is built, by what builds it.
+
+    Args:
+        model: a name that :func:`~cbam_course.models.make_model` knows, such as ``"cifar-cnn"`` or
+            ``"cifar-resnet"``, or ``"custom"`` for a network handed to
+            :func:`~cbam_course.training.train`. What other fields say of a custom network, its
+            widths for example, is noted in the record and has no effect.
+        model_options: keyword arguments of the network's builder, such as
+            ``{"depths": [9, 9, 9]}``.
+        widths: channels of the network's stages; ``None`` for its own.
+        dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
+            own.
+        attention: one of :data:`~cbam_course.attention.ATTENTION_NAMES`.
+        attention_options: keyword arguments of the block, such as ``{"reduction": 8}``.
+        attention_places: names or patterns of the modules after which the blocks go, as ``where``
+            in :func:`~cbam_course.models.insert_attention`; ``None`` for the network's own
+            insertion points.
+        control: ``"constant"`` puts a :class:`~cbam_course.attention.ConstantGate` in the place of
+            each block, ``"frozen"`` keeps the blocks' random weights from learning, ``"none"``
+            does neither.
+        start_as_identity: put each block into an :class:`~cbam_course.attention.IdentityStart`, so
+            that training starts from the network without attention.
+        dataset: ``"shapes"`` (drawn on the spot), ``"cifar10"``, ``"cifar10-noise"`` (three
+            channels of noise behind the colors), or ``"custom"`` for images of your own.
+        train_size, test_size: number of images to learn from and to test on, the same of every
+            class; ``None`` for all that are left.
+        validation_size: number of training images, the same of every class, that are held out. The
+            network never learns from them; each epoch's row tells the loss and the accuracy on
+            them. ``None`` for none.
+        peek_size: number of test images, the same of every class, that are set apart from those
+            tested on, for an experiment on what it is worth to look at test images; each epoch's
+            row tells the loss and the accuracy on them. ``None`` for none.
+        watch: whose loss the schedule ``"plateau"`` looks at: ``"validation"``, ``"peek"`` or
+            ``"test"``; ``None`` for the validation images or, if there are none, the test images.
+        image_size: height and width to which the images are resized, bilinearly; ``None`` for
+            their own.
+        epochs: passes over the training images.
+        batch_size: images in a step; the last step of an epoch takes what is left.
+        optimizer: ``"adam"``, or ``"sgd"`` with Nesterov's momentum of 0.9.
+        learning_rate: the optimizer's learning rate, the highest one of the schedule.
+        weight_decay: the optimizer's weight decay (an L2 penalty).
+        label_smoothing: share of the label that is spread over all classes, in the training loss
+            only.
+        schedule: how the learning rate moves. ``"onecycle"`` rises for 30 % of the steps and then
+            falls to nearly nothing, ``"cosine"`` falls from the start, ``"constant"`` stays.
+            ``"plateau"``, the tutorial's, halves it when a loss, see ``watch``, has not fallen for
+            more than 5 epochs. A run that watches the *test* images has seen them.
+        crop: shift each training image by up to 4 pixels, chosen at random, with black coming in.
+        flip: mirror each training image with probability one half.
+        seed: of the weights, the order of the images, the crops, the flips and dropout.
+        device: ``"auto"`` (the GPU if there is one), or a name PyTorch knows, such as ``"cpu"``.
+        compile: let ``torch.compile`` make the network's training faster, after half a minute or
+            more for the compilation, which needs a C++ compiler on a CPU.
+        precision: of the network's arithmetic. ``"auto"`` is ``"bfloat16"`` on an NVIDIA GPU that
+            has it, ``"float16"`` on an older one, ``"float32"`` elsewhere. The weights are always
+            float32.
+
+    Raises:
+        ValueError: if a name is unknown or a number out of its range, or if a field would be
+            ignored: ``control`` without attention, or ``watch`` without a schedule that looks.
+    """
+
+    model: str = "cifar-cnn"
+    model_options: dict[str, Any] = field(default_factory=dict)
+    widths: tuple[int, ...] | None = None
+    dropout: float | None = None
+    attention: str = "none"
+    attention_options: dict[str, Any] = field(default_factory=dict)
+    attention_places: tuple[str, ...] | None = None
+    control: str = "none"
+    start_as_identity: bool = False
+    dataset: str = "shapes"
+    train_size: int | None = None
+    test_size: int | None = None
+    validation_size: int | None = None
+    peek_size: int | None = None
+    watch: str | None = None
+    image_size: int | None = None
+    epochs: int = 10
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
+    schedule: str = "onecycle"
+    crop: bool = True
+    flip: bool = True
+    seed: int = 0
+    device: str = "auto"
+    compile: bool = False
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is None and name.endswith("_size"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+        for name in ("learning_rate", "weight_decay", "label_smoothing"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not isfinite(value) or value < 0:
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+        if not self.learning_rate:
+            raise ValueError("learning_rate must be above 0, got 0")
+        self._check_ignored()
+        # What is read back from JSON equals what was written; NumPy's floats are floats.
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, (Mapping, float)):
+                try:
+                    value = json.loads(json.dumps(value))
+                except TypeError as error:
+                    raise ValueError(
+                        f"{item.name} must hold numbers, texts and lists only: {error}"
+                    ) from None
+            elif isinstance(value, list):
+                value = tuple(value)
+            object.__setattr__(self, item.name, value)
+
+    def _check_ignored(self) -> None:
+        """Refuse what would be ignored without a word."""
+        for name in ("attention_places", "control", "start_as_identity"):
+            if (value := getattr(self, name)) in (None, "none", False):
+                continue
+            if self.model == "custom":
+                raise ValueError(
+                    f"{name} {value!r} would be ignored: the model 'custom' is trained as it is "
+                    "handed over"
+                )
+            if self.attention == "none":
+                raise ValueError(f"{name} {value!r} needs attention; got attention 'none'")
+        if self.control == "frozen" and self.start_as_identity:
+            raise ValueError(
+                "control 'frozen' and start_as_identity exclude each other: a frozen block would "
+                "be the identity for ever"
+            )
+        if self.control == "constant" and self.attention_options:
+            raise ValueError(
+                f"control 'constant' takes no attention_options, got {self.attention_options}"
+            )
+        if self.watch is not None and self.schedule != "plateau":
+            raise ValueError(
+                f"watch {self.watch!r} would be ignored: the schedule {self.schedule!r} looks at "
+                "no loss"
+            )
+        if self.watch in ("validation", "peek") and getattr(self, f"{self.watch}_size") is None:
+            raise ValueError(f"watch {self.watch!r} needs a {self.watch}_size; got None")
+
+    @property
+    def watched(self) -> str:
+        """The images whose loss the schedule ``"plateau"`` looks at."""
+        if self.watch is not None:
+            return self.watch
+        return "test" if self.validation_size is None else "validation"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as a dictionary that JSON can hold."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """The configuration that :meth:`to_dict` wrote; fields left out take their defaults.
+
+        Raises:
+            ValueError: if there is a field that ``TrainConfig`` does not have, or a bad value.
+        """
+        if unknown := sorted(set(values) - {f.name for f in fields(cls)}):
+            raise ValueError(f"TrainConfig has no field {', '.join(map(repr, unknown))}")
+        return cls(**values)
+
+    def differences(self, other: "TrainConfig") -> list[str]:
+        """Names of the fields in which two configurations differ."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]

@@ -1,0 +1,205 @@
+"""The queue: doing the runs that still lack a record, one after the other or several at once."""
+
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+
+from cbam_course import training
+from cbam_course.data import ImageSet
+from cbam_course.files import Busy
+from cbam_course.training import History, Interrupted, TrainConfig
+
+from .experiment import Experiment, run_name
+
+UNFINISHED = ".unfinished"
+"""Folder, beside the records, of the runs that are being computed or were interrupted."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the queue has to tell.
+
+    Args:
+        run: name of the run.
+        kind: ``"epoch"`` (one more is finished), ``"recorded"`` (the run is finished, its record
+            written), ``"stopped"`` (the time is over; it can be continued), ``"elsewhere"``
+            (another process does it or has done it) or ``"failed"``.
+        epochs: how many epochs are finished.
+        images: training images of all epochs done since the queue was started.
+        test_accuracy: of the last epoch; from 0 to 1.
+        seconds: that the epoch or the run took.
+        device: where the run was computed.
+        error: why it failed.
+    """
+
+    run: str
+    kind: str
+    epochs: int = 0
+    images: int = 0
+    test_accuracy: float = float("nan")
+    seconds: float = 0.0
+    device: str = ""
+    error: str = ""
+
+
+def find_records(folders: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
+    """The files of records in some folders, by the names of their runs."""
+    return {path.stem: path for folder in folders for path in sorted(Path(folder).glob("*.json"))}
+
+
+def pending(
+    experiments: Iterable[Experiment], folders: Iterable[str | os.PathLike[str]]
+) -> list[TrainConfig]:
+    """The runs without a record, the most valuable first, each once.
+
+    The experiments are taken in their order; in each, all variants with the first seed come before
+    any with the second, because only runs with the same seed can be compared.
+
+    Args:
+        experiments: whose runs.
+        folders: where records may be. A damaged file counts, too: it is not ours to overwrite.
+    """
+    wanted: dict[str, TrainConfig] = {}
+    for experiment in experiments:
+        for _, run in experiment.runs():
+            wanted.setdefault(run_name(run), run)
+    recorded = find_records(folders)
+    return [run for name, run in wanted.items() if name not in recorded]
+
+
+def run_queue(
+    runs: Iterable[TrainConfig],
+    out: str | os.PathLike[str],
+    *,
+    budget: float | None = None,
+    jobs: int = 1,
+    device: str = "auto",
+    data_folder: str | os.PathLike[str] | None = None,
+    on_event: Callable[[Event], object] = lambda event: None,
+) -> None:
+    """Do runs until each is recorded, has failed or is done elsewhere, or the time is over.
+
+    Args:
+        runs: what to do, in this order.
+        out: where the records go, one JSON file a run, written whole when the run is finished.
+            Several queues, even on several computers, may share a folder: each run is done by one.
+        budget: seconds; ``None`` for no limit. What is interrupted by the end of the time, in the
+            middle of an epoch, is kept and continued the next time.
+        jobs: runs at a time. Each has a process of its own, and its share of the CPU's threads.
+        device: where to train.
+        data_folder: where CIFAR-10 is or is to be kept.
+        on_event: called when a run ends and, with one run at a time, after every epoch. A run that
+            fails is told of, and the others go on.
+
+    Raises:
+        DatasetUnavailable: if CIFAR-10 is wanted, not there, and cannot be downloaded.
+        RuntimeError: if a process is killed.
+    """
+    deadline = None if budget is None else time.time() + budget
+    runs = list(runs)
+    if downloaded := [run for run in runs if run.dataset.startswith("cifar10")]:
+        # Without it they would all fail, and of several processes only one should download it.
+        _images(downloaded[0], data_folder)
+    do = partial(_do, out=Path(out), deadline=deadline, device=device, data_folder=data_folder)
+    if jobs == 1:
+        for run in runs:
+            event = do(run, tell=on_event)
+            on_event(event)
+            if event.kind == "stopped":
+                return
+        return
+    # Not by a fork of this process, which CUDA would not survive.
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, torch.get_num_threads() // jobs)
+    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as processes:
+        try:
+            for done in as_completed([processes.submit(do, run) for run in runs]):
+                if (event := done.result()).kind != "stopped" or event.epochs:
+                    on_event(event)
+        except BrokenProcessPool:
+            raise RuntimeError(
+                "a process was killed, perhaps for want of memory; the same command goes on"
+            ) from None
+        except BaseException:
+            processes.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _do(
+    run: TrainConfig,
+    out: Path,
+    deadline: float | None,
+    device: str,
+    data_folder: str | os.PathLike[str] | None,
+    tell: Callable[[Event], object] = lambda event: None,
+) -> Event:
+    """Do a run, or go on with it. An error is an end, too: the other runs can still be done."""
+    name = run_name(run)
+    record, folder = out / f"{name}.json", out / UNFINISHED / name
+    done = {"epochs": 0, "images": 0}
+
+    def on_epoch(history: History) -> None:
+        done["epochs"] = len(history.epochs)
+        done["images"] += history.data["train"]
+        row = history.last
+        tell(
+            Event(name, "epoch", **done, test_accuracy=row["test_accuracy"], seconds=row["seconds"])
+        )
+
+    def keep_going() -> bool:
+        return deadline is None or time.time() < deadline
+
+    try:
+        if record.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # left by one killed right after the record
+            return Event(name, "elsewhere")
+        if not keep_going():
+            return Event(name, "stopped")
+        history = training.train(
+            replace(run, device=device),
+            _images(run, data_folder),
+            folder=folder,
+            resume=True,
+            progress=False,
+            on_epoch=on_epoch,
+            keep_going=keep_going,
+        ).history
+        # The losses of all steps would be most of the file.
+        replace(history, config=run, iteration_loss=[]).to_json(record)
+        shutil.rmtree(folder, ignore_errors=True)
+    except Busy:
+        return Event(name, "elsewhere")
+    except Interrupted:
+        return Event(name, "stopped", **done)
+    except Exception as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        return Event(name, "failed", error=f"{type(error).__name__}: {reason}")
+    return Event(
+        name,
+        "recorded",
+        **done,
+        test_accuracy=history.final["test_accuracy"],
+        seconds=history.seconds,
+        device=history.sessions[-1]["device"],
+    )
+
+
+def _images(run: TrainConfig, folder: str | os.PathLike[str] | None) -> ImageSet:
+    """The images of a run; a set that is read is kept for the next run."""
+    if run.dataset == "shapes":
+        return training.load_data(run)
+    return _read(run.dataset, folder)
+
+
+@cache
+def _read(dataset: str, folder: str | os.PathLike[str] | None) -> ImageSet:
+    return training.load_data(TrainConfig(dataset=dataset), folder)
