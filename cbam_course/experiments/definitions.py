@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from cbam_course.attention import ATTENTION_NAMES
-from cbam_course.plotting import LABELS
+from cbam_course.labels import LABELS
 from cbam_course.training import TrainConfig
 
 from .experiment import Experiment, Variant

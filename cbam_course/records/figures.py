@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cbam_course import plotting
 from cbam_course.experiments import Experiment
-from cbam_course.point_labels import label_points
+from cbam_course.plotting import label_points
 
 from .statistics import mean_interval, paired_differences, summary
 from .tables import OFF, Source, as_table, curves, definitions, describe, number
