@@ -1,4 +1,4 @@
-"""The course's pictures: one style, one color for each method, and the few figures chapters share.
+"""The course's figures: one style, one color for each method, and the few figures chapters share.
 
 Call :func:`use_course_style` once in a notebook. Every ``show_...`` function takes torch tensors or
 numpy arrays, draws one figure as wide as the page and returns it.
@@ -6,22 +6,22 @@ numpy arrays, draws one figure as wide as the page and returns it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import cycle, product
 from math import ceil
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from .point_labels import label_points
+from .labels import LABELS
 
 COLORS = {
     "none": "#4D4D4D",
@@ -35,41 +35,8 @@ COLORS = {
 }
 """One color for each attention name, the same in every chapter; after Okabe and Ito's palette."""
 
-LABELS = {
-    "none": "no attention",
-    "se": "SE",
-    "eca": "ECA",
-    "channel-fc": "channel (FC)",
-    "channel-conv": "channel (Conv)",
-    "spatial": "spatial",
-    "cbam-fc": "CBAM (FC)",
-    "cbam-conv": "CBAM (Conv)",
-}
-"""How a legend or a table calls each attention name."""
-
-MARKERS = {
-    "none": "o",
-    "se": "s",
-    "eca": "D",
-    "channel-fc": "^",
-    "channel-conv": "v",
-    "spatial": "P",
-    "cbam-fc": "X",
-    "cbam-conv": "*",
-}
-"""One marker for each attention name: color is never the only difference between two curves."""
-
-LINESTYLES = {
-    "none": (0, (1, 1)),
-    "se": "-",
-    "eca": "--",
-    "channel-fc": "-",
-    "channel-conv": "--",
-    "spatial": "-.",
-    "cbam-fc": "-",
-    "cbam-conv": "--",
-}
-"""Solid where an MLP weighs the channels, dashed where a convolution does."""
+MARKERS = dict(zip(COLORS, "osD^vPX*", strict=True))
+"""One marker for each attention name: color is never the only difference between two methods."""
 
 OTHER_COLORS = ("#23405C", "#B59A72", "#7B68B5", "#8FA9BF", "#7A8B3C")
 """For bars and curves that stand for no method, such as photographs or seeds."""
@@ -87,40 +54,34 @@ ATTENTION_COLORMAP = "inferno"
 PAGE_WIDTH = 8.0
 """Width of every figure in inches, so that a point of text has the same size in all of them."""
 
+LABEL_WAYS = np.array([(0, 1), (-1, 0), (1, 0), (-1, 1), (1, 1), (1, -1), (-1, -1), (0, -1)])
+"""Where a label may be, seen from its point; the first choice is above."""
+
 STYLE: dict[str, Any] = {
     "figure.figsize": (PAGE_WIDTH, 4.5),
     "figure.dpi": 150,
-    "figure.facecolor": "white",
-    "figure.edgecolor": "white",
     "figure.constrained_layout.use": True,
+    **{f"{part}.facecolor": "white" for part in ("figure", "savefig", "axes")},
+    **{f"{part}.edgecolor": "white" for part in ("figure", "savefig")},
     "savefig.dpi": "figure",
-    "savefig.facecolor": "white",
-    "savefig.edgecolor": "white",
     "savefig.transparent": False,
-    # The one family that comes with matplotlib, so that pictures agree between machines.
+    # The one family that comes with matplotlib, so that figures agree between machines.
     "font.family": ["DejaVu Sans"],
     "mathtext.fontset": "dejavusans",
-    "font.size": 12,
-    "axes.titlesize": 12,
-    "axes.labelsize": 12,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-    "legend.fontsize": 11,
+    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 12),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 11),
     "figure.titlesize": 13,
-    "text.color": INK,
+    **{f"{part}.color": INK for part in ("text", "xtick", "ytick")},
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.prop_cycle": plt.cycler(color=OTHER_COLORS),
     "grid.color": "#DDE2E7",
     "legend.frameon": False,
     "lines.linewidth": 2.0,
     "lines.markersize": 7,
-    "axes.prop_cycle": plt.cycler(color=OTHER_COLORS),
     "image.cmap": FEATURE_COLORMAP,
     "image.interpolation": "nearest",
 }
@@ -129,6 +90,17 @@ STYLE: dict[str, Any] = {
 def use_course_style() -> None:
     """Set matplotlib's defaults for this course; call it once, in a notebook's import cell."""
     plt.rcParams.update(STYLE)
+
+
+@contextmanager
+def course_style() -> Iterator[None]:
+    """Draw in the course's style, whether or not the notebook has set it; also as a decorator."""
+    with plt.rc_context(STYLE):
+        yield
+        interactive = plt.isinteractive()
+    # A notebook's first figure loads the backend, which switches interactive mode on. Leaving the
+    # context would switch it off again, and no later cell would show its figure.
+    (plt.ion if interactive else plt.ioff)()
 
 
 def shown_as_value(figure: Figure) -> Figure:
@@ -141,31 +113,70 @@ def shown_as_value(figure: Figure) -> Figure:
     return figure
 
 
-@contextmanager
-def course_style() -> Iterator[None]:
-    """Draw in the course's style, whether or not the notebook has set it."""
-    with plt.rc_context(STYLE):
-        yield
-        interactive = plt.isinteractive()
-    # A notebook's first figure loads the backend, which switches interactive mode on. Leaving the
-    # context would switch it off again, and no later cell would show its figure.
-    (plt.ion if interactive else plt.ioff)()
+def page(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure as wide as the page, and its grid of axes ``[rows, columns]``.
+
+    Args:
+        rows, columns: how many axes.
+        height: of the figure, in inches.
+        options: for ``matplotlib.pyplot.subplots``.
+    """
+    size = (PAGE_WIDTH, height)
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    # A notebook crops its figures. This unseen line keeps them as wide as the page, and so text
+    # has the same size in all of them.
+    figure.add_artist(Line2D((0, 1), (0.5, 0.5), alpha=0, gid="page width"))
+    return shown_as_value(figure), grid
+
+
+def without_frame(axes: Axes) -> None:
+    """Leave an image without ticks and frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def label_points(axes: Axes, points: Mapping[str, Sequence[float]], color: str = INK) -> None:
+    """Write labels beside their points, from the top down, each where it covers nothing.
+
+    Above, left, right and below are tried at growing distances; a thin line leads to the point.
+
+    Args:
+        axes: the axes, with everything else drawn.
+        points: from the label to the data coordinates of its point.
+        color: color of the thin lines.
+    """
+    # The layout, and with it the position of everything in pixels, is known when all is drawn.
+    axes.figure.draw_without_rendering()
+    pixels = axes.figure.dpi / 72
+    covered = [
+        artist.get_window_extent() for artist in (*axes.patches, axes.get_legend()) if artist
+    ]
+    for line in axes.lines:
+        spots = axes.transData.transform(line.get_xydata())
+        if line.get_linestyle() == "-":
+            steps = np.linspace(0, len(spots) - 1, 100)
+            spots = np.stack([np.interp(steps, range(len(spots)), x) for x in spots.T], axis=1)
+        covered += [Bbox([spot - 5 * pixels, spot + 5 * pixels]) for spot in spots]
+    for label, point in sorted(points.items(), key=lambda item: -item[1][1]):
+        text = axes.annotate(
+            label, point, (0, 0), textcoords="offset points", ha="center", va="center", fontsize=10,
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkB": 4},
+        )  # fmt: skip
+        text.set_in_layout(False)  # the position found here must stay what it is
+        start, half = axes.transData.transform(point), text.get_window_extent().size / 2
+        for distance, way in product(range(7, 60, 4), LABEL_WAYS):
+            center = start + way * (half + distance * pixels)
+            box = Bbox([center - half, center + half])
+            inside = axes.bbox.x0 < box.x0 and axes.bbox.y0 < box.y0
+            inside = inside and box.x1 < axes.bbox.x1 and box.y1 < axes.bbox.y1
+            if inside and box.count_overlaps(covered) == 0:
+                break
+        text.set_position((center - start) / pixels)
+        covered.append(box)
 
 
 def show_photo(image: Any, title: str | None = None) -> Figure:
-    """Draw one photograph.
-
-    Args:
-        image: bytes, or floats in [0, 1], of shape ``[3, H, W]``, ``[H, W, 3]``, ``[1, H, W]`` or
-            ``[H, W]``.
-        title: text above it.
-
-    Returns:
-        The figure, with one axes.
-
-    Raises:
-        ValueError: if ``image`` is not an image.
-    """
+    """Draw one photograph; ``image`` and ``title`` are as one of :func:`show_images`."""
     return show_images([image], None if title is None else [title], columns=1)
 
 
@@ -177,8 +188,8 @@ def show_images(
     """Draw several photographs side by side.
 
     Args:
-        images: images as :func:`show_photo` takes them, in a list, a batch ``[N, 3, H, W]``, or a
-            dictionary from title to image.
+        images: a list, a batch ``[N, 3, H, W]``, or a dictionary from title to image. Each is bytes
+            or floats in [0, 1] of shape ``[3, H, W]``, ``[H, W, 3]``, ``[1, H, W]`` or ``[H, W]``.
         titles: one title for each image.
         columns: images in a row.
 
@@ -190,205 +201,99 @@ def show_images(
     """
     if isinstance(images, Mapping):
         titles, images = list(images) if titles is None else titles, images.values()
-    pictures = [_image(image) for image in images]
-    labels = _names(titles, len(pictures), "")
-    figure, cells = _grid(len(pictures), columns, pictures, lines=titles is not None)
-    for axes, picture, title in zip(cells, pictures, labels, strict=True):
-        # Bytes are drawn as they are; a single channel is gray between its own limits 0 and 1.
-        top = 255 if picture.dtype == np.uint8 else 1
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=top)
-        axes.set_title(title)
-    return figure
+    drawn = [_image(image) for image in images]
+    lines = 0 if titles is None else 1
+    return _panels(drawn, titles or [""] * len(drawn), columns, lines=lines, bar=False)
 
 
 def show_channels(
-    maps: Any,
-    names: Sequence[str] | None = None,
-    *,
-    weights: Any = None,
-    values: Any = None,
-    columns: int = 4,
+    maps: Any, names: Sequence[str] | None = None, *, values: Any = None, columns: int = 4
 ) -> Figure:
-    """Draw the channels of one feature map as small gray pictures on one shared scale.
+    """Draw the channels of one feature map as small gray images on one shared scale.
 
     Args:
-        maps: ``[1, C, H, W]`` or ``[C, H, W]``, or a feature bank with ``maps`` and ``names``.
-        names: one name for each channel; those of the bank, or the channel numbers, if ``None``.
-        weights: C channel weights in [0, 1], as ``[C]`` or ``[1, C, 1, 1]``. Each is printed under
-            its channel's name, and the channel is drawn multiplied by it: F' = Mc(F) * F.
-        values: C numbers to print under the names; the channels are drawn as they are.
+        maps: ``[1, C, H, W]`` or ``[C, H, W]``.
+        names: one name for each channel; the channel numbers if ``None``.
+        values: C numbers to print under the names, as ``[C]`` or ``[1, C, 1, 1]``.
         columns: channels in a row.
 
     Returns:
         The figure, with one axes for each channel and one for the scale.
 
     Raises:
-        ValueError: if a shape does not fit, a weight is outside [0, 1], or both ``weights`` and
-            ``values`` are given.
+        ValueError: if ``maps`` are not those of one image, or names or values are not C.
     """
-    maps, names = _feature_map(maps, names)
-    if weights is not None and values is not None:
-        raise ValueError("give weights (printed and multiplied) or values (printed), not both")
-    # The scale is that of the maps before they are weighed: dimmed channels must look dimmer.
-    low, high = _limits(maps)
-    notes = [""] * len(maps)
-    if weights is not None:
-        weights = _unit_interval("weights", _vector("weights", weights, len(maps)))
-        maps = maps * weights[:, None, None]
-        notes = [f"\n× {weight:.2f}" for weight in weights]
-    elif values is not None:
-        notes = [f"\n{value:.2f}" for value in _vector("values", values, len(maps))]
-
-    figure, cells = _grid(len(maps), columns, maps, lines=1 + (notes[0] != ""), bar=True)
-    for axes, channel, name, note in zip(cells, maps, names, notes, strict=True):
-        drawn = axes.imshow(channel, cmap=FEATURE_COLORMAP, vmin=low, vmax=high)
-        axes.set_title(name + note, fontsize=11)
-    _scale(figure, drawn)
-    return figure
+    maps = _shaped("maps", maps, "C", "H", "W")
+    titles = [f"channel {number}" for number in range(len(maps))] if names is None else names
+    if values is not None:
+        numbers = _vector("values", values)
+        titles = [f"{name}\n{number:.2f}" for name, number in zip(titles, numbers, strict=True)]
+    lines = 1 if values is None else 2
+    return _panels(maps, titles, columns, lines=lines, fontsize=11, **_gray_scale(maps))
 
 
-def show_before_after(
-    before: Any, after: Any, names: Sequence[str] | None = None, *, columns: int = 4
-) -> Figure:
-    """Draw the channels of a feature map above the same channels after a block, on one scale.
+def show_weights(weights: Mapping[str, Any], names: Sequence[str]) -> Figure:
+    """Draw channel weights as bars, for several blocks or images side by side.
 
     Args:
-        before, after: feature maps of the same shape, as :func:`show_channels` takes them.
+        weights: from an attention name (which has its color) or any other label to C weights in
+            [0, 1], as ``[C]`` or ``[1, C, 1, 1]``.
         names: one name for each channel.
-        columns: channels in a row; each row of "before" has its row of "after" below it.
-
-    Returns:
-        The figure, with two axes for each channel and one for the scale.
-
-    Raises:
-        ValueError: if the shapes do not fit.
-    """
-    before, names = _feature_map(before, names)
-    after, _ = _feature_map(after, names)
-    if before.shape != after.shape:
-        raise ValueError(
-            f"before and after must have one shape, got {before.shape} and {after.shape}"
-        )
-    low, high = _limits(np.stack([before, after]))
-    columns = min(_positive("columns", columns), len(before))
-    bands = ceil(len(before) / columns)
-    picture = (PAGE_WIDTH - 1.2) / columns * _aspect(before)
-    figure, grid = _subplots(2 * bands, columns, bands * (2 * picture + 0.45), "compressed")
-    for axes in grid.flat:
-        _frame(axes)
-    for number, name in enumerate(names):
-        band, column = divmod(number, columns)
-        for row, maps, word in ((2 * band, before, "before"), (2 * band + 1, after, "after")):
-            axes = grid[row, column]
-            drawn = axes.imshow(maps[number], cmap=FEATURE_COLORMAP, vmin=low, vmax=high)
-            if column == 0:
-                axes.set_ylabel(word)
-        grid[2 * band, column].set_title(name, fontsize=11)
-    for axes in grid.flat:
-        if not axes.images:
-            axes.remove()
-    _scale(figure, drawn)
-    return figure
-
-
-def show_weights(
-    weights: Any, names: Sequence[str] | None = None, *, title: str | None = None
-) -> Figure:
-    """Draw channel weights as bars, for one block or for several side by side.
-
-    Args:
-        weights: C weights in [0, 1], as ``[C]`` or ``[1, C, 1, 1]``; or a dictionary to such
-            weights from an attention name (which has its color) or from any other label.
-        names: one name for each channel. With names the bars lie, so that the names can be read;
-            without, they stand over the channel numbers.
-        title: text above the bars.
 
     Returns:
         The figure, with one axes.
 
     Raises:
-        ValueError: if there are no weights, a weight is outside [0, 1], or the lengths do not fit.
+        ValueError: if a weight is outside [0, 1], or the lengths do not fit.
     """
-    groups = dict(weights) if isinstance(weights, Mapping) else {None: weights}
-    if not groups:
-        raise ValueError("weights must hold the weights of at least one block, got none")
-    vectors = {
-        key: _unit_interval("weights", _vector("weights", w, None)) for key, w in groups.items()
-    }
-    count = len(next(iter(vectors.values())))
-    for key, vector in vectors.items():
-        if len(vector) != count:
-            raise ValueError(f"weights differ in length: {count} and {len(vector)} ({key!r})")
-    labels = _names(names, count, "")
-    places, thickness = np.arange(count), 0.8 / len(vectors)
-
-    height = 0.9 + count * max(0.32, 0.2 * len(vectors)) if names is not None else 3.2
-    figure, grid = _subplots(1, 1, height)
-    axes = grid[0, 0]
+    height = 0.9 + len(names) * max(0.32, 0.2 * len(weights))
+    figure, ((axes,),) = page(1, 1, height)
+    rows, thickness = np.arange(len(names)), 0.8 / len(weights)
     spare = cycle(OTHER_COLORS)
-    for number, (key, vector) in enumerate(vectors.items()):
-        shift = (number - (len(vectors) - 1) / 2) * thickness
-        color = CHANNEL_COLOR if key is None else COLORS.get(key) or next(spare)
-        draw = axes.barh if names is not None else axes.bar
-        draw(places + shift, vector, thickness * 0.92, color=color, label=LABELS.get(key, key))
-    if names is not None:
-        axes.set(xlim=(0, 1), xlabel="channel weight", yticks=places, yticklabels=labels)
-        axes.invert_yaxis()
-        axes.grid(axis="x")
-    else:
-        axes.set(ylim=(0, 1), ylabel="channel weight", xlabel="channel", xlim=(-0.6, count - 0.4))
-        axes.grid(axis="y")
-    if None not in vectors:
-        figure.legend(loc="outside upper center", ncols=min(4, len(vectors)))
-    if title is not None:
-        axes.set_title(title)
+    for number, (key, values) in enumerate(weights.items()):
+        values = _unit_interval(f"weights[{key!r}]", _vector("weights", values))
+        shift = (number - (len(weights) - 1) / 2) * thickness
+        color = COLORS.get(key) or next(spare)
+        label = LABELS.get(key, key)
+        axes.barh(rows + shift, values, thickness * 0.92, color=color, label=label)
+    axes.set(xlim=(0, 1), xlabel="channel weight", yticks=rows, yticklabels=names)
+    axes.invert_yaxis()
+    axes.grid(axis="x")
+    figure.legend(loc="outside upper center", ncols=min(4, len(weights)))
     return figure
 
 
-def show_map(spatial_map: Any, image: Any = None, *, title: str | None = None) -> Figure:
-    """Draw a spatial attention map, beside its photograph and laid over it if there is one.
+def show_map(spatial_map: Any, image: Any) -> Figure:
+    """Draw a spatial attention map beside its photograph, and laid over it.
 
     Args:
         spatial_map: ``[1, 1, H, W]``, ``[1, H, W]`` or ``[H, W]``, values in [0, 1].
-        image: the photograph; it may be larger than the map, which is then stretched over it.
-        title: text above the map, "attention map" if ``None``.
+        image: the photograph, as one of :func:`show_images`; it may be larger than the map, which
+            is then stretched over it.
 
     Returns:
-        The figure: the map and its scale; with an image three pictures and the scale.
+        The figure: photograph, map, map over photograph, and the scale.
 
     Raises:
         ValueError: if the map is no map of values in [0, 1], or ``image`` is not an image.
     """
-    attention = _unit_interval("spatial_map", _plane("spatial_map", spatial_map))
-    title = "attention map" if title is None else title
-    colors = {"cmap": ATTENTION_COLORMAP, "vmin": 0, "vmax": 1}
-    if image is None:
-        figure, (axes,) = _grid(1, 1, [attention], lines=1, bar=True)
-        drawn = axes.imshow(attention, **colors)
-        axes.set_title(title)
-        _scale(figure, drawn)
-        return figure
-
-    picture = _image(image)
-    extent = (-0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5, -0.5)
-    figure, cells = _grid(3, 3, [picture], lines=1, bar=True)
-    for axes, text in zip(cells, ("photograph", title, "map over photograph"), strict=True):
-        axes.set_title(text)
-    top = 255 if picture.dtype == np.uint8 else 1
-    cells[0].imshow(picture, cmap="gray", vmin=0, vmax=top)
+    attention = _unit_interval("spatial_map", _shaped("spatial_map", spatial_map, "H", "W"))
+    photo = _image(image)
     # The colors of the map are read more easily over a gray photograph.
-    gray = picture if picture.ndim == 2 else picture @ np.float32([0.299, 0.587, 0.114])
-    cells[2].imshow(gray, cmap="gray", vmin=0, vmax=top)
-    drawn = cells[1].imshow(attention, extent=extent, **colors)
-    cells[2].imshow(attention, extent=extent, alpha=0.55, **colors)
-    _scale(figure, drawn)
+    gray = photo @ np.float32([0.299, 0.587, 0.114]) / (255 if photo.dtype == np.uint8 else 1)
+    height, width = gray.shape
+    titles = ("photograph", "attention map", "map over photograph")
+    colors = {"cmap": ATTENTION_COLORMAP, "vmin": 0, "vmax": 1}
+    colors["extent"] = (-0.5, width - 0.5, height - 0.5, -0.5)
+    figure = _panels([photo, attention, np.dstack([gray] * 3)], titles, 3, **colors)
+    figure.axes[2].imshow(attention, alpha=0.55, **colors)
     return figure
 
 
 def show_maps(
     maps: Mapping[str, Any], *, columns: int = 3, scale: tuple[float, float] | None = (0.0, 1.0)
 ) -> Figure:
-    """Draw several maps of places side by side on one shared scale.
+    """Draw several maps of positions side by side on one shared scale.
 
     Args:
         maps: from title to map, each ``[1, 1, H, W]``, ``[1, H, W]`` or ``[H, W]``.
@@ -402,18 +307,12 @@ def show_maps(
     Raises:
         ValueError: if there are no maps, or one is not a map.
     """
-    planes = [_plane(f"maps[{name!r}]", plane) for name, plane in maps.items()]
-    figure, cells = _grid(len(planes), columns, planes, lines=1, bar=True)
+    planes = [_shaped(f"maps[{name!r}]", plane, "H", "W") for name, plane in maps.items()]
     if scale is None:
-        low, high = _limits(np.concatenate([plane.ravel() for plane in planes]))
+        colors = _gray_scale(np.concatenate([plane.ravel() for plane in planes]))
     else:
-        low, high = scale
-    colormap = FEATURE_COLORMAP if scale is None else ATTENTION_COLORMAP
-    for axes, plane, name in zip(cells, planes, maps, strict=True):
-        drawn = axes.imshow(plane, cmap=colormap, vmin=low, vmax=high)
-        axes.set_title(name)
-    _scale(figure, drawn)
-    return figure
+        colors = {"cmap": ATTENTION_COLORMAP, "vmin": scale[0], "vmax": scale[1]}
+    return _panels(planes, list(maps), columns, **colors)
 
 
 def show_matrix(
@@ -422,9 +321,9 @@ def show_matrix(
     row_label: str = "output channel",
     column_label: str = "input channel",
 ) -> Figure:
-    """Draw a matrix as a picture, or several side by side on one shared scale.
+    """Draw a matrix as an image, or several side by side on one shared scale.
 
-    The picture of which channel listens to which: row i, column j holds how much output i depends
+    The image of which channel depends on which: row i, column j holds how much output i depends
     on input j. Values of both signs get a scale with white at zero.
 
     Args:
@@ -438,184 +337,130 @@ def show_matrix(
     Raises:
         ValueError: if a matrix has not two axes, or holds a value that is not finite.
     """
-    named = matrix if isinstance(matrix, Mapping) else {"" if title is None else title: matrix}
-    planes = [_matrix(plane) for plane in named.values()]
-    figure, cells = _grid(len(planes), 3, planes, lines=3, bar=True, ticks=True)
+    named = matrix if isinstance(matrix, Mapping) else {title or "": matrix}
+    planes = [_shaped("a matrix", plane, "rows", "columns") for plane in named.values()]
     size = max(float(np.abs(plane).max()) for plane in planes) or 1.0
+    if not np.isfinite(size):
+        raise ValueError("a matrix to draw must be finite; got NaN or infinity")
     signed = any(plane.min() < 0 for plane in planes)
-    for axes, plane, name in zip(cells, planes, named, strict=True):
-        drawn = axes.imshow(
-            plane,
-            cmap="RdBu_r" if signed else _white_to(CHANNEL_COLOR),
-            vmin=-size if signed else 0,
-            vmax=size,
-        )
-        axes.set(title=name, xlabel=column_label)
+    plain = LinearSegmentedColormap.from_list("course", ["white", CHANNEL_COLOR])
+    colors = {"cmap": "RdBu_r" if signed else plain, "vmin": -size if signed else 0, "vmax": size}
+    figure = _panels(planes, list(named), 3, lines=3, ticks=True, **colors)
+    for axes in figure.axes[: len(planes)]:
+        axes.set_xlabel(column_label)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(6, integer=True))
-    cells[0].set_ylabel(row_label)
-    _scale(figure, drawn)
+    figure.axes[0].set_ylabel(row_label)
     return figure
 
 
-def show_curves(
-    curves: Mapping[str, Sequence[float]],
-    *,
-    xlabel: str = "epoch",
-    ylabel: str = "",
-    title: str | None = None,
-    start: int = 1,
-) -> Figure:
-    """Draw one curve for each method, in its color, line style and marker.
-
-    Args:
-        curves: from attention name (or any other label) to the values, one for each step.
-        xlabel, ylabel, title: texts of the axes.
-        start: number of the first step.
-
-    Returns:
-        The figure, with one axes.
-
-    Raises:
-        ValueError: if there is no curve, or one has no values.
-    """
-    if not curves:
-        raise ValueError("curves must hold at least one curve, got none")
-    figure, grid = _subplots(1, 1, 4.0)
-    axes = grid[0, 0]
-    for name, values in curves.items():
-        values = _vector(f"curves[{name!r}]", values, None)
-        known = name in COLORS
-        axes.plot(
-            range(start, start + len(values)),
-            values,
-            color=COLORS[name] if known else None,
-            linestyle=LINESTYLES[name] if known else "-",
-            marker=MARKERS[name] if known else "o",
-            markevery=max(1, len(values) // 10),
-            label=LABELS.get(name, name),
-        )
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(axis="y")
-    if title is not None:
-        axes.set_title(title)
-    axes.legend()
-    return figure
-
-
-def show_costs(table: Any, *, zoom: Sequence[float] | None = None) -> Figure:
+def show_costs(table: Any, *, zoom: tuple[float, float, float, float]) -> Figure:
     """Draw networks by what they cost: parameters to the right, multiply-accumulates upward.
 
     A network is one label and a marker for each attention it comes with, joined by a line: where
     the attention moves the network.
 
     Args:
-        table: a pandas table or a dictionary of columns: ``network`` (the label), ``attention`` (a
-            name in ``COLORS``), ``parameters`` and ``macs`` (plain counts).
+        table: a pandas table with columns ``network`` (the label), ``attention`` (a name in
+            ``COLORS``), ``parameters`` and ``macs`` (plain counts).
         zoom: a crowded part to draw once more, larger, with the labels of its networks:
             ``(left, right, bottom, top)``, in millions and in 10⁹.
 
     Returns:
-        The figure, with one axes, or two with ``zoom``.
-
-    Raises:
-        ValueError: if a column is missing, empty or not as long as the others, an attention has no
-            color, a count is not a positive number, or ``zoom`` is no such part.
+        The figure, with two axes.
     """
-    names, methods, points = _costs(table)
-    part = None if zoom is None else _part(zoom)
-    figure, grid = _subplots(1, 1, 4.4) if part is None else _subplots(2, 1, 6.6)
+    networks, methods = table["network"].to_numpy(), table["attention"].to_numpy()
+    points = table[["parameters", "macs"]].to_numpy() / (1e6, 1e9)
+    left, right, bottom, top = zoom
+    figure, ((whole,), (part,)) = page(2, 1, 6.6, height_ratios=(3, 2))
     figure.supylabel("multiply-accumulates (10⁹)", fontsize=12)
-    for axes in grid.flat:
+    for axes in (whole, part):
         axes.grid()
         axes.margins(0.07, 0.1)
-        _draw_costs(axes, names, methods, points)
-    all_of_it, enlarged = grid[0, 0], grid[-1, 0]
-    all_of_it.legend(loc="lower right")
-    enlarged.set_xlabel("parameters (millions)")
-    starts = {name: points[names.index(name)] for name in names}
-    inside = {} if part is None else {n: p for n, p in starts.items() if part.contains(*p)}
-    if part is not None:
-        all_of_it.get_gridspec().set_height_ratios((3, 2))
-        frame = Rectangle(part.min, part.width, part.height, fill=False, color=INK, linewidth=0.8)
-        all_of_it.add_patch(frame)
-        enlarged.set(xlim=part.intervalx, ylim=part.intervaly)
-        enlarged.set_title("the frame, enlarged", loc="left", fontsize=11)
-        label_points(enlarged, inside, INK)
-    label_points(all_of_it, {n: p for n, p in starts.items() if n not in inside}, INK)
+        for network in dict.fromkeys(networks):
+            axes.plot(*points[networks == network].T, color=INK, linewidth=1)
+        for name in dict.fromkeys(methods):
+            # SE and CBAM have almost the same cost: a frame leaves the marker inside it to be seen.
+            frame = MARKERS[name] in "sD^v"
+            axes.plot(
+                *points[methods == name].T, MARKERS[name], color=COLORS[name], label=LABELS[name],
+                markersize=9 if frame else 6, fillstyle="none" if frame else "full",
+                markeredgewidth=1.5 if frame else 0,
+            )  # fmt: skip
+    whole.legend(loc="lower right")
+    frame = Rectangle((left, bottom), right - left, top - bottom, fill=False, ec=INK, lw=0.8)
+    whole.add_patch(frame)
+    part.set(xlim=(left, right), ylim=(bottom, top), xlabel="parameters (millions)")
+    part.set_title("the frame, enlarged", loc="left", fontsize=11)
+    starts = {name: points[networks == name][0] for name in networks}
+    inside = {name: at for name, at in starts.items() if frame.get_bbox().contains(*at)}
+    label_points(part, inside)
+    label_points(whole, {name: at for name, at in starts.items() if name not in inside})
     return figure
+
+
+def _panels(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str],
+    columns: int,
+    *,
+    lines: int = 1,
+    bar: bool = True,
+    ticks: bool = False,
+    fontsize: float = 12,
+    **colors: Any,
+) -> Figure:
+    """Images in rows, with room for titles of so many lines, and one scale for all of them."""
+    if len(images) == 0:
+        raise ValueError("there is nothing to draw: expected at least one image, got none")
+    columns = min(columns, len(images))
+    rows = ceil(len(images) / columns)
+    width = (PAGE_WIDTH - 0.9 * bar) / columns - 0.1 - 0.6 * ticks
+    # A single image as wide as the page would fill more than a screen.
+    height = min(width * max(image.shape[0] / image.shape[1] for image in images), 3.6)
+    figure, grid = page(rows, columns, rows * (height + 0.22 * lines + 0.1), layout="compressed")
+    for axes in grid.flat[len(images) :]:
+        axes.remove()
+    for axes, image, title in zip(figure.axes, images, titles, strict=True):
+        drawn = axes.imshow(image, **colors)
+        axes.set_title(title, fontsize=fontsize)
+        if not ticks:
+            without_frame(axes)
+    if bar:
+        scale = figure.colorbar(drawn, ax=figure.axes, fraction=0.05, aspect=25, pad=0.02)
+        scale.locator = MaxNLocator(4 if figure.get_figheight() > 2.5 else 2)
+        scale.update_ticks()
+    return figure
+
+
+def _gray_scale(values: np.ndarray) -> dict[str, Any]:
+    """The color scale of features: from 0, or from the smallest value if that is negative."""
+    low, high = min(0.0, float(values.min())), float(values.max())
+    return {"cmap": FEATURE_COLORMAP, "vmin": low, "vmax": high if high > low else low + 1.0}
 
 
 def _array(value: Any) -> np.ndarray:
     """A numpy array of bytes or 32-bit floats, from a tensor on any device or any array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        # numpy has no bfloat16.
-        value = (value.float() if value.is_floating_point() else value).numpy()
-    value = np.asarray(value)
-    return value if value.dtype == np.uint8 else value.astype(np.float32)
+    array = torch.as_tensor(value).detach().cpu()
+    return (array if array.dtype == torch.uint8 else array.float()).numpy()
 
 
-def _image(value: Any) -> np.ndarray:
-    """An image as matplotlib takes it: ``[H, W, 3]`` or ``[H, W]``."""
-    image = _array(value)
-    shape = list(image.shape)
-    if image.ndim == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3):
-        image = image.transpose(1, 2, 0)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
-    if image.size == 0 or not (image.ndim == 2 or image.ndim == 3 and image.shape[2] == 3):
-        raise ValueError(
-            f"an image has the shape [3, H, W], [H, W, 3], [1, H, W] or [H, W]; got {shape}"
-        )
-    if image.dtype != np.uint8 and not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError(
-            "an image of floats holds values in [0, 1]; "
-            f"got values between {image.min():.3g} and {image.max():.3g}"
-        )
-    return image
-
-
-def _feature_map(maps: Any, names: Sequence[str] | None) -> tuple[np.ndarray, Sequence[str]]:
-    if hasattr(maps, "maps") and hasattr(maps, "names"):
-        maps, names = maps.maps, maps.names if names is None else names
-    array = _array(maps)
-    shape = list(array.shape)
-    if array.ndim == 4 and shape[0] == 1:
-        array = array[0]
-    if array.ndim != 3 or array.size == 0:
-        raise ValueError(
-            f"maps must be the feature map of one image, [1, C, H, W] or [C, H, W]; got {shape}"
-        )
-    return array.astype(np.float32), _names(names, len(array), "channel {}")
-
-
-def _plane(name: str, value: Any) -> np.ndarray:
+def _shaped(name: str, value: Any, *axes: str) -> np.ndarray:
+    """``value`` with these axes; those before them, if any, must have length 1."""
     array = _array(value)
-    if not 2 <= array.ndim <= 4 or array.size == 0 or any(n != 1 for n in array.shape[:-2]):
+    before, last = array.shape[: -len(axes)], array.shape[-len(axes) :]
+    if array.ndim < len(axes) or array.size == 0 or any(length != 1 for length in before):
+        wanted = ", ".join(axes)
         raise ValueError(
-            f"{name} must be one map, [1, 1, H, W], [1, H, W] or [H, W]; got {list(array.shape)}"
+            f"{name} must have the shape [{wanted}] or [1, {wanted}]; got {list(array.shape)}"
         )
-    return array.reshape(array.shape[-2:])
+    return array.reshape(last).astype(np.float32)
 
 
-def _matrix(value: Any) -> np.ndarray:
+def _vector(name: str, value: Any) -> np.ndarray:
     array = _array(value)
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"a matrix has the shape [rows, columns]; got {list(array.shape)}")
-    if not np.isfinite(array).all():
-        raise ValueError("a matrix to draw must be finite; got NaN or infinity")
-    return array.astype(np.float32)
-
-
-def _vector(name: str, value: Any, length: int | None) -> np.ndarray:
-    array = _array(value)
-    shape = list(array.shape)
-    if array.size == 0 or array.size != max(shape, default=0):
-        raise ValueError(f"{name} must be a vector, such as [C] or [1, C, 1, 1]; got shape {shape}")
-    if length is not None and array.size != length:
-        raise ValueError(f"{name} must hold {length} numbers, one per channel; got {array.size}")
+    if array.size != max(array.shape, default=0):
+        raise ValueError(f"{name} must be [C] or [1, C, 1, 1]; got {list(array.shape)}")
     return array.reshape(-1)
 
 
@@ -627,128 +472,16 @@ def _unit_interval(name: str, array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _names(names: Sequence[str] | None, count: int, template: str) -> Sequence[str]:
-    if names is None:
-        return [template.format(number) for number in range(count)]
-    if isinstance(names, str) or len(names) != count:
-        raise ValueError(f"expected {count} names, one each; got {names!r}")
-    return names
-
-
-def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return value
-
-
-def _limits(array: np.ndarray) -> tuple[float, float]:
-    """The color scale of features: from 0, or from the smallest value if that is negative."""
-    low, high = min(0.0, float(array.min())), float(array.max())
-    return (low, high) if high > low else (low, low + 1.0)
-
-
-def _aspect(pictures: Iterable[np.ndarray]) -> float:
-    """Height over width of the tallest picture."""
-    return max(picture.shape[0] / picture.shape[1] for picture in pictures)
-
-
-def _white_to(color: str) -> Any:
-    return LinearSegmentedColormap.from_list("course", ["white", color])
-
-
-def _subplots(
-    rows: int, columns: int, height: float, layout: str = "constrained"
-) -> tuple[Figure, np.ndarray]:
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(PAGE_WIDTH, height), squeeze=False, layout=layout
-    )
-    shown_as_value(figure)
-    # A notebook crops its figures. This unseen line keeps them as wide as the page, and so text
-    # has the same size in all of them.
-    figure.add_artist(Line2D((0, 1), (0.5, 0.5), alpha=0, gid="page width"))
-    return figure, grid
-
-
-def _grid(
-    count: int,
-    columns: int,
-    pictures: Iterable[np.ndarray],
-    *,
-    lines: int = 0,
-    bar: bool = False,
-    ticks: bool = False,
-) -> tuple[Figure, list[Axes]]:
-    """A figure of the page's width with ``count`` frames for pictures of such a shape."""
-    _positive("columns", columns)
-    if count == 0:
-        raise ValueError("there is nothing to draw: expected at least one picture, got none")
-    columns = min(columns, count)
-    rows = ceil(count / columns)
-    width = (PAGE_WIDTH - 0.9 * bar) / columns - 0.1 - 0.6 * ticks
-    # A single picture as wide as the page would fill more than a screen.
-    height = min(width * _aspect(pictures), 3.6)
-    figure, grid = _subplots(rows, columns, rows * (height + 0.22 * lines + 0.1), "compressed")
-    cells = list(grid.flat)
-    for axes in cells[count:]:
-        axes.remove()
-    if not ticks:
-        for axes in cells[:count]:
-            _frame(axes)
-    return figure, cells[:count]
-
-
-def _frame(axes: Axes) -> None:
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-
-
-def _scale(figure: Figure, drawn: AxesImage) -> None:
-    bar = figure.colorbar(drawn, ax=figure.axes, fraction=0.05, aspect=25, pad=0.02)
-    bar.locator = MaxNLocator(4 if figure.get_figheight() > 2.5 else 2)
-    bar.update_ticks()
-
-
-def _costs(table: Any) -> tuple[list[str], list[str], np.ndarray]:
-    """Networks, attentions, and points in millions of parameters and 10⁹ multiply-accumulates."""
-    columns = {}
-    for key in ("network", "attention", "parameters", "macs"):
-        if key not in table:
-            raise ValueError(f"a table of costs has a column {key!r}; got {list(table)}")
-        columns[key] = list(table[key])
-    lengths = {len(column) for column in columns.values()}
-    if len(lengths) > 1 or lengths == {0}:
-        raise ValueError(f"the columns must have one length, at least 1; got {sorted(lengths)}")
-    for name in columns["attention"]:
-        if name not in COLORS:
-            raise ValueError(f"attention must be one of {', '.join(COLORS)}; got {name!r}")
-    counts = np.array([columns["parameters"], columns["macs"]], dtype=float)
-    if not (np.isfinite(counts).all() and counts.min() > 0):
-        raise ValueError("parameters and macs must be positive numbers")
-    return columns["network"], columns["attention"], counts.T / (1e6, 1e9)
-
-
-def _part(zoom: Sequence[float]) -> Bbox:
-    limits = np.asarray(zoom, dtype=float)
-    if limits.shape != (4,) or not (limits[0] < limits[1] and limits[2] < limits[3]):
-        raise ValueError(f"zoom must be (left, right, bottom, top), got {zoom!r}")
-    return Bbox([limits[::2], limits[1::2]])
-
-
-def _draw_costs(
-    axes: Axes, names: Sequence[str], methods: Sequence[str], points: np.ndarray
-) -> None:
-    for network in dict.fromkeys(names):
-        axes.plot(*points[[name == network for name in names]].T, color=INK, linewidth=1)
-    for method in (name for name in COLORS if name in methods):
-        # SE and CBAM have almost the same cost: a frame leaves the marker inside it to be seen.
-        frame = MARKERS[method] in "sD^v"
-        axes.plot(
-            *points[[name == method for name in methods]].T,
-            color=COLORS[method],
-            linestyle="none",
-            marker=MARKERS[method],
-            markersize=9 if frame else 6,
-            fillstyle="none" if frame else "full",
-            markeredgewidth=1.5 if frame else 0,
-            label=LABELS[method],
+def _image(value: Any) -> np.ndarray:
+    """An image as matplotlib takes it: ``[H, W, 3]``, bytes or floats in [0, 1]."""
+    image = _array(value)
+    shape = list(image.shape)
+    if image.ndim == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3):
+        image = image.transpose(1, 2, 0)
+    if image.ndim == 2 or image.ndim == 3 and image.shape[2] == 1:
+        image = np.dstack([image] * 3)
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(
+            f"an image has the shape [3, H, W], [H, W, 3], [1, H, W] or [H, W]; got {shape}"
         )
+    return image if image.dtype == np.uint8 else _unit_interval("an image of floats", image)

@@ -15,93 +15,55 @@ import numpy as np
 Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _length(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def length(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.sqrt(x * x + y * y)
 
 
 def _box(x: np.ndarray, y: np.ndarray, half_width: float, half_height: float) -> np.ndarray:
-    return np.maximum(np.abs(x) - np.float32(half_width), np.abs(y) - np.float32(half_height))
+    return np.maximum(np.abs(x) - half_width, np.abs(y) - half_height)
 
 
 def _side(x: np.ndarray, y: np.ndarray, normal: tuple[float, float], offset: float) -> np.ndarray:
     """Signed distance from a straight line; ``normal`` has length 1 and points outside."""
-    return x * np.float32(normal[0]) + y * np.float32(normal[1]) - np.float32(offset)
-
-
-def _disc(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _length(x, y) - np.float32(0.85)
-
-
-def _ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.abs(_length(x, y) - np.float32(0.74)) - np.float32(0.24)
-
-
-def _square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return _box(x, y, 0.72, 0.72)
-
-
-def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    slanted = _side(np.abs(x), y, (0.866025, -0.5), 0.5)
-    return np.maximum(slanted, y - np.float32(0.5))
-
-
-def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.minimum(_box(x, y, 0.95, 0.28), _box(x, y, 0.28, 0.95))
+    return x * normal[0] + y * normal[1] - offset
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Points that lie within at least four of the five lines of a pentagram."""
-    # The normals' angles are 72 degrees apart; cosines and sines to six places.
+    # The normals' angles are 72 degrees apart; cosines and sines to six digits.
     normals = (
         (0.0, 1.0), (0.951057, 0.309017), (0.587785, -0.809017),
         (-0.587785, -0.809017), (-0.951057, 0.309017),
     )  # fmt: skip
-    largest = second = None
-    for normal in normals:
-        side = _side(x, y, normal, 0.309)
-        if largest is None:
-            largest, second = side, np.full_like(side, -np.inf)
-        else:
-            second = np.maximum(second, np.minimum(largest, side))
-            largest = np.maximum(largest, side)
-    return second
-
-
-def _crescent(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    outer = _length(x, y) - np.float32(1)
-    bite = np.float32(0.8) - _length(x - np.float32(0.5), y)
-    return np.maximum(outer, bite)
+    sides = np.stack([_side(x, y, normal, 0.309) for normal in normals])
+    return np.partition(sides, 3, axis=0)[3]
 
 
 def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Two round lobes, and below their middle a wedge whose sides touch them."""
     x = np.abs(x)
-    lobe = _length(x - np.float32(0.4), y + np.float32(0.3)) - np.float32(0.49)
-    wedge = np.maximum(_side(x, y, (0.788, 0.6157), 0.6155), np.float32(-0.05) - y)
+    lobe = length(x - 0.4, y + 0.3) - 0.49
+    wedge = np.maximum(_side(x, y, (0.788, 0.6157), 0.6155), -0.05 - y)
     return np.minimum(lobe, wedge)
 
 
 def _arrow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    head = np.maximum(_side(np.abs(x), y, (0.766044, -0.642788), 0.642788), y - np.float32(0.05))
-    shaft = _box(x, y - np.float32(0.45), 0.24, 0.5)
-    return np.minimum(head, shaft)
-
-
-def _hourglass(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    x, y = np.abs(x), np.abs(y)
-    return np.maximum(_side(x, y, (0.8, -0.6), 0.08), y - np.float32(0.765))
+    head = np.maximum(_side(np.abs(x), y, (0.766044, -0.642788), 0.642788), y - 0.05)
+    return np.minimum(head, _box(x, y - 0.45, 0.24, 0.5))
 
 
 #: The classes' names in the order of their labels, with their outlines.
 OUTLINES: dict[str, Outline] = {
-    "disc": _disc,
-    "ring": _ring,
-    "square": _square,
-    "triangle": _triangle,
-    "cross": _cross,
+    "disc": lambda x, y: length(x, y) - 0.85,
+    "ring": lambda x, y: np.abs(length(x, y) - 0.74) - 0.24,
+    "square": lambda x, y: _box(x, y, 0.72, 0.72),
+    "triangle": lambda x, y: np.maximum(_side(np.abs(x), y, (0.866025, -0.5), 0.5), y - 0.5),
+    "cross": lambda x, y: np.minimum(_box(x, y, 0.95, 0.28), _box(x, y, 0.28, 0.95)),
     "star": _star,
-    "crescent": _crescent,
+    "crescent": lambda x, y: np.maximum(length(x, y) - 1, 0.8 - length(x - 0.5, y)),
     "heart": _heart,
     "arrow": _arrow,
-    "hourglass": _hourglass,
+    "hourglass": lambda x, y: np.maximum(
+        _side(np.abs(x), np.abs(y), (0.8, -0.6), 0.08), np.abs(y) - 0.765
+    ),
 }

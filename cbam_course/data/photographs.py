@@ -1,7 +1,5 @@
 """Three real photographs that come with libraries the course needs anyway."""
 
-from __future__ import annotations
-
 import torch
 
 
@@ -24,14 +22,11 @@ def photographs() -> dict[str, torch.Tensor]:
     from matplotlib.image import imread
     from sklearn.datasets import load_sample_image
 
-    with get_sample_data("grace_hopper.jpg") as file:
-        portrait = imread(file, format="jpg")
-    pictures = {
+    images = {
         "flower": load_sample_image("flower.jpg"),
         "temple": load_sample_image("china.jpg"),
-        "portrait": portrait,
+        "portrait": imread(get_sample_data("grace_hopper.jpg", asfileobj=False)),
     }
     return {
-        name: torch.tensor(picture).permute(2, 0, 1).contiguous()
-        for name, picture in pictures.items()
+        name: torch.tensor(image).permute(2, 0, 1).contiguous() for name, image in images.items()
     }

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cbam_course import plotting
-from cbam_course.point_labels import label_points
+from cbam_course.plotting import label_points
 
 from .experiment import Experiment
 from .statistics import mean_interval, paired_differences, summary

@@ -1,6 +1,6 @@
-"""Reading the attention maps of a network, and running it with other maps in their place."""
+"""Reading the attention maps of a network, and running it with other maps instead of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -23,15 +23,17 @@ def read_maps(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
     Returns:
         From the name of each gate, in the order of the forward pass, to its maps: ``[N, C, 1, 1]``
-        for channels, ``[N, 1, H, W]`` for places.
+        for channels, ``[N, 1, H, W]`` for positions.
 
     Raises:
         ValueError: if the network has no attention, or there are no images.
     """
     _check_images(x)
+    if not _gates(model):
+        raise ValueError(f"{type(model).__name__} has no attention blocks")
     found: dict[str, list[Tensor]] = {}
 
-    def keep(name: str, block: AttentionBlock, attention: Tensor) -> None:
+    def keep(name: str, attention: Tensor) -> None:
         found.setdefault(name, []).append(attention)
 
     with _on_every_map(model, keep), torch.no_grad():
@@ -57,68 +59,48 @@ def predict(model: nn.Module, x: Tensor, maps: Mapping[str, Tensor] | None = Non
             there are no images.
     """
     _check_images(x)
-    maps = maps or {}
+    maps, gates = maps or {}, _gates(model)
     for name, given in maps.items():
+        if name not in gates:
+            known = ", ".join(map(repr, gates)) or "none"
+            raise ValueError(f"there is no gate {name!r}; the gates are {known}")
         if len(given) not in (1, len(x)):
             raise ValueError(
                 f"maps of {name!r} must be 1 for all or 1 for each of {len(x)} images, "
                 f"got {len(given)}"
             )
-    logits = []
-    with torch.no_grad():
-        for start in range(0, len(x), BATCH):
-            part = slice(start, start + BATCH)
-            chosen = {n: m if len(m) == 1 else m[part] for n, m in maps.items()}
-            with given_maps(model, chosen):
-                logits.append(model.eval()(x[part]))
-    return torch.cat(logits)
 
-
-@contextmanager
-def given_maps(model: nn.Module, maps: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let some gates of a network use given maps meanwhile, instead of computing their own.
-
-    Args:
-        model: the network. Its weights are not touched.
-        maps: from names of gates, as :func:`read_maps` gives them, to maps of the gate's shape, or
-            with a batch of 1.
-
-    Raises:
-        ValueError: if there is no gate of that name; on a forward pass, if a map has not the shape
-            of the gate's own.
-    """
-
-    def change(name: str, block: AttentionBlock, own: Tensor) -> Tensor | None:
-        given = maps.get(name)
-        if given is None:
+    def change(name: str, own: Tensor) -> Tensor | None:
+        if name not in maps:
             return None
-        if given.shape[1:] != own.shape[1:] or len(given) not in (1, len(own)):
+        given = maps[name] if len(maps[name]) == 1 else maps[name][part]
+        if given.shape[1:] != own.shape[1:]:
             raise ValueError(
-                f"the map given to {name!r} must have the shape {list(own.shape)}, or 1 in the "
-                f"place of {len(own)}; got {list(given.shape)}"
+                f"the maps given to {name!r} must have the shape {[len(x), *own.shape[1:]]}, or 1 "
+                f"instead of {len(x)}; got {list(maps[name].shape)}"
             )
         return given.expand_as(own)
 
-    with _on_every_map(model, change, must_have=maps):
-        yield
+    logits = []
+    with _on_every_map(model, change), torch.no_grad():
+        for start in range(0, len(x), BATCH):
+            part = slice(start, start + BATCH)
+            logits.append(model.eval()(x[part]))
+    return torch.cat(logits)
+
+
+def _gates(model: nn.Module) -> dict[str, AttentionBlock]:
+    return {n: m for n, m in model.named_modules() if isinstance(m, AttentionBlock)}
 
 
 @contextmanager
-def _on_every_map(model: nn.Module, act, must_have: Mapping[str, Tensor] | None = None):
-    """Call ``act(name, block, map)`` for every map; what it returns, if anything, replaces it."""
-    gates = {n: m for n, m in model.named_modules() if isinstance(m, AttentionBlock)}
-    if not gates and must_have is None:
-        raise ValueError(f"{type(model).__name__} has no attention blocks")
-    for name in must_have or ():
-        if name not in gates:
-            known = ", ".join(map(repr, gates)) or "none"
-            raise ValueError(f"there is no gate {name!r}; the gates are {known}")
+def _on_every_map(model: nn.Module, act: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
+    """Call ``act(name, map)`` for every map; what it returns, if anything, replaces the map."""
 
-    def hook(name: str):
+    def hook(name: str) -> Callable:
         def after(block: AttentionBlock, inputs: tuple, output: object) -> object:
             with_map = isinstance(output, tuple)  # a CBAM asks its halves for their maps
-            own = output[1] if with_map else block.attention_map(inputs[0])
-            new = act(name, block, own)
+            new = act(name, output[1] if with_map else block.attention_map(inputs[0]))
             if new is None:
                 return None
             refined = inputs[0] * new
@@ -126,7 +108,7 @@ def _on_every_map(model: nn.Module, act, must_have: Mapping[str, Tensor] | None 
 
         return after
 
-    hooks = [gate.register_forward_hook(hook(name)) for name, gate in gates.items()]
+    hooks = [gate.register_forward_hook(hook(name)) for name, gate in _gates(model).items()]
     try:
         yield
     finally:

@@ -1,18 +1,19 @@
 """The noise-channel experiment: three channels of color, three of noise, and one gate on them."""
 
-from dataclasses import replace
+from collections import OrderedDict
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from cbam_course.attention import ChannelAttention
-from cbam_course.data import ImageSet, shapes
+from cbam_course.data import ImageSet, shapes, with_noise
 from cbam_course.models import CifarCNN
 from cbam_course.training import TrainConfig, seed_epoch, train
 from cbam_course.training import Run
 
 NOISE_ARMS = ("rgb", "plain", "gated")
 """The networks that are compared, without noise, with noise, and with a gate on noisy input."""
+
+GATE = {"reduction": 1, "bias": True, "layer": "linear"}
 
 
 def noisy_shapes(
@@ -30,26 +31,10 @@ def noisy_shapes(
     Raises:
         ValueError: if a number is negative.
     """
-    if (
-        isinstance(noise_channels, bool)
-        or not isinstance(noise_channels, int)
-        or noise_channels < 0
-    ):
-        raise ValueError(f"noise_channels must be an integer of at least 0, got {noise_channels!r}")
-    plain = shapes(train, test)
-    arrays = []
-    for split, images in enumerate((plain.x_train, plain.x_test)):
-        bits = np.random.PCG64(np.random.SeedSequence([seed, split]))
-        number = len(images) * 32 * 32 * noise_channels
-        # Raw bits, eight bytes a word: the same on every machine and with every version.
-        words = bits.random_raw(-(-number // 8)).astype("<u8")
-        noise = words.view(np.uint8)[:number].reshape(len(images), 32, 32, noise_channels)
-        arrays.append(np.concatenate([images, noise], axis=-1))
-    name = f"shapes with {noise_channels} noise channels"
-    return replace(plain, name=name, x_train=arrays[0], x_test=arrays[1])
+    return with_noise(shapes(train, test), noise_channels, seed)
 
 
-class FirstGate(nn.Module):
+class FirstGate(nn.Sequential):
     r"""A network behind a channel attention on its input: one weight for each color or noise.
 
     .. math:: y = \mathrm{network}\big(M_c(x) \otimes x\big)
@@ -57,22 +42,12 @@ class FirstGate(nn.Module):
     The gate is that of the tutorial: the shared MLP with r = 1 and biases.
 
     Args:
-        network: the network.
-        channels: channels of the images.
-
-    Attributes:
-        first: the gate.
-        network: the network.
+        network: the network, for images ``[B, channels, H, W]``; its attribute is ``network``.
+        channels: channels of the images; the gate is the attribute ``first``.
     """
 
     def __init__(self, network: nn.Module, channels: int) -> None:
-        super().__init__()
-        self.network = network
-        self.first = ChannelAttention(channels, reduction=1, bias=True, layer="linear")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images ``[B, channels, H, W]`` -> what the network makes of them."""
-        return self.network(self.first(x))
+        super().__init__(OrderedDict(first=ChannelAttention(channels, **GATE), network=network))
 
 
 def train_with_noise(arm: str, seed: int = 0, *, epochs: int = 8, images: int = 4000) -> Run:
@@ -96,14 +71,13 @@ def train_with_noise(arm: str, seed: int = 0, *, epochs: int = 8, images: int = 
     if arm not in NOISE_ARMS:
         raise ValueError(f"arm must be one of {', '.join(map(repr, NOISE_ARMS))}; got {arm!r}")
     data = noisy_shapes(images, noise_channels=0 if arm == "rgb" else 3)
-    gated = arm == "gated"
     config = TrainConfig(
         model="custom",
         dataset="custom",
         widths=(8, 16, 32),
         dropout=0.1,
-        attention="channel-fc" if gated else "none",
-        attention_options={"reduction": 1, "bias": True, "layer": "linear"} if gated else {},
+        attention="channel-fc" if arm == "gated" else "none",
+        attention_options=GATE if arm == "gated" else {},
         epochs=epochs,
         batch_size=64,
         learning_rate=4e-3,
@@ -113,4 +87,5 @@ def train_with_noise(arm: str, seed: int = 0, *, epochs: int = 8, images: int = 
     seed_epoch(seed, 0)
     channels = len(data.mean)
     model: nn.Module = CifarCNN(widths=config.widths, dropout=config.dropout, in_channels=channels)
-    return train(config, data, model=FirstGate(model, channels) if gated else model, progress=False)
+    model = FirstGate(model, channels) if arm == "gated" else model
+    return train(config, data, model=model, progress=False)

@@ -5,34 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Stretch coarse maps over the image by bilinear interpolation.
-
-    Args:
-        maps: ``[N, 1, h, w]`` or ``[N, h, w]``.
-        size: height and width of the image.
-
-    Returns:
-        ``[N, H, W]``.
-
-    Raises:
-        ValueError: if ``maps`` has another shape.
-    """
-    if maps.dim() == 4 and maps.shape[1] == 1:
-        maps = maps[:, 0]
-    if maps.dim() != 3:
-        raise ValueError(f"maps must be [N, 1, h, w] or [N, h, w], got {list(maps.shape)}")
-    if tuple(maps.shape[1:]) == tuple(size):
-        return maps
-    maps = maps.float()[:, None]
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)[:, 0]
-
-
 def pointing_hits(maps: Tensor, masks: Tensor) -> Tensor:
-    """The pointing game: does the place where a map is largest lie on the object?
+    """The pointing game: does the position where a map is largest lie on the object?
 
-    A map that has its largest value at several places points nowhere in particular; it gets the
-    share of those places that lie on the object.
+    A map that has its largest value at several positions points nowhere in particular; it gets the
+    share of those positions that lie on the object.
 
     Args:
         maps: ``[N, 1, h, w]`` or ``[N, h, w]``; smaller maps are stretched over the mask.
@@ -47,7 +24,7 @@ def pointing_hits(maps: Tensor, masks: Tensor) -> Tensor:
     Source: Zhang, Lin, Brandt, Shen, Sclaroff, "Top-Down Neural Attention by Excitation Backprop",
     ECCV 2016. There a hit may miss by 15 pixels; here it may not miss.
     """
-    maps, masks = _fitting(maps, masks)
+    maps = _stretched(maps, masks)
     top = maps == maps.amax(dim=(1, 2), keepdim=True)
     return (top & masks).sum(dim=(1, 2)) / top.sum(dim=(1, 2))
 
@@ -57,7 +34,7 @@ def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
 
     .. math:: E = \frac{\sum_{ij} M_{ij} \, O_{ij}}{\sum_{ij} M_{ij}}
 
-    with the map M and the mask O. A map without any contrast gets the share of the picture that the
+    with the map M and the mask O. A map without any contrast gets the share of the image that the
     object covers, and a map that is zero everywhere gets that too.
 
     Args:
@@ -70,7 +47,7 @@ def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes do not fit, or a value is negative or not a number.
     """
-    maps, masks = _fitting(maps, masks)
+    maps = _stretched(maps, masks)
     if bool((maps < 0).any()):
         raise ValueError(
             "maps must not be negative: take relu(maps) if only the positive part counts"
@@ -79,13 +56,19 @@ def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
     return (maps * masks).sum(dim=(1, 2)) / maps.sum(dim=(1, 2))
 
 
-def _fitting(maps: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    masks = torch.as_tensor(masks)
+def _stretched(maps: Tensor, masks: Tensor) -> Tensor:
+    """Maps over their masks, ``[N, H, W]``; coarse ones by bilinear interpolation."""
     if masks.dim() != 3 or masks.dtype != torch.bool:
         raise ValueError(f"masks must be booleans [N, H, W], got {masks.dtype} {list(masks.shape)}")
-    maps = resize_maps(maps, tuple(masks.shape[1:]))
-    if len(maps) != len(masks):
-        raise ValueError(f"{len(maps)} maps need as many masks, got {len(masks)}")
+    if maps.dim() == 4 and maps.shape[1] == 1:
+        maps = maps[:, 0]
+    if maps.dim() != 3 or len(maps) != len(masks):
+        raise ValueError(
+            f"maps must be [N, 1, h, w] or [N, h, w], with as many as the {len(masks)} masks; "
+            f"got {list(maps.shape)}"
+        )
     if bool(maps.isnan().any()):
         raise ValueError("maps must be numbers, got nan")
-    return maps, masks
+    if maps.shape == masks.shape:
+        return maps
+    return F.interpolate(maps.float()[:, None], size=masks.shape[1:], mode="bilinear")[:, 0]

@@ -1,7 +1,8 @@
 """The small trained networks that come with the package, each with the record that made it."""
 
-from functools import cache
+import json
 from pathlib import Path
+from typing import Any
 
 import cbam_course
 from cbam_course.attention import ChannelAttention
@@ -22,10 +23,12 @@ def shipped_seeds(name: str) -> tuple[int, ...]:
     Raises:
         ValueError: if there is no such kind.
     """
-    known = _kinds()
-    if name not in known:
-        raise ValueError(f"name must be one of {', '.join(map(repr, known))}; got {name!r}")
-    return known[name]
+    runs = [path.stem.rpartition("-") for path in FOLDER.glob("*.json")]
+    seeds = tuple(sorted(int(seed) for kind, _, seed in runs if kind == name))
+    if not seeds:
+        known = ", ".join(sorted({repr(kind) for kind, _, _ in runs}))
+        raise ValueError(f"name must be one of {known}; got {name!r}")
+    return seeds
 
 
 def shipped_record(name: str, seed: int = 0) -> History:
@@ -80,17 +83,20 @@ def shipped_gate(seed: int = 0) -> ChannelAttention:
     return gate.eval()
 
 
+def shipped_measurements(name: str = "cifar10") -> dict[int, dict[str, Any]]:
+    """What :func:`~cbam_course.seeing.measure` gave for shipped networks on CIFAR-10's test images.
+
+    Args:
+        name: ``"cifar10"``.
+
+    Returns:
+        From seed to measurements.
+    """
+    content = (FOLDER / "measured" / f"{name}.json").read_text(encoding="utf-8")
+    return {int(seed): values for seed, values in json.loads(content).items()}
+
+
 def _path(name: str, seed: int, suffix: str) -> Path:
     if seed not in (seeds := shipped_seeds(name)):
         raise ValueError(f"{name!r} has the seeds {', '.join(map(str, seeds))}; got {seed!r}")
     return FOLDER / f"{name}-{seed}{suffix}"
-
-
-@cache
-def _kinds() -> dict[str, tuple[int, ...]]:
-    found: dict[str, list[int]] = {}
-    for path in FOLDER.iterdir():
-        if path.suffix == ".json":
-            name, _, seed = path.stem.rpartition("-")
-            found.setdefault(name, []).append(int(seed))
-    return {name: tuple(sorted(seeds)) for name, seeds in sorted(found.items())}

@@ -1,7 +1,6 @@
-"""Grad-CAM, by captum."""
+"""Grad-CAM: which positions speak for a class."""
 
-import warnings
-
+import torch
 from torch import Tensor, nn
 
 
@@ -12,8 +11,7 @@ def grad_cam(model: nn.Module, layer: nn.Module, x: Tensor, target: Tensor) -> T
               \frac{\partial s_k}{\partial F_{ci'j'}}\Big) F_{cij}
 
     with the features F that the layer puts out and the score :math:`s_k` of the class asked for. It
-    is ``LayerGradCam(model, layer).attribute(x, target)`` of captum, before the ReLU that the paper
-    puts at its end.
+    is what captum's ``LayerGradCam`` computes, before the ReLU that the paper puts at its end.
 
     Args:
         model: the network.
@@ -26,8 +24,15 @@ def grad_cam(model: nn.Module, layer: nn.Module, x: Tensor, target: Tensor) -> T
 
     Source: Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, "Grad-CAM", ICCV 2017.
     """
-    with warnings.catch_warnings():
-        # In a notebook without widgets, captum's progress bar complains when it is imported.
-        warnings.simplefilter("ignore")
-        from captum.attr import LayerGradCam
-    return LayerGradCam(model, layer).attribute(x, target=target).detach()
+    features = None
+
+    def begin_here(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        nonlocal features
+        features = output.detach().requires_grad_()
+        return features
+
+    with layer.register_forward_hook(begin_here), torch.enable_grad():
+        scores = model(x).gather(1, target[:, None])
+    (gradients,) = torch.autograd.grad(scores.sum(), features)
+    weights = gradients.mean(dim=(2, 3), keepdim=True)
+    return (weights * features.detach()).sum(dim=1, keepdim=True)

@@ -96,5 +96,3 @@ def test_refusals():
         seeing.shipped_record("shapes", 7)
     with pytest.raises(ValueError, match="records are shipped, not the networks"):
         seeing.shipped_run("noise-gated")
-    with pytest.raises(ValueError, match="no measurements of 'shapes'"):
-        seeing.shipped_measurements("shapes")

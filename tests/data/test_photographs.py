@@ -11,59 +11,41 @@ NAMES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    return photographs()
-
-
 def channel(image: torch.Tensor, name: str, size: int = 32) -> torch.Tensor:
     bank = filter_bank(image, size)
     return bank.maps[0, bank.names.index(name)]
 
 
-def plain(red: float, green: float, blue: float) -> torch.Tensor:
-    return torch.tensor([red, green, blue])[:, None, None].expand(3, 40, 40)
-
-
-def test_photographs(pictures):
-    shapes = {name: tuple(picture.shape) for name, picture in pictures.items()}
-    assert shapes == {
+def test_photographs():
+    images = photographs()
+    assert {name: tuple(image.shape) for name, image in images.items()} == {
         "flower": (3, 427, 640),
         "temple": (3, 427, 640),
         "portrait": (3, 600, 512),
     }
-    for picture in pictures.values():
-        assert picture.dtype == torch.uint8
-        assert picture.is_contiguous()
-        assert picture.float().std() > 40
+    assert all(i.dtype == torch.uint8 and i.is_contiguous() for i in images.values())
+    images["flower"].zero_()
+    assert photographs()["flower"].any()  # the next call gives a fresh one
 
 
-def test_photographs_can_be_changed_without_harm(pictures):
-    first = photographs()["flower"]
-    first.zero_()
-    assert photographs()["flower"].any()
+# Means of the channels, as the chapters print and draw them.
+MEANS = {
+    "flower": (0.161969, 0.153868, 0.064901, 0.204637, 0.280909, 0.144792, 0.156032, 0.107565),
+    "temple": (0.045043, 0.038000, 0.047797, 0.073347, 0.564979, 0.114675, 0.188163, 0.117905),
+    "portrait": (0.114569, 0.040237, 0.126378, 0.094707, 0.331041, 0.235536, 0.246844, 0.185098),
+}
 
 
-def test_bank_of_every_photograph(pictures):
-    for picture in pictures.values():
-        bank = filter_bank(picture)
+def test_the_banks_of_the_photographs():
+    for name, image in photographs().items():
+        bank = filter_bank(image)
         assert bank.names == NAMES
-        assert bank.maps.shape == (1, 8, 64, 64)
-        assert bank.maps.dtype == torch.float32
-        assert bank.maps.min() == 0
-        assert bank.maps.max() <= 1
-        # One range: no channel drowns the others by its scale alone.
-        assert (bank.maps.amax((2, 3)) > 0.15).all()
-
-
-def test_flower_separates_what_from_where(pictures):
-    """The flower's colors fill the middle of the picture, the leaves' color its corners."""
-    maps = dict(zip(NAMES, filter_bank(pictures["flower"]).maps[0], strict=True))
-    middle, corner = (slice(26, 38), slice(26, 38)), (slice(0, 8), slice(0, 8))
-    assert maps["red over green"][middle].mean() > 10 * maps["red over green"][corner].mean()
-    assert maps["green over red"][middle].mean() < 0.01 < maps["green over red"][corner].mean()
-    for name in ("vertical edges", "horizontal edges", "fine detail"):
-        assert maps[name][middle].mean() > 2 * maps[name][corner].mean()
+        assert bank.maps.shape == (1, 8, 64, 64) and bank.maps.dtype == torch.float32
+        assert bank.maps.min() == 0 and bank.maps.max() <= 1
+        torch.testing.assert_close(
+            bank.maps.mean((2, 3))[0], torch.tensor(MEANS[name]), atol=2e-5, rtol=0
+        )
+        torch.testing.assert_close(bank.maps, filter_bank(image.double() / 255).maps)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +60,8 @@ def test_flower_separates_what_from_where(pictures):
     ],
 )
 def test_plain_colors(color, expected):
-    maps = filter_bank(plain(*color), size=8).maps[0]
+    image = torch.tensor(color)[:, None, None].expand(3, 40, 40)
+    maps = filter_bank(image, size=8).maps[0]
     expected = expected | {"brightness": sum(color) / 3}
     for name, values in zip(NAMES, maps, strict=True):
         torch.testing.assert_close(values, torch.full((8, 8), expected.get(name, 0.0)))
@@ -112,30 +95,15 @@ def test_central_square_is_taken():
     assert (channel(wide.mT, "brightness") == 1).all()
 
 
-def test_bytes_and_floats_agree(pictures):
-    image = pictures["temple"]
-    from_bytes, from_floats = filter_bank(image), filter_bank(image.double() / 255)
-    torch.testing.assert_close(from_bytes.maps, from_floats.maps)
-
-
 @pytest.mark.parametrize(
     "image, message",
     [
         (torch.zeros(1, 32, 32), r"\[3, H, W\], got \[1, 32, 32\]"),
         (torch.zeros(2, 3, 32, 32), r"got \[2, 3, 32, 32\]"),
-        (torch.zeros(3, 0, 32), r"got \[3, 0, 32\]"),
-        (torch.zeros(3, 32, 32, dtype=torch.int64), "int64"),
         (torch.full((3, 32, 32), 200.0), "0 to 1, got 200 to 200"),
         (torch.full((3, 32, 32), torch.nan), "nan"),
-        ("flower", "got a str"),
     ],
 )
 def test_bad_images_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
         filter_bank(image)
-
-
-@pytest.mark.parametrize("size", [3, 0, 64.0, True, None])
-def test_bad_sizes_are_refused(size):
-    with pytest.raises(ValueError, match="size"):
-        filter_bank(torch.zeros(3, 32, 32), size=size)

@@ -1,0 +1,96 @@
+"""The drawings of the blocks: legible, opaque, and shown once in a notebook."""
+
+from functools import cache
+from io import BytesIO
+from itertools import combinations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import pytest  # noqa: E402
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch  # noqa: E402
+from matplotlib.path import Path  # noqa: E402
+from matplotlib.text import Text  # noqa: E402
+from nbclient import NotebookClient  # noqa: E402
+from nbformat.v4 import new_code_cell, new_notebook  # noqa: E402
+
+from cbam_course import diagrams, plotting  # noqa: E402
+
+DRAWINGS = {
+    "squeeze_excitation": diagrams.squeeze_excitation,
+    "channel_attention": diagrams.channel_attention,
+    "channel_attention_conv": lambda: diagrams.channel_attention("conv"),
+    "spatial_attention": diagrams.spatial_attention,
+    "cbam": diagrams.cbam,
+    "residual_block": diagrams.residual_block,
+}
+
+
+@cache
+def drawn(name):
+    """One drawing, its texts with their boxes, its arrows and lines, and its frames, in pixels."""
+    figure = DRAWINGS[name]()
+    FigureCanvasAgg(figure).draw()
+    boxes = [(t, t.get_window_extent()) for t in figure.findobj(Text) if t.get_text()]
+    lines, frames = (
+        [
+            Path(points)
+            for artist in figure.findobj(lambda artist, kinds=kinds: isinstance(artist, kinds))
+            for points in artist.get_transform()
+            .transform_path(artist.get_path())
+            .to_polygons(closed_only=False)
+        ]
+        for kinds in ((FancyArrowPatch, Line2D), (FancyBboxPatch, Circle))
+    )
+    return figure, boxes, lines, frames
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_texts_are_legible(name):
+    """No text touches another or a line, leaves the drawing or lies across a frame."""
+    figure, boxes, lines, frames = drawn(name)
+    assert len(boxes) > 8 and len(lines) >= 12 and len(frames) >= 2
+    for text, box in boxes:
+        assert text.get_fontsize() >= 9
+        assert box.x0 > 0 and box.y0 > 0, text
+        assert box.x1 < figure.bbox.width and box.y1 < figure.bbox.height, text
+        for line in (*lines, *frames):
+            assert not line.intersects_bbox(box, filled=False), text.get_text()
+    for (one, box), (other, second) in combinations(boxes, 2):
+        assert not box.overlaps(second), (one.get_text(), other.get_text())
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_drawings_are_opaque_and_fit_the_page(name):
+    with matplotlib.rc_context({"figure.facecolor": "black", "savefig.facecolor": "none"}):
+        figure = DRAWINGS[name]()
+    assert figure.get_figwidth() == plotting.PAGE_WIDTH
+    assert figure.get_facecolor() == (1, 1, 1, 1)
+
+
+def test_a_drawing_saved_twice_stays_the_same():
+    figure = diagrams.cbam()
+    first, second = BytesIO(), BytesIO()
+    for file in (first, second):
+        figure.savefig(file, bbox_inches="tight", metadata={"Software": None})
+    assert first.getvalue() == second.getvalue()
+
+
+def test_unknown_variants_are_refused():
+    with pytest.raises(ValueError, match="'fc' or 'conv'.*'linear'"):
+        diagrams.channel_attention("linear")
+
+
+def test_figures_after_a_first_diagram_are_shown():
+    """A diagram is shown once, and leaves pyplot able to show the next figure."""
+    cells = (
+        "from cbam_course import diagrams\ndiagrams.spatial_attention()",
+        "import matplotlib.pyplot as plt\nplt.plot([0, 1]);",
+    )
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    shown = [[o.output_type for o in cell.outputs] for cell in notebook.cells]
+    assert shown == [["execute_result"], ["display_data"]]
