@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
+from operator import index
 from typing import Any
 
 import torch
@@ -18,8 +19,6 @@ from cbam_course.attention import (
     make_attention,
     starting_as_identity,
 )
-from cbam_course.models.checks import check_widths
-from cbam_course.models.meta import shapes_only
 
 MODEL_NAMES = (*(name.replace("_", "-") for name in models.MODEL_NAMES), "custom")
 DATASET_NAMES = ("shapes", "cifar10", "custom")
@@ -169,7 +168,7 @@ class TrainConfig:
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.widths is not None:
-            object.__setattr__(self, "widths", check_widths(self.widths))
+            object.__setattr__(self, "widths", _as_widths(self.widths))
         places = self.attention_places
         if places is not None and not (
             isinstance(places, tuple) and places and all(isinstance(place, str) for place in places)
@@ -200,7 +199,7 @@ class TrainConfig:
         fields = ("model", *OF_THE_NETWORK, "noise_channels")
         network = json.dumps({name: getattr(self, name) for name in fields}, sort_keys=True)
         if network not in _CAN_BE_BUILT:
-            with shapes_only():
+            with torch.device("meta"):
                 self.build_model(num_classes=10)
             _CAN_BE_BUILT.add(network)
 
@@ -290,6 +289,18 @@ def _as_options(name: str, value: object, example: str) -> dict[str, Any]:
         return json.loads(json.dumps(dict(value)))
     except TypeError as error:
         raise ValueError(f"{name} must hold numbers, texts and lists only: {error}") from None
+
+
+def _as_widths(value: object) -> tuple[int, ...]:
+    try:
+        widths = tuple(map(index, value))
+    except TypeError:
+        widths = ()
+    if not widths or min(widths) < 1:
+        raise ValueError(
+            f"widths must be the channels of each stage, such as (64, 128, 256); got {value!r}"
+        )
+    return widths
 
 
 def _check_integer(name: str, value: object, least: int) -> None:
