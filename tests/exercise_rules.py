@@ -50,8 +50,9 @@ def opens(notebook, chapter):
     expected = opening(title, chapter.path, chapter.repository)
     if not (first + "\n").startswith(expected + "\n"):
         yield f"the first cell does not begin with:\n{expected}"
-    if notebook.cells[1].source != first_cell(chapter.repository):
-        yield f"the second cell is not:\n{first_cell(chapter.repository)}"
+    first_code = first_cell(chapter.repository, chapter.path)
+    if notebook.cells[1].source != first_code:
+        yield f"the second cell is not:\n{first_code}"
     if "from cbam_course import exercises" not in notebook.cells[2].source:
         yield "the third cell does not import exercises from cbam_course"
 

@@ -170,8 +170,9 @@ def opens(notebook, chapter):
     if badge(chapter.path, chapter.repository) not in first.source:
         yield f"the first cell lacks the badge {badge(chapter.path, chapter.repository)}"
     cells = code_cells(notebook)
-    if not cells or cells[0].source.strip() != first_cell(chapter.repository):
-        yield f"the first code cell is not:\n{first_cell(chapter.repository)}"
+    first_code = first_cell(chapter.repository, chapter.path)
+    if not cells or cells[0].source.strip() != first_code:
+        yield f"the first code cell is not:\n{first_code}"
 
 
 def rhythm(notebook, chapter):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 GITHUB = "https://github.com/"
+# Of the chapters that need more than the package alone.
+EXTRAS = {"06": "[export]"}
 
 
 def pyproject(root: Path = ROOT) -> dict:
@@ -40,13 +42,14 @@ def badge(notebook: str, repository: str) -> str:
     )
 
 
-def first_cell(repository: str) -> str:
-    """Return the code of every chapter's first code cell."""
+def first_cell(repository: str, notebook: str) -> str:
+    """Return the code of the first code cell of `notebook` (a path in the repository)."""
+    extra = EXTRAS.get(Path(notebook).name[:2], "")
     return (
         "try:\n"
         "    import cbam_course\n"
         "except ModuleNotFoundError:\n"
-        f'    %pip install -q "cbam-course @ git+{repository}"'
+        f'    %pip install -q "cbam-course{extra} @ git+{repository}"'
     )
 
 

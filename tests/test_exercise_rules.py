@@ -30,7 +30,7 @@ def good():
     title = rules.opening("Example", CHAPTER.path, CHAPTER.repository)
     cells = [
         new_markdown_cell(title, id="title"),
-        new_code_cell(project.first_cell(CHAPTER.repository), id="setup"),
+        new_code_cell(project.first_cell(CHAPTER.repository, CHAPTER.path), id="setup"),
         new_code_cell("from cbam_course import exercises", id="imports"),
     ]
     for k in range(1, 4):

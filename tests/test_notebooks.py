@@ -73,7 +73,7 @@ def good():
     notebook = new_notebook(
         cells=[
             new_markdown_cell(title),
-            new_code_cell(project.first_cell(CHAPTER.repository)),
+            new_code_cell(project.first_cell(CHAPTER.repository, CHAPTER.path)),
             new_code_cell("import time"),
             new_markdown_cell(question),
             new_code_cell("1 + 1", outputs=[new_output("execute_result", {"text/plain": "2"})]),

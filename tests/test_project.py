@@ -110,7 +110,8 @@ def test_one_edit_and_make_address_move_the_repository(tmp_path):
     assert not [path for path in copies if mentions.search(text_of(path))]
     for path in chapters(tmp_path):
         assert badge(f"notebooks/{path.name}", new) in path.read_text()
-        assert first_cell(new).splitlines()[-1].replace('"', '\\"') in path.read_text()
+        install = first_cell(new, path.name).splitlines()[-1]
+        assert install.replace('"', '\\"') in path.read_text()
     assert address.rewrite(tmp_path, copies) == []
 
 
