@@ -193,7 +193,7 @@ def test_the_table_of_contents_lists_every_chapter_and_its_exercises():
 
 
 def test_the_table_of_contents_lists_every_page():
-    pages = {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
+    pages = {str(p.relative_to(ROOT).with_suffix("")) for p in (ROOT / "book").rglob("*.md")}
     assert {file for file in TOC if file.startswith("book/")} == pages
     assert len(TOC) == len(set(TOC))
 
