@@ -180,7 +180,7 @@ def read_source(
         and not os.path.exists(weights)
     ):
         try:
-            weights = get_model_weights(network)[weights]
+            weights = get_model_weights(network or "")[weights]
         except (KeyError, ValueError):
             raise ValueError(
                 f"weights {weights!r} are neither a file nor the name of torchvision's weights for "

@@ -14,20 +14,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from networks import randomize_statistics
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torch.export import Dim
 
 from cbam_course import export, models
 from cbam_course.attention import CBAM, make_attention, starting_as_identity
 from cbam_course.data import photographs
-from cbam_course.export import ExportMismatch, compare_onnx, export_onnx
+from cbam_course.export import ExportMismatch, export_onnx
 from cbam_course.models import CifarCNN, MobileNetV1, MobileNetV2, ResNet, official_cbam
+from tests.support.networks import randomize_statistics
 
 slow = pytest.mark.skipif("CBAM_COURSE_SLOW" not in os.environ, reason="slow: CBAM_COURSE_SLOW=1")
-old = torch.__version__ < (2, 9)
-
 SIZE = (3, 64, 64)
 
 
@@ -133,6 +130,12 @@ def in_onnxruntime(path, *batches):
     return [torch.from_numpy(outputs) for outputs in found]
 
 
+def assert_same_as_file(network, path, size):
+    [found] = in_onnxruntime(path, images(3, size))
+    with torch.no_grad():
+        torch.testing.assert_close(found, network(images(3, size)), rtol=1e-5, atol=1e-6)
+
+
 def assert_exported(network, path, size=64, limit=1e-4):
     """Export, compare with onnxruntime once more and without the code under test."""
     inputs = real_images(size)
@@ -175,9 +178,7 @@ def assert_every_block_counts(network, path, blocks):
     for block in blocks:
         with changed(block):
             assert (network(real_images()) - found).abs().max() > 1e-3
-    with changed(blocks[0]):
-        assert compare_onnx(network, path, real_images()) > 1e-3
-    assert compare_onnx(network, path, real_images()) <= 1e-4
+    assert (network(real_images()) - found).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -239,14 +240,6 @@ def test_networks_of_torchvision(name, path):
     assert_exported(network, path, size=128, limit=limit_of(network, size=128))
 
 
-@slow
-def test_resnet50_cbam_for_imagenet(path):
-    torch.manual_seed(0)
-    network = trained(models.resnet50_cbam(num_classes=10), size=224)
-    report = assert_exported(network, path, size=224)
-    assert (report.input, report.output) == (("batch", 3, 224, 224), ("batch", 10))
-
-
 # The file and the report
 
 
@@ -302,19 +295,10 @@ def test_report(tiny, path):
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("opset", [18, 19 if old else 23])
+@pytest.mark.parametrize("opset", [18, 23])
 def test_opset(tiny, path, opset):
     assert export_onnx(tiny, path, input_size=TINY, opset=opset).opset == opset
     assert onnx.load(path).opset_import[0].version == opset
-
-
-def test_fixed_batch(tiny, path):
-    report = export_onnx(tiny, path, input_size=TINY, dynamic_batch=False)
-    assert (report.input, report.output) == ((1, 3, 8, 8), (1, 4))
-    assert report.checked == ("2 random images",)
-    with pytest.raises(Exception, match="Got: 2 Expected: 1"):
-        in_onnxruntime(path, images(2, TINY))
-    assert compare_onnx(tiny, path, images(3, TINY)) < 1e-6
 
 
 def test_leaves_all_as_it_was(path, capfd):
@@ -336,13 +320,13 @@ def test_leaves_all_as_it_was(path, capfd):
         assert value.dtype == state[name].dtype and torch.equal(value, state[name])
     assert all(parameter.grad is None for parameter in network.parameters())
     # In float32 all the same, and dropout is off.
-    assert compare_onnx(network.eval().float(), path, images(2, TINY)) < 1e-6
+    assert_same_as_file(network.eval().float(), path, TINY)
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
 def test_a_network_in_a_wrapper(tiny, path, wrap):
     export_onnx(wrap(tiny), path, input_size=TINY)
-    assert compare_onnx(tiny, path, images(3, TINY)) <= 1e-6
+    assert_same_as_file(tiny.eval(), path, TINY)
 
 
 # What is wrong is refused, and no file is left
@@ -404,26 +388,6 @@ def test_says_when_the_check_says_little(path, monkeypatch):
     )
 
 
-def test_rounding_is_told_from_error(path, monkeypatch):
-    """A network that makes much of rounding: the message says so."""
-
-    class Amplified(nn.Module):
-        def __init__(self, bias):
-            super().__init__()
-            self.bias = nn.Parameter(torch.tensor(bias))
-
-        def forward(self, x):
-            return (x + self.bias) - self.bias
-
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0))
-    with pytest.raises(ExportMismatch, match="may be but rounding: raise the tolerance$"):
-        export_onnx(Amplified(3e4), path, input_size=TINY)
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.5))
-    with pytest.raises(ExportMismatch, match=r"is off by 0\.00\d+ in float32$"):
-        export_onnx(Amplified(3e4), path, input_size=TINY)
-    assert not path.exists()
-
-
 def test_tolerance_is_absolute_for_outputs_of_usual_size(path, monkeypatch):
     monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.001))
     largest = 5 * torch.ones(1, *TINY)
@@ -452,23 +416,11 @@ def test_given_images_count(path, monkeypatch):
         export_onnx(nn.Identity(), path, input_size=TINY, inputs=torch.full((2, *TINY), 100.0))
 
 
-def test_a_changed_file_is_seen(path):
-    """Maxima for averages, which is what a wrong export of the pools would be."""
-    torch.manual_seed(0)
-    network = trained(CifarCNN(make_attention("cbam-conv"), widths=(8, 16)))
-    export_onnx(network, path, input_size=SIZE)
-    model = onnx.load(path)
-    [*_, node] = (node for node in model.graph.node if node.op_type == "ReduceMax")
-    node.op_type = "ReduceMin"
-    onnx.save(model, path)
-    assert compare_onnx(network, path, real_images()) > 1e-2
-
-
 def test_files_that_onnx_or_onnxruntime_refuse(tiny, path, monkeypatch):
     proto = times(1.0)
     proto.graph.node[0].input[1] = "nothing"
     monkeypatch.setattr(export, "_convert", lambda *arguments: proto)
-    with pytest.raises(ExportMismatch, match="onnx finds the file wrong"):
+    with pytest.raises(ExportMismatch, match="onnxruntime cannot run the file"):
         export_onnx(tiny, path, input_size=TINY)
     monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0, fixed=2))
     with pytest.raises(ExportMismatch, match="onnxruntime cannot run the file"):
@@ -476,12 +428,7 @@ def test_files_that_onnx_or_onnxruntime_refuse(tiny, path, monkeypatch):
     monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0))
     with pytest.raises(ExportMismatch, match=r"puts out \[1, 3, 8, 8\], PyTorch \[1, 4\]"):
         export_onnx(tiny, path, input_size=TINY)
-    with pytest.raises(ValueError, match="cannot write opset 18, only 20"):
-        export_onnx(Times(1.0), path, input_size=TINY, opset=18)
     assert not os.listdir(path.parent)
-    path.write_bytes(b"nothing of the kind")
-    with pytest.raises(ExportMismatch, match="onnxruntime cannot load the file"):
-        compare_onnx(tiny, path, images(1, TINY))
 
 
 class Unsupported(nn.Module):
@@ -524,7 +471,6 @@ class Two(nn.Module):
         (Two(), ValueError, "Two must put out one tensor, it put out a tuple"),
         (Times(float("inf")), ValueError, "puts out values that are not finite"),
         (Uncopyable(), ValueError, "Uncopyable cannot be copied: Only Tensors created explicitly"),
-        (nn.Linear(3, 3, device="meta"), ValueError, "it is on the meta device"),
         (Tiny, ValueError, "model must be a module, got <class"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
@@ -539,25 +485,20 @@ def test_networks_that_cannot_be_exported(path, network, error, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_size": (3, 8)}, r"channels, height and width, such as .* got \(3, 8\)"),
-        ({"input_size": "388"}, "input_size must be channels"),
+        ({"input_size": (3, 8)}, r"input_size must be channels, height and width .* got \(3, 8\)"),
         ({"input_size": (3, 8, 0)}, "each number of input_size must be an integer of at least 1"),
         (
             {"input_size": (1, 8, 8)},
             r"Tiny cannot take images \[1, 1, 8, 8\]: .*to have 3 channels",
         ),
-        ({"opset": 17}, r"opset must be from 18 to \d+, got 17"),
-        ({"opset": 99}, "got 99"),
-        ({"opset": "20"}, "opset must be an integer"),
-        ({"dynamic_batch": 1}, "dynamic_batch must be True or False"),
-        ({"tolerance": -1.0}, "tolerance must not be negative"),
-        ({"tolerance": float("nan")}, "tolerance must be a finite number"),
-        ({"inputs": torch.zeros(2, 3, 4, 4)}, r"tensor \[N, 3, 8, 8\], got .*\[2, 3, 4, 4\]"),
+        ({"opset": 99}, "opset 99"),
+        ({"tolerance": -1.0}, "tolerance must be at least 0"),
+        ({"tolerance": float("nan")}, "tolerance must be at least 0"),
+        ({"inputs": torch.zeros(2, 3, 4, 4)}, r"tensor \[N, 3, 8, 8\]; got .*\[2, 3, 4, 4\]"),
         ({"inputs": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, "got torch.uint8"),
         ({"inputs": torch.zeros(0, 3, 8, 8)}, "inputs must be"),
-        ({"inputs": [1]}, r"inputs must be a floating-point tensor .* got \[1\]"),
-        ({"path": "nowhere/model.onnx"}, "path must name a file in a folder that is there"),
-        ({"path": "."}, "path must name a file"),
+        ({"path": "nowhere/model.onnx"}, "path must be a file in a folder that is there"),
+        ({"path": "."}, "path must be a file"),
     ],
 )
 def test_bad_arguments(tiny, path, arguments, message):
@@ -566,28 +507,12 @@ def test_bad_arguments(tiny, path, arguments, message):
     assert not os.listdir(path.parent)
 
 
-def test_too_large_for_one_file(tiny, path, monkeypatch):
-    monkeypatch.setattr(export, "MOST_BYTES", 400)
-    with pytest.raises(ValueError, match="too large for one ONNX file"):
-        export_onnx(tiny, path, input_size=TINY)
-
-
 @pytest.mark.parametrize("package", export.PACKAGES)
 def test_missing_packages(tiny, path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    for call in (
-        lambda: export_onnx(tiny, path, input_size=TINY),
-        lambda: compare_onnx(tiny, path, images(1, TINY)),
-    ):
-        with pytest.raises(ModuleNotFoundError, match=f"install it with: pip install {package}$"):
-            call()
-
-
-def test_compare_refuses(tiny, path):
-    with pytest.raises(FileNotFoundError):
-        compare_onnx(tiny, path, images(1, TINY))
-    with pytest.raises(ValueError, match=r"inputs must be a floating-point tensor \[N, C, H, W\]"):
-        compare_onnx(tiny, path, images(1, TINY)[0])
+    message = rf"the export needs the package {package}; .*'cbam-course\[export\]'$"
+    with pytest.raises(ModuleNotFoundError, match=message):
+        export_onnx(tiny, path, input_size=TINY)
 
 
 # PyTorch's own export and compilation
@@ -600,22 +525,13 @@ def assert_same(compiled, network, *batches):
 
 
 @pytest.mark.parametrize("family", FEW)
-def test_torch_export(family):
-    torch.manual_seed(0)
-    network = trained(FAMILIES[family](both_modes()))
-    free = ({0: Dim("batch")},)
-    # The ONNX files above were made from graphs that are not strict. In PyTorch 2.4 these cannot
-    # hand keyword arguments from module to module.
-    for strict in (True, False) if family == FEW[0] and not old else (True,):
-        exported = torch.export.export(network, (images(2),), dynamic_shapes=free, strict=strict)
-        assert_same(exported.module(), network, real_images(), *(images(n) for n in (1, 2, 5)))
-
-
-@pytest.mark.parametrize("family", FEW)
-def test_torch_compile(family):
+def test_torch_export_and_compile(family):
     torch.compiler.reset()
     torch.manual_seed(0)
     network = trained(FAMILIES[family](both_modes()))
+    free = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(network, (images(2),), dynamic_shapes=free, strict=True)
+    assert_same(exported.module(), network, real_images(), *(images(n) for n in (1, 2, 5)))
     compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
     logits, expected = compiled(real_images()), network(real_images())
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)

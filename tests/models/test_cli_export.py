@@ -4,14 +4,15 @@ import os
 import sys
 
 import onnx
+import onnxruntime
 import pytest
+import safetensors.torch
 import torch
 from click.testing import CliRunner
 
 from cbam_course import cli
 from cbam_course.cli.options import MODEL_NAMES
-from cbam_course.export import compare_onnx
-from cbam_course.models import make_model, write_weights
+from cbam_course.models import make_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,7 +42,7 @@ def test_a_network_with_its_weights(tmp_path):
     torch.manual_seed(3)
     options = {"num_classes": 7, "widths": (4, 8), "in_channels": 2}
     network = make_model("cifar_cnn", "none", **options)
-    write_weights(network.state_dict(), tmp_path / "weights.safetensors")
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
     out = tmp_path / "model.onnx"
     result = run(
         "cifar-cnn", "--model-option", "widths=[4,8]", "--in-channels", 2, "--opset", 18,
@@ -53,7 +54,9 @@ def test_a_network_with_its_weights(tmp_path):
     assert lines[3].endswith("opset 18")
     assert lines[4] == "input [batch, 2, 32, 32], output [batch, 7]"
     assert result.stderr == ""
-    assert compare_onnx(network, out, torch.randn(3, 2, 32, 32)) <= 1e-6
+    images = torch.randn(3, 2, 32, 32)
+    [found] = onnxruntime.InferenceSession(out).run(None, {"input": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), network.eval()(images).detach())
     assert onnx.load(out).opset_import[0].version == 18
 
 
@@ -78,18 +81,17 @@ def test_every_option_of_the_network_and_the_block(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
-        ("--num-classes 0", "num_classes must be an integer of at least 1, got 0", 1),
+        ("--num-classes 0", "num_classes must be an integer of at least 1; got 0", 1),
         ("--attention se", "reduction 16 leaves no hidden unit for 4 channels", 1),
         ("--attention eca --attention-option kernel=3", "unexpected keyword argument 'kernel'", 1),
         ("--attention-option reduction=2", "attention 'none' takes no options", 1),
         ("--model-option depth=3", "unexpected keyword argument 'depth'", 1),
-        ("--model-option in_channels=1", "in_channels is no --model-option", 1),
+        ("--model-option in_channels=1", "multiple values for keyword argument 'in_channels'", 1),
         ("--size 1", "CifarCNN cannot take images [1, 3, 1, 1]", 1),
-        ("--size 0", "each number of input_size must be an integer of at least 1, got 0", 1),
-        ("--tolerance -1", "tolerance must not be negative, got -1.0", 1),
-        ("--opset 17", "opset must be from 18 to", 1),
+        ("--size 0", "each number of input_size must be an integer of at least 1; got 0", 1),
+        ("--tolerance -1", "tolerance must be at least 0; got -1.0", 1),
         ("--weights {folder}/empty.pt", "empty.pt is", 1),
-        ("--out {folder}/nowhere/model.onnx", "path must name a file in a folder that is", 1),
+        ("--out {folder}/nowhere/model.onnx", "path must be a file in a folder that is", 1),
         ("--weights {folder}/none.pt", "none.pt' does not exist", 2),
         ("--model-option depth", "'depth' is not of the form NAME=VALUE", 2),
         ("--attention bam", "'bam' is not one of 'none', 'se'", 2),
@@ -110,4 +112,4 @@ def test_an_unknown_network():
 def test_a_missing_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     result = run(*TINY, "--out", tmp_path / "model.onnx")
-    assert_refused(result, "install it with: pip install onnxruntime")
+    assert_refused(result, "pip install 'cbam-course[export]'")

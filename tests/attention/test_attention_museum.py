@@ -2,7 +2,6 @@
 
 import inspect
 
-import attention_cases as cases
 import pytest
 import torch
 
@@ -14,6 +13,7 @@ from cbam_course.attention import (
     SqueezeExcitation,
     make_attention,
 )
+from tests.support import attention_cases as cases
 
 ALL = ("se", "eca", "channel-fc", "channel-conv", "spatial", "cbam-fc", "cbam-conv")
 every_block = pytest.mark.parametrize("name", ALL)
@@ -142,23 +142,6 @@ def test_pooling_is_global(kind, size):
     assert (maps[0] - 0.5).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("make", [SqueezeExcitation, ChannelAttention, CBAM])
-def test_there_is_a_hidden_unit(make):
-    """Seen: fewer channels than the ratio, an MLP of width zero, a gate that is constant."""
-    with pytest.raises(ValueError, match="no hidden unit for 15 channels"):
-        make(15)
-    assert make(16)
-
-
-@pytest.mark.parametrize(
-    "make", [SpatialAttention, lambda k: ECA(64, k), lambda k: CBAM(64, kernel_size=k)]
-)
-def test_even_kernels_fail_when_the_block_is_made(make):
-    """Seen: they are accepted, and fail in the first forward pass."""
-    with pytest.raises(ValueError, match="kernel_size must be odd"):
-        make(4)
-
-
 @pytest.mark.parametrize("kernel_size", [1, 3, 9])
 def test_kernel_of_eca_is_obeyed(kernel_size):
     """Seen: the adaptive size silently replaces it."""
@@ -177,19 +160,3 @@ def test_no_argument_is_swallowed(kind):
     kinds = {parameter.kind for parameter in inspect.signature(kind).parameters.values()}
     assert inspect.Parameter.VAR_KEYWORD not in kinds
     assert inspect.Parameter.VAR_POSITIONAL not in kinds
-
-
-@every_block
-def test_returning_the_map_works(name):
-    """Seen: an undefined name behind `return_score`."""
-    block, x = make_attention(name)(32), torch.randn(2, 32, 5, 4)
-    refined, maps = block(x, return_map=True)
-    assert torch.equal(refined, block(x))
-    assert type(maps) is type(block.attention_map(x))
-
-
-@pytest.mark.parametrize("kind", [SqueezeExcitation, ChannelAttention, ECA, CBAM])
-def test_channels_have_no_default(kind):
-    """Seen: a default of 6, which breaks every image of 3."""
-    with pytest.raises(TypeError, match="channels"):
-        kind()

@@ -1,12 +1,12 @@
 """With the same weights, the blocks agree with those of torchvision and timm."""
 
-import attention_cases as cases
 import pytest
 import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation as TorchvisionSE
 
 from cbam_course.attention import CBAM, ECA, ChannelAttention, SpatialAttention, SqueezeExcitation
+from tests.support import attention_cases as cases
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: str(dtype)[6:])

@@ -1,13 +1,13 @@
 """Every block with every option computes what the papers' equations say."""
 
-import attention_cases as cases
 import numpy as np
 import pytest
-import reference
 import torch
 from numpy.testing import assert_allclose
 
-from cbam_course.attention import ECA, SpatialAttention, eca_kernel_size
+from cbam_course.attention import SpatialAttention
+from tests.support import attention_cases as cases
+from tests.support import equations as reference
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -78,17 +78,3 @@ def test_order_of_pools_is_the_order_of_the_input_maps():
 
 
 SIZES = {1: 1, 2: 1, 4: 1, 8: 3, 16: 3, 32: 3, 64: 3, 128: 5, 256: 5, 512: 5, 1024: 5, 2048: 7}
-
-
-@pytest.mark.parametrize(("channels", "size"), SIZES.items())
-def test_eca_kernel_size(channels, size):
-    assert eca_kernel_size(channels) == size
-    assert ECA(channels).conv.kernel_size == (size,)
-
-
-def test_eca_kernel_size_with_other_constants():
-    assert eca_kernel_size(64, gamma=1, b=0) == 7  # 6, made odd
-    assert eca_kernel_size(64, gamma=1, b=1) == 7
-    assert eca_kernel_size(64, gamma=1, b=3) == 9
-    assert eca_kernel_size(64, gamma=100) == 1  # 0, made odd
-    assert eca_kernel_size(64, gamma=2, b=-20) == 7  # the bars of equation 12: |-7|

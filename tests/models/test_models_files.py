@@ -1,7 +1,6 @@
-"""Files of weights: what was written is read, and nothing else is."""
+"""Files of weights: state dicts are read, and nothing else is."""
 
 import io
-import os
 import pickle
 import random
 import zipfile
@@ -11,9 +10,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cbam_course.models import read_weights, write_weights
+from cbam_course.models import read_weights
 
-SUFFIXES = (".pth", ".pt", ".safetensors")
+SUFFIXES = (".pth", ".safetensors")
 suffixes = pytest.mark.parametrize("suffix", SUFFIXES)
 
 
@@ -36,33 +35,10 @@ def saved(content, legacy=False) -> bytes:
     return file.getvalue()
 
 
-@suffixes
-def test_what_was_written_is_read(tmp_path, suffix):
+def test_files(tmp_path):
     state = network().state_dict()
-    state["half"] = torch.randn(3).half()
-    state["brain"] = torch.randn(3, 2).bfloat16()
+    state |= {"half": torch.randn(3).half(), "brain": torch.randn(3, 2).bfloat16()}
     state["empty"] = torch.empty(0, 3)
-    path = tmp_path / f"weights{suffix}"
-    write_weights(state, path)
-    found = read_weights(str(path))
-    assert_equal({key: found[key] for key in state}, dict(state))
-    network(1).load_state_dict({key: found[key] for key in network().state_dict()}, strict=True)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-@suffixes
-def test_others_read_what_was_written(tmp_path, suffix):
-    state, path = network().state_dict(), tmp_path / f"weights{suffix}"
-    write_weights(state, path)
-    if suffix == ".safetensors":
-        found = safetensors.torch.load_file(path)
-        assert_equal({key: found[key] for key in state}, state)
-    else:
-        assert_equal(torch.load(path, weights_only=True), state)
-
-
-def test_files_of_others_are_read(tmp_path):
-    state = network().state_dict()
     torch.save(state, tmp_path / "a.bin")
     safetensors.torch.save_file(state, tmp_path / "a.SafeTensors")
     (tmp_path / "old.pth.tar").write_bytes(saved(state, legacy=True))
@@ -72,20 +48,6 @@ def test_files_of_others_are_read(tmp_path):
     found = read_weights(tmp_path / "a.SafeTensors")
     assert_equal({key: found[key] for key in state}, state)
     assert len(read_weights(tmp_path / "parameters.pt")) == 6
-
-
-@suffixes
-def test_tensors_that_share_memory(tmp_path, suffix):
-    shared = torch.arange(6.0)
-    large = torch.randn(100_000)
-    state = {"a": shared, "b": shared, "view": large[:3], "turned": torch.randn(4, 3).T}
-    path = tmp_path / f"weights{suffix}"
-    write_weights(state, path)
-    assert path.stat().st_size < 10_000  # not the memory behind the view
-    found = read_weights(path)
-    assert_equal({key: found[key] for key in state}, state)
-    found["a"].zero_()
-    assert shared.any() and found["b"].any()
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -146,7 +108,7 @@ def test_no_code_is_run(tmp_path, kind, suffix):
         "pickle": lambda: pickle.dumps(MakesAFile(trap), protocol=2),
     }[kind]()
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=f"weights{suffix} (holds more|is torn)") as refusal:
+    with pytest.raises(ValueError, match=f"weights{suffix} (holds more|is empty, torn)") as refusal:
         read_weights(path)
     assert not trap.exists()
     assert "weights_only" not in str(refusal.value)  # no advice to run it
@@ -163,25 +125,13 @@ def test_a_whole_model(tmp_path):
         read_weights(tmp_path / "model.pth")
 
 
-@pytest.mark.filterwarnings("ignore:.*is deprecated")
-def test_a_torchscript_program(tmp_path):
-    file = tmp_path / "model.pt"
-    torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)).save(file)
-    with pytest.raises(ValueError, match="model.pt is a TorchScript program"):
-        read_weights(file)
-
-
 @suffixes
-def test_folders_empty_files_and_no_files(tmp_path, suffix):
+def test_empty_files_and_no_files(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     with pytest.raises(FileNotFoundError, match=f"a{suffix}"):
         read_weights(path)
     path.touch()
-    with pytest.raises(ValueError, match=f"a{suffix} is empty"):
-        read_weights(path)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(ValueError, match=f"a{suffix} is a folder"):
+    with pytest.raises(ValueError, match=f"a{suffix} is empty, torn"):
         read_weights(path)
 
 
@@ -207,7 +157,7 @@ FOREIGN = {
 def test_foreign_files(tmp_path, content, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"a{suffix} is torn, or not a file of"):
+    with pytest.raises(ValueError, match=f"a{suffix} is empty, torn, or not a file of"):
         read_weights(path)
 
 
@@ -223,7 +173,7 @@ def test_torn_files(tmp_path, name):
     data = FORMATS[name](dict(network().state_dict()))
     for length in sorted({1, 2, 4, 8, *range(16, len(data), 97), len(data) - 1}):
         (tmp_path / name).write_bytes(data[:length])
-        with pytest.raises(ValueError, match=f"{name} (is torn|holds more)"):
+        with pytest.raises(ValueError, match=f"{name} (is empty, torn|holds more)"):
             read_weights(tmp_path / name)
 
 
@@ -247,55 +197,26 @@ def test_damaged_files(tmp_path):
     wrong = bytearray(data)
     wrong[place] ^= 1
     path.write_bytes(wrong)
-    with pytest.raises(ValueError, match="a.pth is torn.*another checksum"):
+    with pytest.raises(ValueError, match="a.pth is empty, torn"):
         read_weights(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "found"),
     [
-        ([torch.ones(1)], "holds a list, not a state dict"),
-        (torch.ones(1), "holds a Tensor, not a state dict"),
-        ({}, "holds no tensors, so no state dict; it has nothing at all"),
-        ({"epoch": 3, "lr": 0.1}, "holds no tensors.* has 'epoch', 'lr'"),
-        ({"state_dict": {}}, "holds no tensors"),
-        ({"a": torch.ones(1), "b": 3}, "holds no tensor at 'b', but int"),
-        ({"a": torch.ones(1), 3: torch.ones(1)}, "holds a key that is no name: 3"),
-        ({"model": {"a": torch.ones(1), "b": [1]}}, "holds no tensor at 'b', but list"),
-        ({"a": torch.ones(1, device="meta")}, "holds a tensor without values .* at 'a'"),
+        ([torch.ones(1)], "a list"),
+        (torch.ones(1), "a Tensor"),
+        ({}, "nothing"),
+        ({"epoch": 3, "lr": 0.1}, "'epoch': 3"),
+        ({"state_dict": {}}, "nothing"),
+        ({"a": torch.ones(1), "b": 3}, "'b': 3"),
+        ({"a": torch.ones(1), 3: torch.ones(1)}, "3: tensor"),
+        ({"model": {"a": torch.ones(1), "b": [1]}}, r"'b': \[1\]"),
     ],
     ids=str,
 )
-def test_other_contents(tmp_path, content, message):
+def test_other_contents(tmp_path, content, found):
     torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(ValueError, match=f"a.pth {message}"):
+    message = f"a.pth is no state dict, tensors by name: it has {found}"
+    with pytest.raises(ValueError, match=message):
         read_weights(tmp_path / "a.pth")
-    state = content["model"] if isinstance(content, dict) and "model" in content else content
-    with pytest.raises(ValueError, match=f"state dict to write {message}"):
-        write_weights(state, tmp_path / "b.pth")
-    assert not (tmp_path / "b.pth").exists()
-
-
-@pytest.mark.parametrize("name", ["weights", "weights.bin", "weights.npz", "weights.pth.tar"])
-def test_refuses_other_endings(tmp_path, name):
-    with pytest.raises(ValueError, match=r"\.pth, \.pt, \.safetensors files; got .*weights"):
-        write_weights(network().state_dict(), tmp_path / name)
-    assert not list(tmp_path.iterdir())
-
-
-@suffixes
-def test_a_full_disk_leaves_the_old_file(tmp_path, suffix, monkeypatch):
-    path = tmp_path / f"a{suffix}"
-    old = network().state_dict()
-    write_weights(old, path)
-
-    def full(_):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_weights(network(1).state_dict(), path)
-    monkeypatch.undo()
-    found = read_weights(path)
-    assert_equal({key: found[key] for key in old}, old)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]

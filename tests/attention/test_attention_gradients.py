@@ -1,10 +1,11 @@
 """The gradients are those of finite differences, to the input and to every parameter."""
 
-import attention_cases as cases
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call
+
+from tests.support import attention_cases as cases
 
 
 def as_function(block):

@@ -1,12 +1,12 @@
 """What holds for every block, every option, every shape and every memory layout."""
 
-import attention_cases as cases
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from cbam_course.attention import ECA
+from tests.support import attention_cases as cases
 
 steady = settings(derandomize=True, deadline=None, database=None, max_examples=100)
 

@@ -1,6 +1,5 @@
 """The gate that does not look, and switching attention off."""
 
-import attention_cases as cases
 import pytest
 import torch
 from torch import nn
@@ -14,6 +13,7 @@ from cbam_course.attention import (
     make_attention,
 )
 from cbam_course.models import CifarCNN, make_model
+from tests.support import attention_cases as cases
 
 few = pytest.mark.parametrize("case", cases.FEW.values(), ids=cases.FEW)
 
@@ -52,12 +52,6 @@ def test_a_constant_gate_starts_at_one_half_and_learns():
 def test_a_constant_gate_keeps_the_precision_of_its_input():
     x = torch.randn(2, 4, 3, 3, dtype=torch.bfloat16)
     assert gate()(x).dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize("channels", [0, -1, 2.0, True])
-def test_channels_that_a_constant_gate_refuses(channels):
-    with pytest.raises(ValueError, match="channels must be an integer of at least 1"):
-        ConstantGate(channels)
 
 
 def test_images_that_a_constant_gate_refuses():
@@ -111,12 +105,3 @@ def test_on_again_after_an_error():
     with pytest.raises(KeyError), attention_off(block):
         raise KeyError
     assert not torch.equal(block(x), x)
-
-
-def test_off_twice_is_off():
-    block, x = cases.FEW["cbam-fc"].make(6), cases.features(2, 6, 4, 5)
-    with attention_off(block):
-        with attention_off(block):
-            assert block(x) is x
-        assert block(x) is x
-    assert block(x) is not x

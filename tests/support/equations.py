@@ -1,4 +1,4 @@
-"""The attention blocks a second time: the papers' equations in float64 NumPy, place by place.
+"""The attention blocks a second time: the papers' equations in float64 NumPy, position by position.
 
 Nothing here knows PyTorch or the package under test. Weights come in as plain arrays; loops are
 preferred to cleverness, so that each line can be read beside its equation.
@@ -19,13 +19,13 @@ def summarize(values, pool):
     return fsum(values) / len(values) if pool == "avg" else max(values)
 
 
-def pool_places(x, pool):
+def pool_positions(x, pool):
     """[B, C, H, W] -> [B, C]: one number for each channel of each image."""
     return np.array([[summarize(channel.ravel(), pool) for channel in image] for image in x])
 
 
 def pool_channels(x, pool):
-    """[B, C, H, W] -> [B, H, W]: one number for each place of each image."""
+    """[B, C, H, W] -> [B, H, W]: one number for each position of each image."""
     batch, _, height, width = x.shape
     pooled = np.empty((batch, height, width))
     for n in range(batch):
@@ -53,7 +53,7 @@ def convolve_channels(z, kernel):
     return out
 
 
-def convolve_places(maps, kernel):
+def convolve_positions(maps, kernel):
     """[B, P, H, W] and a kernel [P, k, k] -> [B, H, W], with zeros beyond the edges."""
     batch, _, height, width = maps.shape
     half = kernel.shape[1] // 2
@@ -72,7 +72,7 @@ def channel_map_fc(x, pools, w1, w2, b1=0.0, b2=0.0):
     """Squeeze-and-excitation (one pool, the average) and CBAM's equation 2: [B, C, 1, 1]."""
     scores = np.zeros(x.shape[:2])
     for pool in pools:
-        scores += mlp(pool_places(x, pool), w1, w2, b1, b2)
+        scores += mlp(pool_positions(x, pool), w1, w2, b1, b2)
     return sigmoid(scores)[:, :, None, None]
 
 
@@ -80,7 +80,7 @@ def channel_map_conv(x, pools, kernel):
     """ECA-Net's convolution along the channels: [B, C, 1, 1]."""
     scores = np.zeros(x.shape[:2])
     for pool in pools:
-        scores += convolve_channels(pool_places(x, pool), kernel)
+        scores += convolve_channels(pool_positions(x, pool), kernel)
     return sigmoid(scores)[:, :, None, None]
 
 
@@ -90,7 +90,7 @@ def spatial_scores(x, pools, kernel, squeeze=None, bias=0.0):
         np.einsum("c,bchw->bhw", squeeze, x) if pool == "conv" else pool_channels(x, pool)
         for pool in pools
     ]
-    return convolve_places(np.stack(maps, axis=1), kernel) + bias
+    return convolve_positions(np.stack(maps, axis=1), kernel) + bias
 
 
 def batch_norm(scores, weight, bias, mean, variance, eps=1e-5):
