@@ -4,7 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,24 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .attention.block import check_flag, check_number, check_positive
+from .attention.arguments import check, check_integer
 from .files import write_whole
-from .models.checks import unwrapped
 
 OPSET = 20
 """The ONNX operator set that files are written in, unless told otherwise.
 
-PyTorch 2.11 to 2.15 choose it themselves, PyTorch 2.4 can write no newer one, and onnxruntime reads
-it since 1.17.
+PyTorch 2.11 to 2.15 choose it themselves, and onnxruntime reads it since 1.17.
 """
 
-OLDEST_OPSET = 18
-"""The oldest one that PyTorch's present exporter can write without a conversion."""
-
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-
-MOST_BYTES = 2**31 - 2**20
-"""Of weights in one ONNX file, which may have 2 GiB: some room is left for the graph."""
+"""What comes with ``pip install "cbam-course[export]"``."""
 
 
 class ExportMismatch(ValueError):
@@ -67,8 +60,9 @@ class OnnxExport:
     variation: float
 
     def __str__(self) -> str:
+        size = f"{self.bytes / 1e6:.1f} MB" if self.bytes >= 1e6 else f"{self.bytes / 1e3:.1f} kB"
         lines = [
-            f"{self.path}: {_size(self.bytes)}, opset {self.opset}",
+            f"{self.path}: {size}, opset {self.opset}",
             f"input [{', '.join(map(str, self.input))}], "
             f"output [{', '.join(map(str, self.output))}]",
             f"checked in onnxruntime on {' and on '.join(self.checked)}:",
@@ -88,18 +82,17 @@ def export_onnx(
     path: str | os.PathLike[str],
     *,
     input_size: Sequence[int] = (3, 224, 224),
-    opset: int | None = None,
-    dynamic_batch: bool = True,
+    opset: int = OPSET,
     tolerance: float = 1e-4,
     inputs: Tensor | None = None,
 ) -> OnnxExport:
     r"""Write ``model`` to an ONNX file, after having compared the two in onnxruntime.
 
-    The file computes what ``model`` computes in eval mode, in float32, with an input called
-    ``input`` and an output called ``output``. The export works on a copy on the CPU: ``model``
-    stays as it is, on its device and in its mode. Both then compute the same random images, drawn
-    from a normal distribution, in batches of 1, 2 and 5, and ``inputs`` if given. With outputs y of
-    PyTorch and :math:`\hat y` of onnxruntime, the file is written only if
+    The file computes what ``model`` computes in eval mode, in float32, for any number of images,
+    with an input called ``input`` and an output called ``output``. The export works on a copy on
+    the CPU: ``model`` stays as it is, on its device and in its mode. Both then compute the same
+    random images, drawn from a normal distribution, in batches of 1, 2 and 5, and ``inputs`` if
+    given. With outputs y of PyTorch and :math:`\hat y` of onnxruntime, the file is written only if
 
     .. math::
 
@@ -113,8 +106,7 @@ def export_onnx(
         model: a network with one input, a batch of images, and one output.
         path: the file, in a folder that is there; a file of that name is replaced.
         input_size: channels, height and width of an image.
-        opset: version of the ONNX operator set, 18 or newer; ``None`` for 20.
-        dynamic_batch: whether the number of images is free; otherwise it is 1.
+        opset: version of the ONNX operator set, 18 or newer.
         tolerance: see above.
         inputs: further images to compare with, such as real ones, ``[N, *input_size]``.
 
@@ -130,44 +122,46 @@ def export_onnx(
 
     Whatever is raised, no file is left behind, and one that was there is as before.
     """
-    onnx, _, _ = _packages()
-    path = Path(path)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise ValueError(f"path must name a file in a folder that is there, got {str(path)!r}")
-    size = _check_size(input_size)
-    opset = OPSET if opset is None else check_positive("opset", opset)
-    newest = onnx.defs.onnx_opset_version()
-    if not OLDEST_OPSET <= opset <= newest:
-        raise ValueError(f"opset must be from {OLDEST_OPSET} to {newest}, got {opset}")
-    check_flag("dynamic_batch", dynamic_batch)
-    if check_number("tolerance", tolerance) < 0:
-        raise ValueError(f"tolerance must not be negative, got {tolerance!r}")
+    onnx, onnxruntime, _ = _packages()
+    path, size = (
+        Path(path),
+        tuple(check_integer("each number of input_size", n) for n in input_size),
+    )
+    there = path.absolute().parent.is_dir() and not path.is_dir()
+    check("path", str(path), there, "a file in a folder that is there")
+    check("input_size", input_size, len(size) == 3, "channels, height and width of an image")
+    check("tolerance", tolerance, tolerance >= 0, "at least 0")
 
-    counts = (1, 2, 5) if dynamic_batch else (1, 1)
     generator = torch.Generator().manual_seed(0)  # the reader's random numbers are left alone
-    batches = [torch.randn(n, *size, generator=generator, device="cpu") for n in counts]
-    checked = ["random images in batches of 1, 2 and 5" if dynamic_batch else "2 random images"]
+    batches = [torch.randn(n, *size, generator=generator, device="cpu") for n in (1, 2, 5)]
+    checked = ["random images in batches of 1, 2 and 5"]
     if inputs is not None:
-        batches.append(_check_images(inputs, size))
+        fine = inputs.is_floating_point() and inputs.shape[1:] == size and len(inputs) > 0
+        if not fine:
+            raise ValueError(
+                f"inputs must be a floating-point tensor [N, {', '.join(map(str, size))}]; got "
+                f"{inputs.dtype} {list(inputs.shape)}"
+            )
+        batches.append(inputs.detach().to(device="cpu", dtype=torch.float32))
         checked.append(f"{len(inputs)} given")
     network = _copy(model)
     outputs = [_outputs(network, batch) for batch in batches]
 
-    proto = _convert(network, batches[1], opset, dynamic_batch)
+    proto = _convert(network, batches[1], opset)
     content = proto.SerializeToString()
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # errors
+    # Left to itself it takes every core, also those that are not this process's to take.
+    settings.intra_op_num_threads = torch.get_num_threads()
     try:
         onnx.checker.check_model(content, full_check=True)
-    except Exception as error:  # one of the checker, or of the inference of shapes
-        raise ExportMismatch(f"onnx finds the file wrong: {_reason(error)}") from error
-    written = next(entry.version for entry in proto.opset_import if not entry.domain)
-    if written != opset:
-        raise ValueError(f"this PyTorch cannot write opset {opset}, only {written}")
-
-    session = _session(content)
-    difference = max(
-        _check_outputs(session, network, batch, output, tolerance)
-        for batch, output in zip(batches, outputs, strict=True)
-    )
+        session = onnxruntime.InferenceSession(content, settings, ["CPUExecutionProvider"])
+        found = [session.run(None, {"input": batch.numpy()})[0] for batch in batches]
+    except Exception as error:  # onnx and onnxruntime have no class of their own for theirs
+        raise ExportMismatch(f"onnxruntime cannot run the file: {_reason(error)}") from error
+    difference = 0.0
+    for one, expected in zip(map(torch.from_numpy, found), outputs, strict=True):
+        difference = max(difference, _difference(one, expected, tolerance))
     write_whole(path, lambda file: file.write(content))
     every = torch.cat(outputs)
     return OnnxExport(
@@ -183,32 +177,6 @@ def export_onnx(
     )
 
 
-def compare_onnx(model: nn.Module, path: str | os.PathLike[str], inputs: Tensor) -> float:
-    r"""Largest absolute difference between an ONNX file and a network, over ``inputs``.
-
-    .. math:: \max |\hat y - y|
-
-    The network computes y in eval mode, in float32 on the CPU, from a copy; onnxruntime computes
-    :math:`\hat y` from the file, in parts if its batch size is fixed.
-
-    Args:
-        model: the network.
-        path: the ONNX file.
-        inputs: images, ``[N, C, H, W]``.
-
-    Raises:
-        ExportMismatch: if onnxruntime cannot run the file on these images, or the outputs are not
-            of one shape.
-        ValueError: if ``inputs`` are not such images or do not fit the network.
-        ModuleNotFoundError: if a package is missing.
-        OSError: if the file cannot be read.
-    """
-    _packages()
-    inputs = _check_images(inputs)
-    expected = _outputs(_copy(model), inputs)
-    return _difference(_session(Path(path).read_bytes()), inputs, expected)
-
-
 def _packages() -> tuple[ModuleType, ...]:
     """The three packages, which take a second to load and are needed here alone."""
     try:
@@ -218,7 +186,8 @@ def _packages() -> tuple[ModuleType, ...]:
         if error.name not in PACKAGES:
             raise
         raise ModuleNotFoundError(
-            f"the package {error.name} is missing; install it with: pip install {error.name}",
+            f"the export needs the package {error.name}; install it with: "
+            "pip install 'cbam-course[export]'",
             name=error.name,
         ) from None
 
@@ -236,44 +205,18 @@ def _silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def _copy(model: object) -> nn.Module:
-    """The network once more: on the CPU, in float32, in eval mode."""
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model must be a module, got {model!r}")
-    tensors = [*model.parameters(), *model.buffers()]
-    if any(tensor.is_meta for tensor in tensors):
-        raise ValueError("model has no values to write: it is on the meta device")
-    if sum(tensor.numel() for tensor in tensors) * 4 > MOST_BYTES:
-        raise ValueError("model is too large for one ONNX file, which may have 2 GiB")
+def _copy(model: nn.Module) -> nn.Module:
+    """The network once more: on the CPU, in float32, in eval mode, without wrappers."""
+    check("model", model, isinstance(model, nn.Module), "a module")
     try:
         copied = deepcopy(model)
     except Exception as error:  # as of the older weight_norm, after a call
         raise ValueError(f"{type(model).__name__} cannot be copied: {_reason(error)}") from error
-    return unwrapped(copied).to(device="cpu", dtype=torch.float32).eval()
-
-
-def _check_size(input_size: object) -> tuple[int, ...]:
-    numbers = tuple(input_size) if isinstance(input_size, Sequence) else ()
-    if len(numbers) != 3 or isinstance(input_size, str):
-        raise ValueError(
-            f"input_size must be channels, height and width, such as (3, 224, 224); "
-            f"got {input_size!r}"
-        )
-    return tuple(check_positive("each number of input_size", number) for number in numbers)
-
-
-def _check_images(inputs: object, size: tuple[int, ...] | None = None) -> Tensor:
-    expected = "[N, C, H, W]" if size is None else f"[N, {', '.join(map(str, size))}]"
-    got = f"{inputs.dtype} {list(inputs.shape)}" if isinstance(inputs, Tensor) else repr(inputs)
-    if (
-        not isinstance(inputs, Tensor)
-        or not inputs.is_floating_point()
-        or inputs.dim() != 4
-        or len(inputs) < 1
-        or size not in (None, tuple(inputs.shape[1:]))
-    ):
-        raise ValueError(f"inputs must be a floating-point tensor {expected}, got {got}")
-    return inputs.detach().to(device="cpu", dtype=torch.float32)
+    # The names that the network has inside of nn.DataParallel and of what torch.compile makes.
+    wrappers = nn.DataParallel | nn.parallel.DistributedDataParallel
+    while isinstance(copied, wrappers) or "_orig_mod" in dict(copied.named_children()):
+        copied = copied.module if isinstance(copied, wrappers) else copied._orig_mod
+    return copied.to(device="cpu", dtype=torch.float32).eval()
 
 
 def _outputs(network: nn.Module, images: Tensor) -> Tensor:
@@ -290,108 +233,56 @@ def _outputs(network: nn.Module, images: Tensor) -> Tensor:
     return outputs
 
 
-def _convert(network: nn.Module, images: Tensor, opset: int, dynamic_batch: bool) -> Any:
+def _convert(network: nn.Module, images: Tensor, opset: int) -> Any:
     """The network as an ONNX ``ModelProto``; ``images`` is an example of its input."""
-    if not dynamic_batch:
-        images = images[:1]
-    options: dict[str, Any] = {"opset_version": opset, "verbose": False}
-    options |= {"input_names": ["input"], "output_names": ["output"]}
+    options = {"opset_version": opset, "input_names": ["input"], "output_names": ["output"]}
     try:
         with _silence(), torch.no_grad():
             if torch.__version__ >= (2, 9):  # since then this exporter is PyTorch's own default
-                free = ({0: torch.export.Dim("batch")},) if dynamic_batch else None
+                free = ({0: torch.export.Dim("batch")},)
                 program = torch.onnx.export(
                     network, (images,), dynamo=True, dynamic_shapes=free, **options
                 )
                 proto = program.model_proto
             else:
-                proto = _trace(network, images, dynamic_batch, options)
+                file, free = BytesIO(), {"input": {0: "batch"}, "output": {0: "batch"}}
+                torch.onnx.export(network, (images,), file, dynamic_axes=free, **options)
+                proto = import_module("onnx").load_model_from_string(file.getvalue())
     except Exception as error:  # of many kinds
-        batches = "any batch size" if dynamic_batch else "batch size 1"
         raise ValueError(
-            f"PyTorch cannot export {type(network).__name__} for {batches} to opset {opset}: "
+            f"PyTorch cannot export {type(network).__name__} for any batch size to opset {opset}: "
             f"{_reason(error)}"
         ) from error
-    _forget_origins(proto)
-    return proto
-
-
-def _trace(network: nn.Module, images: Tensor, dynamic_batch: bool, options: dict[str, Any]) -> Any:
-    """:func:`_convert` by the exporter that PyTorch had before."""
-    import onnx
-
-    file = BytesIO()
-    free = {"input": {0: "batch"}, "output": {0: "batch"}} if dynamic_batch else None
-    torch.onnx.export(network, (images,), file, dynamic_axes=free, **options)
-    return onnx.load_model_from_string(file.getvalue())
-
-
-def _forget_origins(proto: Any) -> None:
-    """Remove the exporter's notes, which name folders of this computer at every operator."""
+    written = next(entry.version for entry in proto.opset_import if not entry.domain)
+    if written != opset:
+        raise ValueError(f"this PyTorch cannot write opset {opset}, only {written}")
+    # The exporter's notes name folders of this computer at every operator. Others, such as the
+    # module that a node belongs to, serve those who look at the graph.
     nodes = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
     values = [*proto.graph.input, *proto.graph.output, *proto.graph.value_info]
     for item in (proto, proto.graph, *proto.functions, *nodes, *values, *proto.graph.initializer):
         item.ClearField("doc_string")
-        # Others, such as the module a node belongs to, serve those who look at the graph.
         kept = [note for note in item.metadata_props if not note.key.startswith("pkg.")]
         item.ClearField("metadata_props")
         item.metadata_props.extend(kept)
+    return proto
 
 
-def _session(content: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors
-    # Left to itself it takes every core, also those that are not this process's to take.
-    options.intra_op_num_threads = torch.get_num_threads()
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's have no class of their own
-        raise ExportMismatch(f"onnxruntime cannot load the file: {_reason(error)}") from error
-
-
-def _check_outputs(
-    session: Any, network: nn.Module, images: Tensor, outputs: Tensor, tolerance: float
-) -> float:
-    """The largest difference from the network's outputs, or an :class:`ExportMismatch`."""
-    difference = _difference(session, images, outputs)
-    largest = outputs.abs().max().item()
+def _difference(found: Tensor, expected: Tensor, tolerance: float) -> float:
+    """The largest difference between outputs, or an :class:`ExportMismatch` if it is too large."""
+    if found.shape != expected.shape:
+        shapes = f"onnxruntime puts out {list(found.shape)}, PyTorch {list(expected.shape)}"
+        raise ExportMismatch(shapes)
+    difference = (found - expected).abs().max().item()
+    largest = expected.abs().max().item()
     allowed = tolerance * min(largest, max(1.0, largest / 10))
-    if difference <= allowed:
-        return difference
-    message = (
-        f"onnxruntime and PyTorch differ by {difference:.2g} where {allowed:.2g} is allowed, "
-        f"in outputs of up to {largest:.2g} for images {list(images.shape)}"
-    )
-    # Deep networks can make much of a rounding error; then it is in PyTorch's outputs as well.
-    with suppress(RuntimeError), torch.no_grad():
-        exact = network.double()(images.double())
-        rounding = (exact - outputs).abs().max().item()
-        message += f"; PyTorch itself is off by {rounding:.2g} in float32"
-        if difference <= 10 * rounding:
-            message += ", so it may be but rounding: raise the tolerance"
-    raise ExportMismatch(message)
-
-
-def _difference(session: Any, images: Tensor, outputs: Tensor) -> float:
-    source = session.get_inputs()[0]
-    fixed = source.shape[0] if source.shape and isinstance(source.shape[0], int) else None
-    try:
-        parts = [
-            session.run(None, {source.name: part.numpy()})[0]
-            for part in images.split(fixed or len(images))
-        ]
-    except Exception as error:  # onnxruntime's have no class of their own
+    if not difference <= allowed:
         raise ExportMismatch(
-            f"onnxruntime cannot run the file on images {list(images.shape)}: {_reason(error)}"
-        ) from error
-    found = torch.cat([torch.from_numpy(part) for part in parts])
-    if found.shape != outputs.shape:
-        raise ExportMismatch(
-            f"onnxruntime puts out {list(found.shape)}, PyTorch {list(outputs.shape)}"
+            f"onnxruntime and PyTorch differ by {difference:.2g} where {allowed:.2g} is allowed, "
+            f"in outputs of up to {largest:.2g}, for {len(expected)} images; where deep, untrained "
+            "networks make much of rounding, raise the tolerance"
         )
-    return (found - outputs).abs().max().item()
+    return difference
 
 
 def _shape(value: Any) -> tuple[int | str, ...]:
@@ -403,7 +294,3 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LONGEST = (
     "notebooks/08_cifar10.ipynb",
     "tests/test_exercises.py",
-    "tests/test_export.py",
+    "tests/models/test_export.py",
     "tests/test_book.py",
     "tests/test_grading.py",
     "tests/test_mutants.py",
@@ -23,7 +23,7 @@ LONGEST = (
     "tests/test_cli.py",
     "notebooks/07_cost.ipynb",
     "notebooks/09_does_it_help.ipynb",
-    "tests/test_cli_export.py",
+    "tests/models/test_cli_export.py",
 )
 
 # The first call of a torch function may take a second on a busy machine.

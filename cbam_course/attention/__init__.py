@@ -4,11 +4,11 @@ They depend on PyTorch alone; the folder can be copied as it is.
 """
 
 from .cbam import CBAM, AttentionMaps
-from .channel import ECA, ChannelAttention, eca_kernel_size
-from .constant import ConstantGate
+from .channel import ChannelAttention
+from .controls import ConstantGate, attention_blocks, attention_off
+from .eca import ECA, eca_kernel_size
 from .factory import ATTENTION_NAMES, AttentionFactory, make_attention
 from .identity import IdentityStart, starting_as_identity
-from .interventions import attention_blocks, attention_off
 from .spatial import SpatialAttention
 from .squeeze_excitation import SqueezeExcitation
 

@@ -1,12 +1,9 @@
-"""What every attention block shares: the base class, the pools and the checks of its arguments."""
-
-from collections.abc import Iterable, Sequence
-from math import isfinite
-from numbers import Real
-from operator import index
+"""What the attention blocks share: the base class, the two pools and the MLP of two layers."""
 
 import torch
 from torch import Tensor, nn
+
+from .arguments import check_choice, check_flag
 
 
 class AttentionBlock(nn.Module):
@@ -60,8 +57,8 @@ class AttentionBlock(nn.Module):
             raise ValueError(f"{expected} of floating-point numbers, got {x.dtype}")
 
 
-def pool_places(x: Tensor, pool: str) -> Tensor:
-    """Average or maximum over the places: ``[B, C, H, W]`` -> ``[B, C]``."""
+def pool_positions(x: Tensor, pool: str) -> Tensor:
+    """Average or maximum over the positions: ``[B, C, H, W]`` -> ``[B, C]``."""
     return x.mean(dim=(2, 3)) if pool == "avg" else _maximum(x.flatten(2), dim=2)
 
 
@@ -76,65 +73,6 @@ def _maximum(x: Tensor, dim: int) -> Tensor:
     if torch.is_grad_enabled() and x.requires_grad:
         return x.max(dim=dim).values
     return x.amax(dim=dim)
-
-
-def check_positive(name: str, value: object) -> int:
-    """Return ``value`` as an ``int`` if it is a positive integer, else raise a ``ValueError``.
-
-    Any integer type will do, NumPy's too; booleans, and floats such as 16.0, will not.
-    """
-    try:
-        number = 0 if isinstance(value, bool) else index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return number
-
-
-def check_odd(name: str, value: object) -> int:
-    """Return ``value`` as an ``int`` if it is odd and positive, else raise a ``ValueError``."""
-    number = check_positive(name, value)
-    if number % 2 == 0:
-        raise ValueError(
-            f"{name} must be odd, so that the map keeps its size and stays centered; got {value!r}"
-        )
-    return number
-
-
-def check_number(name: str, value: object) -> float:
-    """Return ``value`` if it is a finite real number, else raise a ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return value
-
-
-def check_flag(name: str, value: object) -> bool:
-    """Return ``value`` if it is a boolean, else raise: the text ``"False"`` would count as true."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
-    return value
-
-
-def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
-    """Return ``value`` if it is one of ``allowed``, else raise a ``ValueError``."""
-    allowed = tuple(allowed)
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    return value
-
-
-def check_pools(value: object, allowed: tuple[str, ...] = ("avg", "max")) -> tuple[str, ...]:
-    """Return ``value`` as a tuple of distinct pools, at least one, else raise a ``ValueError``."""
-    # A set is refused: its order, and so the meaning of stored weights, can change between runs.
-    pools = (value,) if isinstance(value, str) else value if isinstance(value, Sequence) else ()
-    known = all(pool in allowed for pool in pools)
-    if not pools or not known or len(set(pools)) != len(pools):
-        raise ValueError(
-            f"pools must name one or more of {', '.join(map(repr, allowed))}, each once, "
-            f"as a string, list or tuple; got {value!r}"
-        )
-    return tuple(pools)
 
 
 def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequential:
@@ -153,8 +91,7 @@ def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequ
             f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
         )
     check_flag("bias", bias)
-    check_choice("layer", layer, ("conv", "linear"))
-    if layer == "linear":
+    if check_choice("layer", layer, ("conv", "linear")) == "linear":
         first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
     else:
         first = nn.Conv2d(channels, hidden, 1, bias=bias)

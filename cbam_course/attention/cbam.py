@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from .block import check_choice, check_positive
-from .channel import ECA, ChannelAttention
+from .arguments import check, check_choice, check_integer
+from .channel import ChannelAttention
+from .eca import ECA
 from .spatial import SpatialAttention
 
 ORDERS = ("channel-spatial", "spatial-channel", "parallel", "channel", "spatial")
@@ -15,8 +16,8 @@ ORDERS = ("channel-spatial", "spatial-channel", "parallel", "channel", "spatial"
 class AttentionMaps(NamedTuple):
     """CBAM's two maps; the half that a block does not have is ``None``."""
 
-    channel: Tensor | None
-    spatial: Tensor | None
+    channel: Tensor | None = None
+    spatial: Tensor | None = None
 
 
 class CBAM(nn.Module):
@@ -64,36 +65,35 @@ class CBAM(nn.Module):
         super().__init__()
         self.mode = check_choice("mode", mode, ("fc", "conv"))
         self.order = check_choice("order", order, ORDERS)
-        self.channels = check_positive("channels", channels)
-        _refuse(mode == "conv", "mode 'conv' has no hidden layer to reduce", reduction=reduction)
-        _refuse(
-            order == "channel",
-            "order 'channel' has no spatial half",
-            kernel_size=kernel_size,
-            spatial_options=spatial_options,
-        )
-        _refuse(
-            order == "spatial",
-            "order 'spatial' has no channel half",
-            reduction=reduction,
-            channel_options=channel_options,
-            mode=None if mode == "fc" else mode,
-        )
+        self.channels = check_integer("channels", channels)
+        if mode == "conv":
+            _refuse("mode 'conv' has no hidden layer to reduce", reduction=reduction)
+        if order == "channel":
+            _refuse(
+                "order 'channel' has no spatial half",
+                kernel_size=kernel_size,
+                spatial_options=spatial_options,
+            )
+        if order == "spatial":
+            _refuse(
+                "order 'spatial' has no channel half",
+                reduction=reduction,
+                channel_options=channel_options,
+                mode=None if mode == "fc" else mode,
+            )
 
         self.channel_attention = self.spatial_attention = None
         if order != "spatial":
             options = _options("channel_options", channel_options, "channels", "reduction")
             if mode == "fc":
-                self.channel_attention = ChannelAttention(
-                    channels, 16 if reduction is None else reduction, **options
-                )
+                ratio = 16 if reduction is None else reduction
+                self.channel_attention = ChannelAttention(channels, ratio, **options)
             else:
                 self.channel_attention = ECA(channels, **{"pools": ("avg", "max"), **options})
         if order != "channel":
             options = _options("spatial_options", spatial_options, "channels", "kernel_size")
-            self.spatial_attention = SpatialAttention(
-                7 if kernel_size is None else kernel_size, channels=channels, **options
-            )
+            size = 7 if kernel_size is None else kernel_size
+            self.spatial_attention = SpatialAttention(size, channels=channels, **options)
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, AttentionMaps]:
         """Refine the feature map ``x``.
@@ -109,22 +109,15 @@ class CBAM(nn.Module):
         Raises:
             ValueError: if ``x`` has not four axes, or not C channels.
         """
-        channel, spatial = self.channel_attention, self.spatial_attention
-        channel_map = spatial_map = None
-        if self.order == "channel-spatial":
-            x, channel_map = channel(x, return_map=True)
-            x, spatial_map = spatial(x, return_map=True)
-        elif self.order == "spatial-channel":
-            x, spatial_map = spatial(x, return_map=True)
-            x, channel_map = channel(x, return_map=True)
-        elif self.order == "parallel":
-            channel_map, spatial_map = channel.attention_map(x), spatial.attention_map(x)
-            x = x * channel_map * spatial_map
-        elif self.order == "channel":
-            x, channel_map = channel(x, return_map=True)
+        halves = {"channel": self.channel_attention, "spatial": self.spatial_attention}
+        if self.order == "parallel":
+            maps = {name: half.attention_map(x) for name, half in halves.items()}
+            x = x * maps["channel"] * maps["spatial"]
         else:
-            x, spatial_map = spatial(x, return_map=True)
-        return (x, AttentionMaps(channel_map, spatial_map)) if return_map else x
+            maps = {}
+            for name in self.order.split("-"):
+                x, maps[name] = halves[name](x, return_map=True)
+        return (x, AttentionMaps(**maps)) if return_map else x
 
     def attention_map(self, x: Tensor) -> AttentionMaps:
         """The maps alone: ``[B, C, H, W]`` -> ``AttentionMaps([B, C, 1, 1], [B, 1, H, W])``."""
@@ -134,18 +127,18 @@ class CBAM(nn.Module):
         return f"channels={self.channels}, mode={self.mode!r}, order={self.order!r}"
 
 
-def _refuse(condition: bool, reason: str, **arguments: Any) -> None:
+def _refuse(reason: str, **arguments: Any) -> None:
     """An argument that would be ignored is a mistake of the caller's: say so."""
     for name, value in arguments.items():
-        if condition and value is not None:
+        if value is not None:
             raise ValueError(f"{reason}, so {name} would be ignored; got {name}={value!r}")
 
 
 def _options(name: str, options: Mapping[str, Any] | None, *taken: str) -> dict[str, Any]:
     """The options of one half; what CBAM itself takes is given to CBAM, in one place only."""
-    if not isinstance(options, Mapping | None):
-        raise ValueError(f"{name} must be a dict of keyword arguments, got {options!r}")
+    options = {} if options is None else options
+    check(name, options, isinstance(options, Mapping), "a dict of keyword arguments")
     for key in taken:
-        if key in (options or {}):
+        if key in options:
             raise ValueError(f"give {key} to CBAM itself, not in {name}={dict(options)!r}")
-    return dict(options or {})
+    return dict(options)

@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import nn
 
-from .block import check_choice
+from .arguments import check, check_choice
 from .cbam import CBAM
-from .channel import ECA, ChannelAttention
+from .channel import ChannelAttention
+from .eca import ECA
 from .spatial import SpatialAttention
 from .squeeze_excitation import SqueezeExcitation
 
@@ -63,3 +64,21 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
             f"mode, and the factory is called with the number of channels; got {options}"
         )
     return partial(factory, **options) if options else factory
+
+
+def as_factory(attention: AttentionFactory | str | None) -> AttentionFactory | None:
+    """The factory that ``attention`` names or is; ``None`` for no attention.
+
+    Raises:
+        ValueError: for an unknown name, and for a block that is made already.
+    """
+    if isinstance(attention, str):
+        return make_attention(attention)
+    fine = attention is None or (callable(attention) and not isinstance(attention, nn.Module))
+    return check(
+        "attention",
+        attention,
+        fine,
+        "a name, None, or a factory that makes a module from the number of channels, such as CBAM "
+        "or make_attention('cbam-fc', reduction=8)",
+    )

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .factory import AttentionFactory
+from .arguments import check
+from .factory import AttentionFactory, as_factory
 
 
 class IdentityStart(nn.Module):
@@ -44,9 +45,7 @@ class IdentityStart(nn.Module):
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
-        if not isinstance(block, nn.Module):
-            raise ValueError(f"block must be a module, got {block!r}")
-        self.block = block
+        self.block = check("block", block, isinstance(block, nn.Module), "a module")
         # Without an axis, so that in mixed precision the features decide the result's precision.
         self.gate = nn.Parameter(torch.zeros(()))
 
@@ -77,24 +76,21 @@ class IdentityStart(nn.Module):
         return self.block.attention_map(x)
 
 
-def starting_as_identity(factory: AttentionFactory) -> AttentionFactory:
+def starting_as_identity(factory: AttentionFactory | str) -> AttentionFactory:
     """A factory of the same blocks, each in an :class:`IdentityStart`.
 
     Args:
-        factory: makes a block from the number of channels, see :func:`make_attention`.
+        factory: makes a block from the number of channels, or a name, see :func:`make_attention`.
 
     Raises:
-        ValueError: if ``factory`` is not a factory.
+        ValueError: if ``factory`` is not a factory, or is that of no attention.
 
     Example:
         >>> starting_as_identity(make_attention("se"))(64).gate.item()
         0.0
     """
-    if not callable(factory) or isinstance(factory, nn.Module):
-        raise ValueError(
-            "factory must make a module from the number of channels, such as "
-            f"make_attention('cbam-fc'); got {factory!r}"
-        )
+    factory = as_factory(factory)
+    check("factory", factory, factory is not None, "a factory of blocks, such as CBAM")
     return partial(_make, factory)  # not a closure: it can be sent to another process
 
 

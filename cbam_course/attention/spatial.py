@@ -1,18 +1,12 @@
-"""Spatial attention: one weight for each place, from a few summaries of its channels."""
+"""Spatial attention: one weight for each position, from a few summaries of its channels."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .block import (
-    AttentionBlock,
-    check_flag,
-    check_odd,
-    check_pools,
-    check_positive,
-    pool_channels,
-)
+from .arguments import check_choices, check_flag, check_integer, check_odd
+from .block import AttentionBlock, pool_channels
 
 
 class SpatialAttention(AttentionBlock):
@@ -23,8 +17,8 @@ class SpatialAttention(AttentionBlock):
         M_s(F) &= \sigma\big(f^{k \times k}([\mathrm{AvgPool}(F);\, \mathrm{MaxPool}(F)])\big) \\
         F' &= M_s(F) \otimes F
 
-    Here the pools run over the channels of each place, and :math:`f^{k \times k}` is a convolution
-    with one output channel and zero padding.
+    Here the pools run over the channels at each position, and :math:`f^{k \times k}` is a
+    convolution with one output channel and zero padding.
 
     Input and output are ``[B, C, H, W]``; the spatial attention map is ``[B, 1, H, W]``.
 
@@ -59,9 +53,9 @@ class SpatialAttention(AttentionBlock):
     ) -> None:
         super().__init__()
         k = self.kernel_size = check_odd("kernel_size", kernel_size)
-        self.pools = check_pools(pools, allowed=("avg", "max", "conv"))
+        self.pools = check_choices("pools", pools, ("avg", "max", "conv"))
         if channels is not None:
-            self.channels = check_positive("channels", channels)
+            self.channels = check_integer("channels", channels)
         elif "conv" in self.pools:
             raise ValueError(
                 "the pool 'conv' is a 1x1 convolution from C channels: give channels=C"

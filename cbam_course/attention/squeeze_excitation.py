@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from .block import AttentionBlock, apply_bottleneck, bottleneck, check_positive, pool_places
+from .arguments import check_integer
+from .block import AttentionBlock, apply_bottleneck, bottleneck, pool_positions
 
 
 class SqueezeExcitation(AttentionBlock):
@@ -35,14 +36,14 @@ class SqueezeExcitation(AttentionBlock):
         self, channels: int, reduction: int = 16, *, bias: bool = True, layer: str = "conv"
     ) -> None:
         super().__init__()
-        self.channels = check_positive("channels", channels)
-        self.reduction = check_positive("reduction", reduction)
+        self.channels = check_integer("channels", channels)
+        self.reduction = check_integer("reduction", reduction)
         self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
-        squeezed = pool_places(x, "avg")
+        squeezed = pool_positions(x, "avg")
         excited = apply_bottleneck(self.mlp, squeezed)
         return excited.sigmoid()[:, :, None, None]
 

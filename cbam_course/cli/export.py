@@ -19,7 +19,7 @@ class _ModelName(click.Choice):
 
 @click.command(context_settings={"show_default": True})
 @click.argument("model", type=_ModelName(MODEL_NAMES), metavar="MODEL")
-@attention_options("The block in each place that the network has for one.")
+@attention_options("The block at each insertion point of the network.")
 @model_options("An argument of the network, such as version=v1 or widen=1.5")
 @click.option("--num-classes", type=int, help="Number of classes.")
 @click.option("--in-channels", type=int, default=3, help="Channels of an image.")
@@ -32,7 +32,7 @@ class _ModelName(click.Choice):
     metavar="FILE",
     help="The weights, as .pt, .pth or .safetensors.  [default: random ones]",
 )
-@click.option("--opset", type=int, help="Version of the ONNX operator set.  [default: 20]")
+@click.option("--opset", type=int, default=20, help="Version of the ONNX operator set.")
 @click.option(
     "--tolerance",
     type=float,
@@ -56,7 +56,7 @@ def export(
     in_channels: int,
     size: int | None,
     weights: Path | None,
-    opset: int | None,
+    opset: int,
     tolerance: float,
     out: Path,
     force: bool,
@@ -78,36 +78,27 @@ def export(
     if out.exists() and not force:
         raise click.ClickException(f"{out} is there already; --force replaces it")
 
-    for name in ("num_classes", "in_channels", "weights"):
-        if name in model_options:
-            raise click.ClickException(
-                f"{name} is no --model-option: it has its own, --{name.replace('_', '-')}"
-            )
-
     import torch
 
     from cbam_course.attention import make_attention
     from cbam_course.export import export_onnx
     from cbam_course.models import make_model
 
-    options = {**model_options, "in_channels": in_channels}
-    options |= {} if num_classes is None else {"num_classes": num_classes}
-    options |= {} if weights is None else {"weights": weights}
     torch.manual_seed(0)  # what is not loaded is random, and the same every time
     try:
-        network = make_model(model, make_attention(attention, **attention_options), **options)
-    except (TypeError, ValueError, OSError) as error:  # TypeError: of an option it does not know
-        raise click.ClickException(str(error)) from None
-    if weights is not None:
-        click.echo(network.load_report)
-    try:
-        report = export_onnx(
-            network,
-            out,
-            input_size=(in_channels, size, size),
-            opset=opset,
-            tolerance=tolerance,
+        network = make_model(
+            model,
+            make_attention(attention, **attention_options),
+            weights=weights,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            **model_options,
         )
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+        if weights is not None:
+            click.echo(network.load_report)
+        report = export_onnx(
+            network, out, input_size=(in_channels, size, size), opset=opset, tolerance=tolerance
+        )
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(report)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
+import torch
 from torch import Tensor, nn
 
 from .. import models
 from ..attention import AttentionFactory, SqueezeExcitation, eca_kernel_size, make_attention
-from ..models.meta import shapes_only
 from .bam import BAM
 from .conventions import CONVENTIONS, convention_of
 from .rules import operations
@@ -86,7 +86,7 @@ class Network:
     """A network of a printed row.
 
     Attributes:
-        builder: name of a builder in :mod:`cbam_course.models`.
+        builder: a name that :func:`~cbam_course.models.make_model` knows.
         width: widen or alpha, for the builders that have one.
         attention: a key of :data:`FACTORIES`. ``"bam"`` is a BAM after each of the first three
             stages; with ``"se, pointwise"`` only MobileNet's 1x1 convolutions have a block.
@@ -102,14 +102,14 @@ class Network:
 
     def make(self) -> nn.Module:
         """The network, without values in its parameters."""
-        make = getattr(models, self.builder)
+        make = partial(models.make_model, self.builder)
         if self.builder in ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x4d"):
             make = partial(make, version=self.version)
         elif self.builder == "wide_resnet18":
             make = partial(make, widen=self.width)
         elif self.builder == "mobilenet_v1":
             make = partial(make, alpha=self.width)
-        with shapes_only():
+        with torch.device("meta"):
             network = make(FACTORIES[self.attention](self.bias))
             if self.attention == "bam":
                 for stage in (network.layer1, network.layer2, network.layer3):

@@ -5,11 +5,9 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..attention import AttentionFactory
-from ..attention.block import check_number, check_positive
-from .build import build
-from .checks import check_factory, check_images, check_widths, make_block
-from .weights import Weights
+from cbam_course.attention import AttentionFactory
+from cbam_course.attention.arguments import check, check_integer
+from cbam_course.attention.factory import as_factory
 
 
 class CifarCNN(nn.Module):
@@ -28,31 +26,22 @@ class CifarCNN(nn.Module):
     The attention of stage k is ``model.stages[k].attention`` (``nn.Identity`` without attention).
 
     Args:
-        attention: a factory ``channels -> module``, such as
-            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        attention: a factory ``channels -> module``, a name of
+            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
         num_classes: number of classes.
         widths: number of channels of each stage.
         dropout: probability of zeroing a feature before the linear layer.
         in_channels: channels of the input image.
 
-    Attributes:
-        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
-            loaded, ``None`` without.
-
     Raises:
-        ValueError: if ``attention`` is not such a factory, or a number is out of its range; on
-            call, if the input has not four axes, not ``in_channels`` channels, or is too small to
-            be pooled.
+        ValueError: if ``attention`` is no factory, or a number is out of its range.
 
-    Source: the tutorial "Day 50 - CBAM"; its network is ``CifarCNN(make_attention("cbam-fc"))``.
+    Source: the tutorial "Day 50 - CBAM"; its network is ``CifarCNN("cbam-fc")``.
     """
-
-    classifier_name = "classifier"
-    """The layer that depends on the number of classes."""
 
     def __init__(
         self,
-        attention: AttentionFactory | None = None,
+        attention: AttentionFactory | str | None = None,
         num_classes: int = 10,
         *,
         widths: Iterable[int] = (64, 128, 256),
@@ -60,13 +49,10 @@ class CifarCNN(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        widths = check_widths(widths)
-        check_positive("num_classes", num_classes)
-        self.in_channels = check_positive("in_channels", in_channels)
-        if not 0 <= check_number("dropout", dropout) < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
-        check_factory(attention)
-        self.load_report = None
+        widths = [check_integer("each of the widths", width) for width in widths]
+        check_integer("num_classes", num_classes)
+        check("dropout", dropout, 0 <= dropout < 1, "at least 0 and below 1")
+        attention = as_factory(attention)
 
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
@@ -76,14 +62,13 @@ class CifarCNN(nn.Module):
         # seed, networks with different attention start from the same convolutions and classifier.
         if attention is not None:
             for stage, channels in zip(self.stages, widths, strict=True):
-                stage.attention = make_block(attention, channels)
+                stage.attention = attention(channels)
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, widths[-1], H / 4, W / 4]``.
 
         The division is by 2 for each stage but the last, so by 4 for three stages.
         """
-        check_images(self, x, self.in_channels, smallest=2 ** (len(self.stages) - 1))
         x = self.stages[0](x)
         for stage in self.stages[1:]:
             x = stage(F.max_pool2d(x, 2))
@@ -115,42 +100,3 @@ class ConvStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.attention(self.convolutions(x))
-
-
-def cifar_cnn(
-    attention: AttentionFactory | str | None = None,
-    *,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
-    widths: Iterable[int] = (64, 128, 256),
-    dropout: float = 0.5,
-    in_channels: int = 3,
-    start_as_identity: bool = False,
-) -> CifarCNN:
-    """:class:`CifarCNN`, made with the arguments that all builders share.
-
-    Args:
-        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
-            ``channels -> module``, or ``None``: what goes at the end of every stage.
-        weights: whatever :func:`~cbam_course.models.load_weights` takes.
-        num_classes: number of classes; ``None`` for that of the weights, or 10.
-        widths, dropout, in_channels: as in :class:`CifarCNN`.
-        start_as_identity: whether the attention blocks start as the identity, see
-            :class:`~cbam_course.attention.IdentityStart`.
-
-    Raises:
-        ValueError: if an argument is out of its range or not of its kind, or the weights do not
-            fit.
-    """
-    return build(
-        "cifar_cnn",
-        CifarCNN,
-        attention,
-        weights,
-        num_classes,
-        start_as_identity,
-        classes=10,
-        widths=widths,
-        dropout=dropout,
-        in_channels=in_channels,
-    )

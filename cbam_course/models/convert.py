@@ -1,132 +1,130 @@
 """Weights of other people's attention blocks: their names and shapes into ours, and back.
 
-Two layouts are known, for a block alone and for the blocks of a ResNet: that of the repository of
-CBAM's authors (github.com/Jongchan/attention-module) and that of timm. Some differences are in no
-weight: the authors' spatial attention stacks the maximum before the average, timm's and the paper's
-the average before the maximum. :func:`~cbam_course.models.official_cbam` and
-:func:`~cbam_course.models.factory_for` make blocks of ours that compute the same.
+Each layout is one row of :data:`DIALECTS`: how somebody else names the layers of a block, in which
+shape the weights of each are stored, and which of our blocks compute the same. Some differences are
+in no weight: the authors' spatial attention stacks the maximum before the average, the paper's and
+timm's the average before the maximum. :func:`official_cbam` makes a block like the authors'.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from ..attention import CBAM, ECA, SqueezeExcitation
-from ..attention.block import AttentionBlock
-from .files import strip_wrappers
+from cbam_course.attention import CBAM, ECA, SqueezeExcitation, attention_blocks
+
+Shape = tuple[int | None, ...]
+WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")
+"""Before the names of a network in ``torch.compile``, ``nn.DataParallel`` or both, either way."""
+
+MLP, CONV = "weight bias", "weight"
+NORM = "weight bias running_mean running_var num_batches_tracked"
 
 
-class _Style(NamedTuple):
+class Layer(NamedTuple):
+    """A layer of a block: their name of it, ours, its tensors, and the shape of its weight."""
+
+    theirs: str
+    ours: str
+    tensors: str
+    shape: Shape
+    """Their shape; ``None`` for a size that depends on the block."""
+
+
+class Dialect(NamedTuple):
     """How somebody else writes down the weights of attention blocks."""
 
     whose: str
-    part: str
-    """The name of a block in a residual block; ours is ``attention``."""
-    axes: int
-    """Axes of the weights of an MLP: 2 of linear layers, 4 of 1x1 convolutions."""
-    maps: tuple[str, str]
-    """The order in which the spatial attention stacks its two maps."""
+    name: str
+    """What a block is called in a residual block; ours is called ``attention``."""
+    key: str
+    """The keys of blocks in a network, as a pattern: what stands before a block, and in it."""
+    layers: tuple[Layer, ...]
     orders: tuple[str, ...]
     """The orders of CBAM's halves that there are."""
-    names: dict[str, str]
-    """Our name for each of theirs, inside a block."""
+    maps: tuple[str, str]
+    """The order in which CBAM's spatial half stacks its two maps."""
+    others: tuple[type[nn.Module], ...] = ()
+    """Our blocks besides CBAM that compute the same as theirs, over averages."""
+
+    def tensors(self) -> dict[str, tuple[str, Shape | None]]:
+        """Their name of each tensor in a block, with ours and with its shape, if that is told."""
+        return {
+            f"{layer.theirs}.{tensor}": (
+                f"{layer.ours}.{tensor}",
+                layer.shape if tensor == "weight" else None,
+            )
+            for layer in self.layers
+            for tensor in layer.tensors.split()
+        }
 
 
-def _names(layers: Mapping[str, str]) -> dict[str, str]:
-    """From the names of layers to those of all that a state dict may have of them."""
-    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    ends = {"bn": norm, "conv": ("weight",), "mlp": ("weight", "bias")}
-    return {
-        f"{theirs}.{end}": f"{ours}.{end}"
-        for theirs, ours in layers.items()
-        for end in ends[re.findall(r"bn|conv|mlp", ours)[-1]]
-    }
-
-
-STYLES = {
-    "official": _Style(
+DIALECTS = {
+    # github.com/Jongchan/attention-module
+    "official": Dialect(
         whose="the authors' CBAM",
-        part="cbam",
-        axes=2,
-        maps=("max", "avg"),
+        name="cbam",
+        key=r"((?:.+\.)?)((?:ChannelGate|SpatialGate)\..+)",
+        layers=(
+            Layer("ChannelGate.mlp.1", "channel_attention.mlp.0", MLP, (None, None)),
+            Layer("ChannelGate.mlp.3", "channel_attention.mlp.2", MLP, (None, None)),
+            Layer("SpatialGate.spatial.conv", "spatial_attention.conv", CONV, (1, 2, 7, 7)),
+            Layer("SpatialGate.spatial.bn", "spatial_attention.bn", NORM, (1,)),
+        ),
         orders=("channel-spatial", "channel"),
-        names=_names(
-            {
-                "ChannelGate.mlp.1": "channel_attention.mlp.0",
-                "ChannelGate.mlp.3": "channel_attention.mlp.2",
-                "SpatialGate.spatial.conv": "spatial_attention.conv",
-                "SpatialGate.spatial.bn": "spatial_attention.bn",
-            }
-        ),
+        maps=("max", "avg"),
     ),
-    "timm": _Style(
+    # CbamModule, EcaModule and SEModule
+    "timm": Dialect(
         whose="timm's CBAM, ECA and SE",
-        part="se",  # whichever block it is
-        axes=4,
-        maps=("avg", "max"),
-        orders=("channel-spatial",),
-        names=_names(
-            {
-                "channel.fc1": "channel_attention.mlp.0",
-                "channel.fc2": "channel_attention.mlp.2",
-                "spatial.conv.conv": "spatial_attention.conv",
-                "spatial.conv.bn": "spatial_attention.bn",
-                "fc1": "mlp.0",
-                "fc2": "mlp.2",
-                "conv": "conv",
-            }
+        name="se",  # whichever block it is
+        key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(.+)",
+        layers=(
+            Layer("channel.fc1", "channel_attention.mlp.0", MLP, (None, None, 1, 1)),
+            Layer("channel.fc2", "channel_attention.mlp.2", MLP, (None, None, 1, 1)),
+            Layer("spatial.conv.conv", "spatial_attention.conv", CONV, (1, 2, None, None)),
+            Layer("spatial.conv.bn", "spatial_attention.bn", NORM, (1,)),
+            Layer("fc1", "mlp.0", MLP, (None, None, 1, 1)),
+            Layer("fc2", "mlp.2", MLP, (None, None, 1, 1)),
+            Layer("conv", "conv", CONV, (1, 1, None)),
         ),
+        orders=("channel-spatial",),
+        maps=("avg", "max"),
+        others=(ECA, SqueezeExcitation),
     ),
 }
 
-# The prefix of a block in a network, and a name in the block.
-_IN_NETWORK = {
-    "official": re.compile(r"((?:.+\.)?)((?:ChannelGate|SpatialGate)\..+)"),
-    "timm": re.compile(r"((?:.+\.)?layer\d+\.\d+\.se\.)(.+)"),
-    "course": re.compile(
-        r"((?:.+\.)?attention\.|(?:.+\.)?(?=(?:channel_attention|spatial_attention)\.))(.+)"
-    ),
-}
-_ALONE = re.compile(r"()(.+)")
-_BAM = re.compile(r"(?:.+\.)?(?:channel_att\.gate_c|spatial_att\.gate_s)\..+")
+OURS = r"((?:.+\.)?attention\.|(?:.+\.)?(?=(?:channel|spatial)_attention\.))(.+)"
+"""The keys of our blocks in a network."""
 
 
 def layout(state: Mapping[str, Tensor]) -> str:
-    """Whose names the keys of a state dict are.
+    """Whose names the keys of a state dict are, of a network or of a block alone.
 
     Returns:
-        ``"official"`` for CBAM's authors, ``"timm"``, ``"course"`` for ours, or ``"plain"`` if
-        no attention is recognized. An ECA block alone has one and the same key here and in timm,
-        and counts as timm's.
-
-    Raises:
-        ValueError: for weights of BAM, the authors' other block, which the course does not have.
+        ``"official"`` for CBAM's authors, ``"timm"``, or ``"course"`` for ours and for networks
+        without attention. An ECA block alone has one key here and in timm, and counts as timm's.
     """
     state = strip_wrappers(state)
-    if found := next(filter(_BAM.fullmatch, state), None):
-        raise ValueError(f"these are weights of BAM, a block that the course has not: {found}")
-    for name, pattern in _IN_NETWORK.items():
-        if _is_alone(state, name) or any(map(pattern.fullmatch, state)):
+    for name, dialect in DIALECTS.items():
+        alone = _fits(state, dialect.tensors())
+        if alone or any(re.fullmatch(dialect.key, key) for key in state):
             return name
-    # Two more places, in our MobileNet v2.
-    ends = re.compile(r"(?:first|last)\.(?:mlp|conv|bn|squeeze|gate|block)\b.*")
-    return "course" if any(map(ends.fullmatch, state)) else "plain"
+    return "course"
 
 
 def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of the authors' CBAM in our layout, for a block alone or for a network.
 
-    They fit a network whose attention is :func:`~cbam_course.models.official_cbam`; the authors'
-    ResNet is version 1.5. Their files are older than the counters of BatchNorm
-    (``num_batches_tracked``): the result has none either, and PyTorch does without.
+    They fit a network whose attention is :func:`official_cbam`; the authors' ResNet is version 1.5.
+    Their files are older than the counters of BatchNorm (``num_batches_tracked``): the result has
+    none either, and PyTorch does without.
 
     Raises:
-        ValueError: for weights of BAM, or a key or shape that the authors' CBAM does not have.
+        ValueError: for a key or shape that the authors' CBAM does not have.
     """
-    layout(state)  # refuses BAM
-    return _from(state, "official")
+    return from_layout(state, "official")
 
 
 def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -136,10 +134,10 @@ def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     the average alone in SE (so no ``add_maxpool``), ReLU and sigmoid.
 
     Raises:
-        ValueError: for another of timm's attention blocks, or a variant that the course has not,
-            such as LightCbamModule, ECA with an MLP, or SE with a BatchNorm.
+        ValueError: for a ResNet with another of timm's attention blocks, or a variant that the
+            course has not, such as LightCbamModule, ECA with an MLP, or SE with a BatchNorm.
     """
-    return _from(state, "timm")
+    return from_layout(state, "timm")
 
 
 def to_official(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
@@ -147,14 +145,14 @@ def to_official(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
 
     Args:
         source: a state dict, or the module itself. A state dict does not tell the order of the two
-            maps and is taken to have the maximum first, as
-            :func:`~cbam_course.models.official_cbam` has; of a module it is checked.
+            maps and is taken to have the maximum first, as :func:`official_cbam` has; of a module
+            it is checked.
 
     Raises:
-        ValueError: if the authors' code has no place for a block: its only one is CBAM, with biases
-            in the MLP, and a kernel of 7 and a BatchNorm in the spatial half.
+        ValueError: if the authors' code has nothing like a block: its only one is CBAM. (Theirs has
+            biases in the MLP, and a kernel of 7 and a BatchNorm in the spatial half.)
     """
-    return _to(source, "official")
+    return to_layout(source, "official")
 
 
 def to_timm(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
@@ -166,165 +164,124 @@ def to_timm(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
             and ECA. Of a module they are checked.
 
     Raises:
-        ValueError: if timm has no place for a block: CBAM needs both halves there, and a BatchNorm
-            in the spatial one.
+        ValueError: if timm has nothing like a block. (Its CBAM has both halves, and a BatchNorm in
+            the spatial one.)
     """
-    return _to(source, "timm")
+    return to_layout(source, "timm")
 
 
-def fit_shapes(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The same weights, those of MLPs in the shapes that ``model`` has for them.
+def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-spatial") -> CBAM:
+    """CBAM exactly as in the authors' code.
 
-    ``layer="linear"`` and ``layer="conv"`` are two spellings of one function, with weights
-    ``[h, C]`` and ``[h, C, 1, 1]``. What differs in more than that stays as it is.
+    Linear layers with biases in the MLP, a 7x7 convolution of the maximum and the average, in this
+    order, and behind it a BatchNorm with momentum 0.01.
+
+    Args:
+        channels: number of channels C.
+        reduction: reduction ratio r.
+        order: ``"channel-spatial"``, or ``"channel"`` for the authors' ``no_spatial=True``.
+
+    Raises:
+        ValueError: whatever :class:`~cbam_course.attention.CBAM` refuses.
+
+    Source: github.com/Jongchan/attention-module, ``MODELS/cbam.py``.
     """
-    wanted = {key: value.shape for key, value in model.state_dict().items() if _is_mlp_weight(key)}
-    return {
-        key: value.reshape(wanted[key])
-        if key in wanted and _without_ones(value.shape) == _without_ones(wanted[key])
-        else value
-        for key, value in state.items()
-    }
+    spatial = {"pools": DIALECTS["official"].maps, "batch_norm": True}
+    block = CBAM(
+        channels,
+        reduction,
+        order=order,
+        channel_options={"bias": True, "layer": "linear"},
+        spatial_options=None if order == "channel" else spatial,
+    )
+    if block.spatial_attention is not None:
+        block.spatial_attention.bn.momentum = 0.01
+    return block
 
 
-def split_blocks(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """The attention blocks in a state dict of our layout, each a state dict, by their prefixes."""
-    blocks: dict[str, dict[str, Tensor]] = {}
-    for key, prefix, name in _places(state, "course"):
-        if prefix is not None:
-            blocks.setdefault(prefix, {})[name] = state[key]
-    return blocks
-
-
-def _from(state: Mapping[str, Tensor], layout: str) -> dict[str, Tensor]:
-    state, style = strip_wrappers(state), STYLES[layout]
+def from_layout(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Weights in one of the :data:`DIALECTS`, in our layout."""
+    state, dialect = strip_wrappers(state), DIALECTS[name]
+    tensors = dialect.tensors()
+    alone = _fits(state, tensors)
     converted = {}
-    for key, prefix, name in _places(state, layout):
-        if prefix is None:
-            converted[key] = state[key]
-            continue
-        ours, shape = style.names.get(name), list(state[key].shape)
-        if ours is None or not _is_shape_of(ours, shape, style.axes):
-            raise ValueError(f"{key} {shape} has no place in {style.whose} as the course has them")
-        converted[_replace_last(prefix, style.part, "attention") + ours] = state[key]
+    for key, value in state.items():
+        found = re.fullmatch(r"()(.+)" if alone else dialect.key, key)
+        if not found:
+            converted[key] = value
+        elif not _fits({found[2]: value}, tensors):
+            shape = list(value.shape)
+            raise ValueError(f"{key} {shape} is not of {dialect.whose} as the course has them")
+        else:
+            prefix = _rename(found[1], dialect.name, "attention")
+            converted[prefix + tensors[found[2]][0]] = value
     return converted
 
 
-def _is_shape_of(name: str, shape: list[int], axes: int) -> bool:
-    """Whether a weight of one of our names has this shape in the layout; not all sizes are told."""
-    if _is_mlp_weight(name):
-        return len(shape) == axes
-    if name == "spatial_attention.conv.weight":
-        return len(shape) == 4 and shape[:2] == [1, 2] and shape[2] == shape[3]
-    if name == "conv.weight":
-        return len(shape) == 3 and shape[:2] == [1, 1]
-    return True
-
-
-def _to(source: Mapping[str, Tensor] | nn.Module, layout: str) -> dict[str, Tensor]:
-    style = STYLES[layout]
+def to_layout(source: Mapping[str, Tensor] | nn.Module, name: str) -> dict[str, Tensor]:
+    """Our weights, or those of a module, in the layout of one of the :data:`DIALECTS`."""
+    dialect = DIALECTS[name]
     if isinstance(source, nn.Module):
-        _check_pools(source, style)
-    state = strip_wrappers(source.state_dict() if isinstance(source, nn.Module) else source)
-    for prefix, block in split_blocks(state).items():
-        if problem := _problem(prefix, block, layout):
-            raise ValueError(f"{prefix.removesuffix('.') or 'the block'} has no place: {problem}")
-    names = {ours: theirs for theirs, ours in style.names.items()}
+        check_alike(source, name)
+        source = source.state_dict()
+    state = strip_wrappers(source)
+    names = {ours: (theirs, shape) for theirs, (ours, shape) in dialect.tensors().items()}
+    alone = state.keys() <= names.keys()
     converted = {}
-    for key, prefix, name in _places(state, "course"):
-        if prefix is None:
-            converted[key] = state[key]
-            continue
-        value = state[key]
-        if _is_mlp_weight(name):
-            value = value.reshape(value.shape[:2] + (1,) * (style.axes - 2))
-        converted[_replace_last(prefix, "attention", style.part) + names[name]] = value
+    for key, value in state.items():
+        found = re.fullmatch(r"()(.+)" if alone else OURS, key)
+        if not found:
+            converted[key] = value
+        elif found[2] not in names:
+            raise ValueError(f"{dialect.whose} have no {key} {list(value.shape)}")
+        else:
+            theirs, shape = names[found[2]]
+            if value.dim() in (2, 4) and shape is not None:  # [h, C] or [h, C, 1, 1]
+                value = value.reshape(*value.shape[: len(shape)], *[1] * (len(shape) - value.dim()))
+            converted[_rename(found[1], "attention", dialect.name) + theirs] = value
     return converted
 
 
-def _problem(prefix: str, block: Mapping[str, Tensor], layout: str) -> str:
-    """Why a block of ours has no place in another layout; empty if it has."""
-    style = STYLES[layout]
-    if strange := [name for name in block if name not in style.names.values()]:
-        return f"{style.whose} have no {', '.join(strange[:3])}"
-    needed = set()
-    if layout == "timm":
-        if prefix and not re.fullmatch(r"(?:.+\.)?layer\d+\.\d+\.attention\.", prefix):
-            return "timm's ResNets have attention in the blocks of their layers only"
-        if any(name.startswith("channel_attention.") for name in block):
-            needed = {"spatial_attention.conv.weight", "spatial_attention.bn.weight"}
-    else:
-        needed = {"channel_attention.mlp.0.bias", "channel_attention.mlp.2.bias"}
-        if "spatial_attention.conv.weight" in block:
-            needed |= {"spatial_attention.bn.weight"}
-    if any(name.startswith("spatial_attention.") for name in block):
-        needed |= {"channel_attention.mlp.0.weight"}
-    if missing := sorted(needed - block.keys()):
-        return f"{style.whose} need {', '.join(missing)}"
-    kernel = block.get("spatial_attention.conv.weight")
-    if kernel is not None:
-        shape = list(kernel.shape)
-        if shape[1] != 2 or (layout == "official" and shape[2] != 7):
-            return f"{style.whose} have no spatial kernel of shape {shape}"
-    return ""
-
-
-def _check_pools(module: nn.Module, style: _Style) -> None:
-    """Refuse blocks that compute something else than theirs, which no weight would tell."""
-    cbams = [block for block in module.modules() if isinstance(block, CBAM)]
-    halves = {id(half) for block in cbams for half in block.children()}
-    for name, block in module.named_modules():
-        if not isinstance(block, CBAM | AttentionBlock) or id(block) in halves:
-            continue
+def check_alike(model: nn.Module, name: str, what: str = "the block") -> None:
+    """Refuse blocks that compute something else than those of a dialect, which no weight tells."""
+    dialect = DIALECTS[name]
+    for key, block in attention_blocks(model).items():
         if isinstance(block, CBAM):
             channel, spatial = block.channel_attention, block.spatial_attention
-            same = block.order in style.orders and set(channel.pools) == {"avg", "max"}
-            same = same and (spatial is None or spatial.pools == style.maps)
-        elif isinstance(block, ECA):
-            same = block.pools == ("avg",)
+            alike = block.order in dialect.orders and set(channel.pools) == {"avg", "max"}
+            alike = alike and (spatial is None or spatial.pools == dialect.maps)
         else:
-            same = isinstance(block, SqueezeExcitation)
-        if not same:
+            pools = getattr(block, "pools", ("avg",))
+            alike = isinstance(block, dialect.others) and pools == ("avg",)
+        if not alike:
             raise ValueError(
-                f"{name or 'the block'} computes something else than {style.whose}, whose spatial "
-                f"attention stacks {style.maps}: {block}"
+                f"{key or what} computes something else than {dialect.whose}, whose spatial "
+                f"attention stacks {dialect.maps}: {block}"
             )
 
 
-def _places(state: Mapping[str, Tensor], layout: str) -> Iterator[tuple[str, str | None, str]]:
-    """Every key with the prefix of its block, ``None`` outside of blocks, and its name there."""
-    pattern = _ALONE if _is_alone(state, layout) else _IN_NETWORK[layout]
-    for key in state:
-        found = pattern.fullmatch(key)
-        yield (key, found[1], found[2]) if found else (key, None, key)
+def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out the names of wrappers, see :data:`WRAPPERS`, that every key begins with."""
+    for prefix in WRAPPERS:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return dict(state)
 
 
-def _is_alone(state: Mapping[str, Tensor], layout: str) -> bool:
-    """Whether a state dict is that of one block, whose names have no prefix."""
+def _fits(state: Mapping[str, Tensor], tensors: Mapping[str, tuple[str, Shape | None]]) -> bool:
+    """Whether there is something in ``state``, and all of it is in the table, shapes included."""
 
-    def axes(key: str) -> int:
-        return state[key].dim() if key in state else 0
+    def fits(value: Tensor, shape: Shape | None) -> bool:
+        if shape is None:
+            return True
+        sizes = zip(value.shape, shape, strict=False)
+        return value.dim() == len(shape) and all(size in (None, own) for own, size in sizes)
 
-    if layout == "official" or not state:
-        return False  # the authors' names are the same in a network
-    if layout == "timm":
-        # Somebody's network may have layers of these names, but not with these axes.
-        names = re.compile(r"(?:channel\.fc[12]|spatial\.conv|fc[12]|bn|conv2?)\..+")
-        block = 4 in (axes("fc1.weight"), axes("channel.fc1.weight")) or axes("conv.weight") == 3
-    else:
-        names = re.compile(r"(?:channel_attention|spatial_attention|mlp)\..+|conv\.weight")
-        block = axes("conv.weight") in (0, 3)
-    return block and all(map(names.fullmatch, state))
+    return bool(state) and all(
+        key in tensors and fits(state[key], tensors[key][1]) for key in state
+    )
 
 
-def _replace_last(prefix: str, old: str, new: str) -> str:
+def _rename(prefix: str, old: str, new: str) -> str:
     """``layer1.0.cbam.`` -> ``layer1.0.attention.``; a block under another name keeps it."""
     return re.sub(rf"(^|\.){old}\.$", rf"\g<1>{new}.", prefix)
-
-
-def _is_mlp_weight(key: str) -> bool:
-    return re.search(r"(?:^|\.)mlp\.[02]\.weight$", key) is not None
-
-
-def _without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [size for size in shape if size != 1]

@@ -6,22 +6,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import mobilenetv2 as torchvision_mobilenet
 
-from ..attention import AttentionFactory
-from ..attention.block import check_number, check_positive
-from .build import build
-from .checks import check_factory, check_images, make_block
-from .weights import Weights
+from cbam_course.attention import AttentionFactory
+from cbam_course.attention.arguments import check, check_choices, check_integer
+from cbam_course.attention.factory import as_factory
 
 STEM = 32
 """Channels of the first convolution, at alpha 1."""
 
-SEPARABLE = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5) + (
-    (1024, 2),
-    (1024, 1),
+SEPARABLE = (
+    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
+    *[(512, 1)] * 5,
+    *((1024, 2), (1024, 1)),
 )
 """MobileNet v1's 13 depthwise separable convolutions: output channels at alpha 1, and stride."""
-
-PLACES = ("first", "last", "blocks")
 
 
 class ConvLayer(nn.Module):
@@ -34,15 +31,8 @@ class ConvLayer(nn.Module):
         self, in_channels: int, channels: int, kernel_size: int, stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels,
-            channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias=False,
-        )
+        options = {"padding": kernel_size // 2, "groups": groups, "bias": False}
+        self.conv = nn.Conv2d(in_channels, channels, kernel_size, stride, **options)
         self.bn = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
         self.attention: nn.Module = nn.Identity()
@@ -63,68 +53,53 @@ class MobileNetV1(nn.Module):
     The attention of layer k is ``model.features[k].attention`` (``nn.Identity`` without attention).
 
     Args:
-        attention: a factory ``channels -> module``, such as
-            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        attention: a factory ``channels -> module``, a name of
+            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
         num_classes: number of classes.
         alpha: the width multiplier :math:`\alpha`: a layer of c channels has
             :math:`\lfloor \alpha c \rfloor`.
         in_channels: channels of the input image.
 
-    Attributes:
-        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
-            loaded, ``None`` without.
-
     Raises:
-        ValueError: if an argument is out of its range or not of its kind; on call, if the input has
-            not four axes or not ``in_channels`` channels.
+        ValueError: if ``attention`` is no factory, or a number is out of its range.
 
     Source: Howard et al., "MobileNets", 2017, table 1 (whose last depthwise convolution has stride
     1: with the printed 2 the sizes of the table do not follow); the attention: CBAM (ECCV 2018),
     table 5, whose counts need a block after each of the 27 convolutions.
     """
 
-    classifier_name = "classifier"
-    """The layer that depends on the number of classes."""
-
     def __init__(
         self,
-        attention: AttentionFactory | None = None,
+        attention: AttentionFactory | str | None = None,
         num_classes: int = 1000,
         *,
         alpha: float = 1.0,
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_positive("num_classes", num_classes)
-        if check_number("alpha", alpha) * STEM < 1:
-            raise ValueError(f"alpha must leave a channel in every layer, got {alpha!r}")
-        check_factory(attention)
-        self.in_channels = check_positive("in_channels", in_channels)
-        self.load_report = None
+        check_integer("num_classes", num_classes)
+        check("alpha", alpha, alpha * STEM >= 1, "large enough to leave a channel in every layer")
+        attention = as_factory(attention)
 
         width = int(STEM * alpha)
-        layers = [ConvLayer(in_channels, width, 3, stride=2)]
-        widths = [width]
+        layers, widths = [ConvLayer(in_channels, width, 3, stride=2)], [width]
         for channels, stride in SEPARABLE:
             layers.append(ConvLayer(width, width, 3, stride=stride, groups=width))
             layers.append(ConvLayer(width, int(channels * alpha), 1))
             widths += [width, width := int(channels * alpha)]
         self.features = nn.Sequential(*layers)
         self.classifier = nn.Linear(width, num_classes)
-
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.conv.weight, mode="fan_out", nonlinearity="relu")
 
         # The blocks come last, so that they draw their random weights last: after one and the same
         # seed, networks with different attention start from the same convolutions and classifier.
         if attention is not None:
             for layer, channels in zip(layers, widths, strict=True):
-                layer.attention = make_block(attention, channels)
+                layer.attention = attention(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
-        check_images(self, x, self.in_channels)
         return self.classifier(self.features(x).mean(dim=(2, 3)))
 
 
@@ -148,15 +123,15 @@ class InvertedResidual(torchvision_mobilenet.InvertedResidual):
 
 
 class MobileNetV2(torchvision_mobilenet.MobileNetV2):
-    r"""torchvision's MobileNet version 2, with attention at one or more of three places.
+    r"""torchvision's MobileNet version 2, with attention at one or more of three insertion points.
 
     Input ``[B, in_channels, H, W]``, output: the logits, ``[B, num_classes]``; a 224 x 224 image is
     ``[B, 1280, 7, 7]`` before the pool. Layers are named and initialized as in torchvision, so its
     weights fit.
 
     Args:
-        attention: a factory ``channels -> module``, such as
-            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        attention: a factory ``channels -> module``, a name of
+            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
         num_classes: number of classes.
         where: ``"first"``, on the channels of the image (``model.first``); ``"last"``, on the final
             map of 1280 channels (``model.last``); ``"blocks"``, at the end of each of the 17
@@ -164,36 +139,26 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
             tuple of these. An image has few channels: ``"first"`` needs ``reduction=1``.
         in_channels: channels of the input image.
 
-    Attributes:
-        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
-            loaded, ``None`` without.
-
     Raises:
-        ValueError: if an argument is out of its range or not of its kind; on call, if the input has
-            not four axes or not ``in_channels`` channels.
+        ValueError: if ``attention`` is no factory, ``where`` names something else, or a number is
+            out of its range.
 
-    Source: Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2", CVPR 2018; the places: "first" and
-    "last" are those of the tutorial "Channel attention only, in MobileNetV2".
+    Source: Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2", CVPR 2018; "first" and "last" are
+    those of the tutorial "Channel attention only, in MobileNetV2".
     """
-
-    classifier_name = "classifier.1"
-    """The layer that depends on the number of classes."""
 
     def __init__(
         self,
-        attention: AttentionFactory | None = None,
+        attention: AttentionFactory | str | None = None,
         num_classes: int = 1000,
         *,
         where: str | Sequence[str] = "last",
         in_channels: int = 3,
     ) -> None:
-        check_positive("num_classes", num_classes)
-        check_positive("in_channels", in_channels)
-        places = _check_places(where)
-        check_factory(attention)
+        check_integer("num_classes", num_classes)
+        where = check_choices("where", where, ("first", "last", "blocks"))
+        attention = as_factory(attention)
         super().__init__(num_classes=num_classes, block=InvertedResidual)
-        self.in_channels = in_channels
-        self.load_report = None
         if in_channels != 3:
             old = self.features[0][0]
             new = nn.Conv2d(in_channels, old.out_channels, 3, stride=2, padding=1, bias=False)
@@ -205,100 +170,16 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
         self.first: nn.Module = nn.Identity()
         self.last: nn.Module = nn.Identity()
         if attention is not None:
-            if "first" in places:
-                self.first = make_block(attention, in_channels)
-            if "blocks" in places:
+            if "first" in where:
+                self.first = attention(in_channels)
+            if "blocks" in where:
                 for block in self.features:
                     if isinstance(block, InvertedResidual):
-                        block.attention = make_block(attention, block.out_channels)
-            if "last" in places:
-                self.last = make_block(attention, self.last_channel)
+                        block.attention = attention(block.out_channels)
+            if "last" in where:
+                self.last = attention(self.last_channel)
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
-        check_images(self, x, self.in_channels)
         pooled = F.adaptive_avg_pool2d(self.last(self.features(self.first(x))), 1).flatten(1)
         return self.classifier(pooled)
-
-
-def _check_places(where: object) -> tuple[str, ...]:
-    places = (where,) if isinstance(where, str) else where if isinstance(where, Sequence) else ()
-    if not places or len(set(places)) != len(places) or not set(places) <= set(PLACES):
-        raise ValueError(
-            f"where must name one or more of {', '.join(map(repr, PLACES))}, each once, as a "
-            f"string, list or tuple; got {where!r}"
-        )
-    return tuple(places)
-
-
-def mobilenet_v1(
-    attention: AttentionFactory | str | None = None,
-    *,
-    alpha: float = 1.0,
-    weights: Weights | None = None,
-    num_classes: int | None = None,
-    in_channels: int = 3,
-    start_as_identity: bool = False,
-) -> MobileNetV1:
-    """MobileNet v1 of width ``alpha``; 4,231,976 parameters at 1.0.
-
-    Args:
-        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
-            ``channels -> module``, or ``None``: what follows every convolution.
-        alpha, in_channels: as in :class:`MobileNetV1`.
-        weights: whatever :func:`~cbam_course.models.load_weights` takes; torchvision has none.
-        num_classes: number of classes; ``None`` for that of the weights, or 1000.
-        start_as_identity: whether the attention blocks start as the identity, see
-            :class:`~cbam_course.attention.IdentityStart`.
-
-    Raises:
-        ValueError: if an argument is out of its range or not of its kind, or the weights do not
-            fit.
-    """
-    return build(
-        "mobilenet_v1",
-        MobileNetV1,
-        attention,
-        weights,
-        num_classes,
-        start_as_identity,
-        alpha=alpha,
-        in_channels=in_channels,
-    )
-
-
-def mobilenet_v2(
-    attention: AttentionFactory | str | None = None,
-    *,
-    where: str | Sequence[str] = "last",
-    weights: Weights | None = None,
-    num_classes: int | None = None,
-    in_channels: int = 3,
-    start_as_identity: bool = False,
-) -> MobileNetV2:
-    """MobileNet v2; 3,504,872 parameters.
-
-    Args:
-        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
-            ``channels -> module``, or ``None``.
-        where, in_channels: as in :class:`MobileNetV2`.
-        weights: a name of torchvision's weights, such as ``"DEFAULT"``, or whatever
-            :func:`~cbam_course.models.load_weights` takes.
-        num_classes: number of classes; ``None`` for that of the weights, or 1000.
-        start_as_identity: whether the attention blocks start as the identity, see
-            :class:`~cbam_course.attention.IdentityStart`.
-
-    Raises:
-        ValueError: if an argument is out of its range or not of its kind, or the weights do not
-            fit.
-    """
-    return build(
-        "mobilenet_v2",
-        MobileNetV2,
-        attention,
-        weights,
-        num_classes,
-        start_as_identity,
-        where=where,
-        in_channels=in_channels,
-    )

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet as torchvision_resnet
 
-from ..attention import AttentionFactory
-from ..attention.block import check_choice, check_positive
-from .checks import check_factory, check_images, check_integers, check_widths, make_block
+from cbam_course.attention import AttentionFactory
+from cbam_course.attention.arguments import check, check_choice, check_integer
+from cbam_course.attention.factory import as_factory
 
 VERSIONS = ("v1", "v1.5")
 
@@ -24,8 +24,8 @@ class BasicBlock(torchvision_resnet.BasicBlock):
 
     Arguments and names are torchvision's; ``attention`` is ``nn.Identity()`` until it is replaced.
 
-    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; the
-    place of the attention: CBAM (ECCV 2018), figure 3.
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; where
+    the attention is: CBAM (ECCV 2018), figure 3.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -54,14 +54,14 @@ class Bottleneck(torchvision_resnet.Bottleneck):
 
     Args:
         version: ``"v1.5"``, torchvision's, has the stride on the 3x3 convolution; ``"v1"``, the
-            paper's, on the first 1x1 convolution, which costs less and loses 3/4 of the places
+            paper's, on the first 1x1 convolution, which costs less and loses 3/4 of the positions
             before the 3x3 convolution can see them. Both have the same weights.
 
     Raises:
         ValueError: for another version.
 
-    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; the
-    place of the attention: CBAM (ECCV 2018), figure 3.
+    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; where
+    the attention is: CBAM (ECCV 2018), figure 3.
     """
 
     def __init__(self, *args, version: str = "v1.5", **kwargs) -> None:
@@ -94,71 +94,62 @@ class ResNet(nn.Module):
     Args:
         block: ``"basic"`` (two 3x3 convolutions) or ``"bottleneck"`` (1x1, 3x3, 1x1).
         depths: number of blocks of each stage.
-        attention: a factory ``channels -> module``, such as
-            :func:`~cbam_course.attention.make_attention` returns, or ``None`` for no attention.
+        attention: a factory ``channels -> module``, a name of
+            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
         num_classes: number of classes.
         widths: channels of each stage; bottleneck blocks put out four times as many.
+        widen: makes the stages this many times as wide, cut to integers, as in CBAM's table 4.
         groups, width_per_group: ResNeXt's: the 3x3 convolution of a bottleneck has ``groups``
             groups of ``width_per_group`` channels each at width 64. (1, 64) is the plain ResNet.
-        version: where bottleneck blocks have their stride, see :class:`Bottleneck`. Basic blocks
-            have it on the first convolution in both versions.
+        version: where bottleneck blocks have their stride, ``"v1.5"`` if ``None``, see
+            :class:`Bottleneck`. Basic blocks have it on the first convolution in both versions.
         stem: ``"imagenet"``, a 7x7 convolution with stride 2 to 64 channels and a max-pool, or
-            ``"cifar"``, a 3x3 convolution with stride 1 to ``widths[0]`` channels.
+            ``"cifar"``, a 3x3 convolution with stride 1 to as many channels as the first stage.
         in_channels: channels of the input image.
 
-    Attributes:
-        load_report: the :class:`~cbam_course.models.LoadReport` of the weights that a builder
-            loaded, ``None`` without.
-
     Raises:
-        ValueError: if an argument is out of its range or not of its kind; on call, if the input has
-            not four axes or not ``in_channels`` channels.
+        ValueError: if an argument is out of its range or would be ignored.
 
     Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; groups:
     Xie, Girshick, Dollár, Tu, He, "Aggregated Residual Transformations", CVPR 2017. He's ResNet-20
     for CIFAR-10 is ``ResNet("basic", (3, 3, 3), widths=(16, 32, 64), stem="cifar")``.
     """
 
-    classifier_name = "fc"
-    """The layer that depends on the number of classes."""
-
     def __init__(
         self,
         block: str,
         depths: Iterable[int],
-        attention: AttentionFactory | None = None,
+        attention: AttentionFactory | str | None = None,
         num_classes: int = 1000,
         *,
         widths: Iterable[int] = (64, 128, 256, 512),
+        widen: float = 1.0,
         groups: int = 1,
         width_per_group: int = 64,
-        version: str = "v1.5",
+        version: str | None = None,
         stem: str = "imagenet",
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_choice("block", block, ("basic", "bottleneck"))
-        depths = check_integers("depths", depths, "the blocks of each stage, such as (2, 2, 2, 2)")
-        widths = check_widths(widths)
+        bottleneck = check_choice("block", block, ("basic", "bottleneck")) == "bottleneck"
+        depths = [check_integer("each of the depths", depth) for depth in depths]
+        widths = [int(check_integer("each of the widths", width) * widen) for width in widths]
         if len(depths) != len(widths):
             raise ValueError(
-                f"depths and widths must have one number for each stage; got depths {depths} and "
-                f"widths {widths}"
+                f"depths and widths must have one number for each stage; got {len(depths)} depths "
+                f"and {len(widths)} widths"
             )
-        check_positive("num_classes", num_classes)
-        check_positive("groups", groups)
-        check_positive("width_per_group", width_per_group)
-        if min(widths) * width_per_group < 64:
-            raise ValueError(
-                f"width_per_group {width_per_group} leaves no channel in a group of the stage of "
-                f"width {min(widths)} ({min(widths)} * {width_per_group} / 64 < 1)"
-            )
-        check_choice("version", version, VERSIONS)
+        check("widen", widen, min(widths) >= 1, "large enough to leave a channel in every stage")
+        narrowest = min(widths) * check_integer("width_per_group", width_per_group) / 64
+        fine = narrowest >= 1
+        check(
+            "width_per_group", width_per_group, fine, "large enough to leave a channel in a group"
+        )
+        check("version", version, bottleneck or version is None, "None: basic blocks have but one")
+        check_integer("num_classes", num_classes)
+        check_integer("groups", groups)
         check_choice("stem", stem, ("imagenet", "cifar"))
-        check_factory(attention)
-        self.in_channels = check_positive("in_channels", in_channels)
-        self.version = version if block == "bottleneck" else None
-        self.load_report = None
+        attention = as_factory(attention)
 
         channels = 64 if stem == "imagenet" else widths[0]
         if stem == "imagenet":
@@ -169,17 +160,16 @@ class ResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem == "imagenet" else nn.Identity()
 
-        kind, options = BasicBlock, {}
-        if block == "bottleneck":
-            kind, options = Bottleneck, {"version": version}
-        options |= {"groups": groups, "base_width": width_per_group}
+        kind, options = BasicBlock, {"groups": groups, "base_width": width_per_group}
+        self.version = None
+        if bottleneck:
+            self.version = "v1.5" if version is None else version
+            kind, options = Bottleneck, options | {"version": self.version}
         self.layer_names = [f"layer{number}" for number in range(1, len(depths) + 1)]
-        for number, (name, depth, width) in enumerate(
-            zip(self.layer_names, depths, widths, strict=True)
-        ):
+        for name, depth, width in zip(self.layer_names, depths, widths, strict=True):
             blocks = []
             for n in range(depth):
-                stride = 2 if number > 0 and n == 0 else 1
+                stride = 2 if n == 0 and name != "layer1" else 1
                 downsample = None
                 if stride != 1 or channels != width * kind.expansion:
                     downsample = nn.Sequential(
@@ -201,7 +191,7 @@ class ResNet(nn.Module):
         if attention is not None:
             for name, width in zip(self.layer_names, widths, strict=True):
                 for residual in getattr(self, name):
-                    residual.attention = make_block(attention, width * kind.expansion)
+                    residual.attention = attention(width * kind.expansion)
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, C, H / 32, W / 32]``.
@@ -209,7 +199,6 @@ class ResNet(nn.Module):
         C is the last width, four times that with bottleneck blocks; H / 32 holds for the ImageNet
         stem and four stages, and is rounded up.
         """
-        check_images(self, x, self.in_channels)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for name in self.layer_names:
             x = getattr(self, name)(x)

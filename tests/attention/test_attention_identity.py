@@ -1,0 +1,196 @@
+"""A block that starts as the identity: equal bits at first, and it can learn."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from cbam_course.attention import (
+    ATTENTION_NAMES,
+    CBAM,
+    IdentityStart,
+    SqueezeExcitation,
+    make_attention,
+    starting_as_identity,
+)
+from tests.support import attention_cases as cases
+
+few = pytest.mark.parametrize("case", cases.FEW.values(), ids=cases.FEW)
+INTEGERS = {
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+    torch.float32: torch.int32,
+    torch.float64: torch.int64,
+}
+dtypes = pytest.mark.parametrize("dtype", INTEGERS, ids=lambda dtype: str(dtype)[6:])
+
+
+def bits(x):
+    """The bits of floating-point numbers as integers: -0.0 is not 0.0 here."""
+    return x.detach().contiguous().view(INTEGERS[x.dtype])
+
+
+def awkward(dtype):
+    """Features with both zeros, the smallest and the largest numbers of their precision."""
+    info = torch.finfo(dtype)
+    numbers = [0.0, -0.0, info.tiny, -info.tiny, info.tiny / 4, info.max / 128, -info.max / 128]
+    x = cases.features(2, 6, 5, 4).to(dtype)
+    x[0, :, 0, :2] = torch.tensor(numbers[:2], dtype=dtype)
+    x[1, 0, 0, :4] = torch.tensor(numbers[:4], dtype=dtype)
+    x[1, 1, 1, :3] = torch.tensor(numbers[4:], dtype=dtype)
+    return x
+
+
+@dtypes
+@few
+def test_same_bits_at_first(case, dtype):
+    block = case.make(6, dtype=dtype)
+    x = awkward(dtype)
+    start = IdentityStart(block).to(dtype)
+    assert (block(x) - x).abs().max() > 0.01  # the block does something
+    assert torch.equal(bits(start(x)), bits(x))
+    assert torch.equal(bits(start.train()(x)), bits(x))
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=8, max_size=8))
+def test_same_bits_for_any_numbers(numbers):
+    x = torch.tensor(numbers, dtype=torch.float32).reshape(1, 4, 2, 1) / 256
+    y = IdentityStart(cases.FEW["cbam-fc"].make(4, dtype=torch.float32))(x)
+    assert torch.equal(bits(y), bits(x))
+
+
+@pytest.mark.parametrize("gate", [0.0, 0.25, 1.0, -0.5, 2.0])
+@few
+def test_equation(case, gate):
+    block = case.make(6)
+    start = IdentityStart(block).double()
+    with torch.no_grad():
+        start.gate.fill_(gate)
+    x = cases.features(3, 6, 5, 4)
+    torch.testing.assert_close(start(x), x + gate * (block(x) - x), rtol=1e-12, atol=1e-12)
+
+
+@few
+def test_the_gate_learns_first_and_the_block_after_it(case):
+    start = IdentityStart(case.make(6)).double().train()
+    x, target = cases.features(3, 6, 5, 4), cases.features(3, 6, 5, 4, seed=1)
+    x.requires_grad_()
+    optimizer = torch.optim.SGD(start.parameters(), lr=0.1)
+    before = copy.deepcopy(start.block)
+
+    loss = (start(x) - target).square().sum()
+    loss.backward()
+    expected = (2 * (x - target) * (before(x) - x)).sum()
+    torch.testing.assert_close(start.gate.grad, expected)
+    torch.testing.assert_close(x.grad, 2 * (x - target))  # as if there were no block
+    assert all(not p.grad.any() for p in start.block.parameters())
+    optimizer.step()
+    for new, old in zip(start.block.parameters(), before.parameters(), strict=True):
+        assert torch.equal(new, old)
+    assert start.gate != 0
+
+    optimizer.zero_grad()
+    (start(x) - target).square().sum().backward()
+    assert all(p.grad.any() for p in start.block.parameters())
+
+
+def test_gradients_by_differences():
+    start = IdentityStart(cases.FEW["cbam-fc"].make(4)).double()
+    x = cases.features(1, 4, 3, 3).requires_grad_()
+
+    def of_gate_and_input(gate, x):
+        return torch.func.functional_call(start, {"gate": gate}, (x,))
+
+    for value in (0.0, 0.7):
+        gate = torch.tensor(value, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(of_gate_and_input, (gate, x))
+
+
+class Adds(nn.Module):
+    """A module from elsewhere: no attention map, one argument."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def forward(self, x):
+        return x + self.number
+
+
+def test_what_is_not_finite_is_not_hidden():
+    x = torch.ones(1, 1, 1, 3)
+    number = torch.tensor([0.5, float("inf"), float("nan")])
+    assert IdentityStart(Adds(number))(x).isnan().tolist() == [[[[False, True, True]]]]
+    x = torch.tensor([1.0, float("inf"), 1.0]).reshape(1, 1, 1, 3)
+    assert IdentityStart(Adds(0.5))(x).isnan().tolist() == [[[[False, True, False]]]]
+
+
+@few
+def test_maps_of_the_block(case):
+    block = case.make(6)
+    start = IdentityStart(block).double()
+    x = cases.features(2, 6, 5, 4)
+    y, maps = start(x, return_map=True)
+    assert torch.equal(y, x)
+    torch.testing.assert_close(maps, block.attention_map(x))
+    torch.testing.assert_close(start.attention_map(x), block.attention_map(x))
+
+
+def test_a_module_from_elsewhere():
+    start, x = IdentityStart(Adds(0.5)), torch.randn(2, 3, 4, 5)
+    assert torch.equal(bits(start(x)), bits(x))
+    with pytest.raises(TypeError, match="return_map"):
+        start(x, return_map=True)
+
+
+def test_parameters_and_keys():
+    start = IdentityStart(CBAM(64))
+    assert sum(p.numel() for p in start.parameters()) == 2 * 64 * 4 + 98 + 1
+    assert set(start.state_dict()) == {"gate", *(f"block.{k}" for k in CBAM(64).state_dict())}
+    assert start.gate.shape == () and start.gate.item() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_gate_does_not_raise_the_precision(dtype):
+    """In mixed precision the weights are float32, and the features are not."""
+    assert IdentityStart(Adds(0.5))(torch.ones(1, 1, 2, 2, dtype=dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("block", [None, CBAM, "cbam-fc", make_attention("se")], ids=repr)
+def test_refuses_what_is_no_block(block):
+    with pytest.raises(ValueError, match="block must be a module; got"):
+        IdentityStart(block)
+
+
+@pytest.mark.parametrize(
+    "block", [nn.Flatten(), nn.MaxPool2d(2), nn.Conv2d(4, 1, 1)], ids=lambda b: type(b).__name__
+)
+def test_refuses_a_block_that_changes_the_shape(block):
+    with pytest.raises(ValueError, match=rf"{type(block).__name__} made \[.*\] of \[2, 4, 6, 6\]"):
+        IdentityStart(block)(torch.randn(2, 4, 6, 6))
+
+
+@pytest.mark.parametrize("name", ATTENTION_NAMES[1:])
+def test_a_factory_of_such_blocks(name):
+    factory = starting_as_identity(make_attention(name))
+    torch.manual_seed(0)
+    start = pickle.loads(pickle.dumps(factory))(64)
+    torch.manual_seed(0)
+    block = make_attention(name)(64)
+    assert type(start) is IdentityStart and type(start.block) is type(block)
+    for one, other in zip(start.block.parameters(), block.parameters(), strict=True):
+        assert torch.equal(one, other)  # the gate draws no random numbers
+
+
+def test_refuses_what_is_no_factory():
+    assert isinstance(starting_as_identity("se")(64).block, SqueezeExcitation)
+    for factory in (None, "none"):
+        with pytest.raises(ValueError, match="factory must be a factory of blocks, such as CBAM"):
+            starting_as_identity(factory)
+    for factory in (3, SqueezeExcitation(64)):
+        with pytest.raises(ValueError, match=r"attention must be a name.* make_attention\("):
+            starting_as_identity(factory)

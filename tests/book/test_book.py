@@ -1,0 +1,280 @@
+"""The built site: every link and anchor leads somewhere, and nothing needs the network."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from tests.support.project import ROOT, chapters
+
+SITE = ROOT / "_build" / "html"
+READY = ROOT / "_build" / "ready"
+SOURCES = (
+    "_config.yml",
+    "_toc.yml",
+    "book",
+    "notebooks",
+    "cbam_course",
+    "tests/tools/build_book.py",
+)
+# Written when the tools that build the site were installed.
+TOOLS = ROOT / ".venv-book" / "ready"
+# What a page loads by itself, as opposed to a link that a reader may follow.
+LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src"}
+# The badge is drawn by the style sheet; its picture is for viewers other than the site.
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+# Pages that Sphinx makes by itself.
+GENERATED = {"genindex.html", "search.html", "py-modindex.html"}
+
+
+def newest_source(root: Path = ROOT) -> float:
+    """Return when the newest source of the site was changed, or a file was added or removed."""
+    paths = [root / name for name in SOURCES]
+    found = [path for name in paths for path in (name, *name.rglob("*"))]
+    return max(path.stat().st_mtime for path in found if "__pycache__" not in path.parts)
+
+
+def is_fresh() -> bool:
+    """Return whether the site was built after the last change of its sources and its tools."""
+    if not READY.is_file() or not TOOLS.is_file():
+        return False
+    return READY.stat().st_mtime >= max(newest_source(), TOOLS.stat().st_mtime)
+
+
+class Site:
+    """The pages of a built site, parsed once."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.pages = {
+            path.relative_to(folder).as_posix(): BeautifulSoup(
+                path.read_text(encoding="utf-8"), "html.parser"
+            )
+            for path in sorted(folder.rglob("*.html"))
+            if "_static" not in path.relative_to(folder).parts
+        }
+        self.anchors = {
+            name: {tag[key] for key in ("id", "name") for tag in page.find_all(attrs={key: True})}
+            for name, page in self.pages.items()
+        }
+
+    def content(self):
+        """Yield the pages that have an article of their own."""
+        for name, page in self.pages.items():
+            if name not in GENERATED and page.find("article"):
+                yield name, page.find("article")
+
+    def target(self, page: str, link: str) -> tuple[str, str] | None:
+        """Return the file and the anchor of an internal link, or None for an external one."""
+        if urlsplit(link).scheme or link.startswith("//"):
+            return None
+        path, anchor = urldefrag(link)
+        path = unquote(path.split("?")[0])
+        file = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+        return Path(file).as_posix(), unquote(anchor)
+
+
+def broken_links(site: Site):
+    """Yield the links whose page, file or anchor does not exist."""
+    for name, page in site.pages.items():
+        for link in page.find_all("a", href=True):
+            target = site.target(name, link["href"])
+            if target is None:
+                continue
+            file, anchor = target
+            if not (site.folder / file).is_file():
+                yield f"{name}: {link['href']} leads to no file"
+            elif anchor and file in site.anchors and anchor not in site.anchors[file]:
+                yield f"{name}: {link['href']} leads to no such place"
+
+
+def loaded_from_elsewhere(site: Site):
+    """Yield what pages load, if it is not a file of the site."""
+    for name, page in site.pages.items():
+        for tag, key in LOADED.items():
+            for element in page.find_all(tag, attrs={key: True}):
+                if element[key] == BADGE or element[key].startswith("data:"):
+                    continue
+                if tag == "link" and {"canonical", "next", "prev"} & set(element.get("rel", [])):
+                    continue
+                target = site.target(name, element[key])
+                if target is None or not (site.folder / target[0]).is_file():
+                    yield f"{name}: {element[key]}"
+
+
+def without_alt_text(site: Site):
+    """Yield the images of the text that say nothing to whom cannot see them."""
+    for name, article in site.content():
+        for image in article.find_all("img"):
+            if not image.get("alt", "").strip() or image["alt"].endswith((".png", ".svg")):
+                yield f"{name}: {image.get('src')}"
+
+
+def without_title(site: Site):
+    """Yield pages that lack a title of their own or a single first heading."""
+    titles = {}
+    for name, page in site.pages.items():
+        if name == "index.html":
+            continue  # it only leads on to the first page
+        title = page.title.get_text().strip() if page.title else ""
+        if not title or title.startswith("<"):
+            yield f"{name}: no title"
+        if title in titles:
+            yield f"{name}: the title {title!r} is also that of {titles[title]}"
+        titles[title] = name
+    for name, article in site.content():
+        if len(article.find_all("h1")) != 1:
+            yield f"{name}: {len(article.find_all('h1'))} headings of the first level"
+
+
+def raw_markup(site: Site):
+    """Yield markup that reached the reader as it was typed."""
+    patterns = (r"\{[\w:-]+\}`", r":{3,}\{?", r"\[\^?[^\]\n]+\]\([^)\n]+\)", r"\$\$", r"^#{2,} \w")
+    for name, article in site.content():
+        article = copy.copy(article)
+        for hidden in article.find_all(["pre", "code", "script", "style"]):
+            hidden.decompose()
+        for pattern in patterns:
+            for found in re.findall(pattern, article.get_text(), re.MULTILINE):
+                yield f"{name}: {found}"
+
+
+CHECKS = (broken_links, loaded_from_elsewhere, without_alt_text, without_title, raw_markup)
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The site; built here, strictly, if it is missing or older than its sources."""
+    if not is_fresh():
+        if not shutil.which("make"):
+            pytest.skip("the site is not built, and there is no make here")
+        build = subprocess.run(
+            ["make", "book"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "MAKEFLAGS": ""},
+        )
+        assert build.returncode == 0, build.stdout + build.stderr
+    return Site(SITE)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_site(site, check):
+    problems = sorted(set(check(site)))
+    assert not problems, f"{check.__doc__}\n" + "\n".join(problems)
+
+
+def test_every_page_of_the_table_of_contents_is_there(site):
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    files = re.findall(r"(?:root|file): (\S+)", text)
+    assert files
+    for file in files:
+        assert f"{file}.html" in site.pages
+
+
+def test_the_front_door_leads_to_the_first_page(site):
+    root = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["root"]
+    refresh = site.pages["index.html"].find("meta", attrs={"http-equiv": "Refresh"})
+    assert refresh["content"].endswith(f"url={root}.html")
+
+
+def test_formulas_are_set_by_the_site_itself(site):
+    for path in chapters():
+        name = f"notebooks/{path.stem}.html"
+        page = site.pages[name]
+        scripts = [s["src"] for s in page.find_all("script", src=True) if "mathjax" in s["src"]]
+        assert len(scripts) == 1, name
+        assert page.select("article .math"), f"{name} has no formula"
+    fonts = SITE / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2"
+    assert len(list(fonts.glob("*.woff"))) > 20
+
+
+def test_figures_have_numbers_and_captions(site):
+    for path in chapters():
+        page = site.pages[f"notebooks/{path.stem}.html"]
+        for figure in page.select("article figure"):
+            assert figure.select_one("figcaption .caption-number"), path.name
+            assert figure.select_one("figcaption .caption-text"), path.name
+
+
+# When the site is built again.
+
+
+def test_every_change_of_a_source_is_seen(tmp_path):
+    for name in SOURCES:
+        path = tmp_path / name
+        if "." in name:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        else:
+            (path / "inner" / "__pycache__").mkdir(parents=True)
+            (path / "inner" / "page.md").touch()
+    everything = sorted(tmp_path.rglob("*"), reverse=True)  # a folder after what is in it
+    for changed in everything:
+        for path in everything:
+            os.utime(path, (1000, 2000 if path == changed else 1000))
+        seen = "__pycache__" not in changed.parts and changed != tmp_path / "tests"
+        assert newest_source(tmp_path) == (2000 if seen else 1000), changed
+
+
+# The checks themselves, on a small site with one fault.
+
+PAGE = "<html><head><title>{0}</title></head><body><article><h1>{0}</h1>{1}</article></body></html>"
+
+
+def small_site(folder: Path, text: str, title: str = "One") -> Site:
+    """Write a site of two pages, the first with `text`, and read it."""
+    (folder / "one.html").write_text(PAGE.format(title, text))
+    (folder / "two.html").write_text(PAGE.format("Two", "<p id='here'>Text.</p>"))
+    (folder / "map.png").write_bytes(b"")
+    return Site(folder)
+
+
+GOOD = (
+    "<a href='two.html#here'>two</a> <a href='https://example.org/#x'>out</a>"
+    f"<img src='map.png' alt='A map.'><img src='{BADGE}' alt='Open in Colab'>"
+    "<pre>{ref}`x`</pre>"
+)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_good_site_passes(tmp_path, check):
+    assert list(check(small_site(tmp_path, GOOD))) == []
+
+
+@pytest.mark.parametrize(
+    "check, text",
+    [
+        (broken_links, "<a href='three.html'>three</a>"),
+        (broken_links, "<a href='two.html#there'>two</a>"),
+        (broken_links, "<a href='#there'>here</a>"),
+        (loaded_from_elsewhere, "<script src='https://example.org/x.js'></script>"),
+        (loaded_from_elsewhere, "<script src='//example.org/x.js'></script>"),
+        (loaded_from_elsewhere, "<link rel='stylesheet' href='https://example.org/x.css'>"),
+        (loaded_from_elsewhere, "<img src='https://example.org/map.png' alt='A map.'>"),
+        (loaded_from_elsewhere, "<img src='missing.png' alt='A map.'>"),
+        (without_alt_text, "<img src='map.png'>"),
+        (without_alt_text, "<img src='map.png' alt=' '>"),
+        (without_alt_text, "<img src='map.png' alt='../map.png'>"),
+        (without_title, "<h1>Another</h1>"),
+        (raw_markup, "<p>See {cite:p}`woo2018cbam`.</p>"),
+        (raw_markup, "<p>:::{note}</p>"),
+        (raw_markup, "<p>See [chapter 2](02.ipynb).</p>"),
+        (raw_markup, "<p>$$</p>"),
+    ],
+)
+def test_the_check_sees_the_fault(tmp_path, check, text):
+    assert list(check(small_site(tmp_path, text)))
+
+
+@pytest.mark.parametrize("title", ["", "Two"])
+def test_a_missing_or_repeated_title_is_seen(tmp_path, title):
+    assert list(without_title(small_site(tmp_path, "", title)))

@@ -1,0 +1,97 @@
+"""What the read-me and the welcome page show holds: pictures, code, commands, lists of chapters."""
+
+import io
+import re
+
+import click
+import nbformat
+import numpy as np
+from PIL import Image
+
+from cbam_course import diagrams, records
+from cbam_course.cli import main
+from tests.support.project import ROOT, chapters
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_is_the_drawing():
+    drawn = io.BytesIO()
+    diagrams.cbam().savefig(drawn, format="png", dpi=150)
+    stored = Image.open(ROOT / "book" / "_static" / "cbam.png").convert("RGB")
+    now = Image.open(drawn).convert("RGB")
+    assert stored.size == now.size
+    # The stored picture has fewer colors, and fonts are drawn a little differently elsewhere.
+    difference = np.abs(np.asarray(stored, float) - np.asarray(now, float))
+    assert difference.mean() < 1.5
+
+
+def test_the_code_runs_and_gives_the_shapes_beside_it():
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+    names = {}
+    exec(code, names)
+    shapes = dict(re.findall(r"(refined|maps\.\w+)(?: = block\(x\)  #)? (\[[\d, ]+\])", code))
+    assert set(shapes) == {"refined", "maps.channel", "maps.spatial"}
+    for expression, shape in shapes.items():
+        assert str(list(eval(expression, names).shape)) == shape
+
+
+def test_the_commands_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README, re.MULTILINE))
+    assert {"book", "test"} <= named <= set(targets)
+
+
+def test_the_subcommands_and_their_options_exist():
+    code = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
+    lines = code.replace("\\\n", " ").splitlines()
+    called = [
+        line.partition("#")[0].split()[1:] for line in lines if line.startswith("cbam-course")
+    ]
+    assert {"train", "cost", "export", "experiments"} <= {arguments[0] for arguments in called}
+    for name, *arguments in called:
+        command = main.commands[name]
+        while isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.commands[name]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def test_all_chapters_are_listed():
+    assert re.findall(r"\(notebooks/([^)]+)\)", README) == [path.name for path in chapters()]
+
+
+def test_the_welcome_page_lists_all_chapters_with_their_minutes():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"^\| \d+ \[(.+)\]\(\.\./notebooks/(\w+)\) .*\| (\d+) \|$", page, re.MULTILINE
+    )
+    said = []
+    for path in chapters():
+        text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+        title = re.match("# (.+)", text)[1]
+        minutes = re.search(r"\*\*In this chapter\*\* \((\d+) minutes to read", text)[1]
+        said.append((title, path.stem, minutes))
+    assert [row[1:] for row in listed] == [row[1:] for row in said]
+    for (short, *_), (title, *_) in zip(listed, said, strict=True):
+        assert title.startswith(short)
+
+
+def test_the_welcome_page_tells_what_the_records_say():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    text = " ".join(page.split())
+    said = re.search(
+        r"CBAM gained ([\d.]+) points in a ResNet-20 "
+        r"\((\w+) seeds, 95 % interval ([\d.]+) to ([\d.]+)\)",
+        text,
+    )
+    row = records.summary(records.table("small-replication")).loc["CBAM (FC)"]
+    assert said[2] == "fifteen" and row["seeds"] == 15
+    found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
+    assert [said[1], said[3], said[4]] == found
+
+    # "A network without shortcuts lost accuracy with it, and no loss showed once ..."
+    start = records.summary(records.table("small-start"))
+    assert start.loc["plain + CBAM", "difference_high"] < 0
+    assert start.loc["plain + CBAM, from the identity", "difference"] > 0

@@ -1,0 +1,115 @@
+"""``cbam-course export``: what it writes, says and refuses."""
+
+import os
+import sys
+
+import onnx
+import onnxruntime
+import pytest
+import safetensors.torch
+import torch
+from click.testing import CliRunner
+
+from cbam_course import cli
+from cbam_course.cli.options import MODEL_NAMES
+from cbam_course.models import make_model
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TINY = ("cifar-cnn", "--size", 8, "--model-option", "widths=[4,8]")
+
+
+def run(*arguments):
+    """Run ``cbam-course export`` in this process."""
+    arguments = [str(argument) for argument in ("export", *arguments)]
+    return CliRunner().invoke(cli.main, arguments, prog_name="cbam-course")
+
+
+def assert_refused(result, message, code=1):
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    error = result.stderr.strip().splitlines()[-1]
+    assert error.startswith("Error: ") and message in error
+    assert "onnxruntime" not in result.stdout
+
+
+def test_help_names_every_network():
+    words = run("--help").output.replace("wide-\n  resnet18", "wide-resnet18").split()
+    assert {word.strip(",.") for word in words} >= set(MODEL_NAMES)
+
+
+def test_a_network_with_its_weights(tmp_path):
+    torch.manual_seed(3)
+    options = {"num_classes": 7, "widths": (4, 8), "in_channels": 2}
+    network = make_model("cifar_cnn", "none", **options)
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    out = tmp_path / "model.onnx"
+    result = run(
+        "cifar-cnn", "--model-option", "widths=[4,8]", "--in-channels", 2, "--opset", 18,
+        "--weights", tmp_path / "weights.safetensors", "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("loaded ") and f"{out}: " in lines[3]
+    assert lines[3].endswith("opset 18")
+    assert lines[4] == "input [batch, 2, 32, 32], output [batch, 7]"
+    assert result.stderr == ""
+    images = torch.randn(3, 2, 32, 32)
+    [found] = onnxruntime.InferenceSession(out).run(None, {"input": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), network.eval()(images).detach())
+    assert onnx.load(out).opset_import[0].version == 18
+
+
+def test_every_option_of_the_network_and_the_block(tmp_path):
+    out = tmp_path / "model.onnx"
+    command = (
+        "cifar_cnn", *TINY[1:], "--attention", "se", "--attention-option", "reduction=2",
+        "--attention-option", "bias=False", "--num-classes", 3, "--out", out,
+    )  # fmt: skip
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    content = out.read_bytes()
+    assert_refused(run(*command), f"{out} is there already; --force replaces it")
+    assert run(*command, "--force").exit_code == 0
+    assert out.read_bytes() == content  # the same random weights
+    stored = {tensor.name for tensor in onnx.load(out).graph.initializer}
+    assert "stages.1.attention.mlp.0.weight" in stored
+    assert "stages.1.attention.mlp.0.bias" not in stored
+    assert os.listdir(tmp_path) == [out.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        ("--num-classes 0", "num_classes must be an integer of at least 1; got 0", 1),
+        ("--attention se", "reduction 16 leaves no hidden unit for 4 channels", 1),
+        ("--attention eca --attention-option kernel=3", "unexpected keyword argument 'kernel'", 1),
+        ("--attention-option reduction=2", "attention 'none' takes no options", 1),
+        ("--model-option depth=3", "unexpected keyword argument 'depth'", 1),
+        ("--model-option in_channels=1", "multiple values for keyword argument 'in_channels'", 1),
+        ("--size 1", "CifarCNN cannot take images [1, 3, 1, 1]", 1),
+        ("--size 0", "each number of input_size must be an integer of at least 1; got 0", 1),
+        ("--tolerance -1", "tolerance must be at least 0; got -1.0", 1),
+        ("--weights {folder}/empty.pt", "empty.pt is", 1),
+        ("--out {folder}/nowhere/model.onnx", "path must be a file in a folder that is", 1),
+        ("--weights {folder}/none.pt", "none.pt' does not exist", 2),
+        ("--model-option depth", "'depth' is not of the form NAME=VALUE", 2),
+        ("--attention bam", "'bam' is not one of 'none', 'se'", 2),
+    ],
+)
+def test_refusals_are_one_line(tmp_path, arguments, message, code):
+    (tmp_path / "empty.pt").touch()
+    options = [text.format(folder=tmp_path) for text in arguments.split()]
+    result = run(*TINY, "--out", tmp_path / "model.onnx", *options)
+    assert_refused(result, message, code)
+    assert os.listdir(tmp_path) == ["empty.pt"]
+
+
+def test_an_unknown_network():
+    assert_refused(run("alexnet", "--out", "model.onnx"), "'alexnet' is not one of", 2)
+
+
+def test_a_missing_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    result = run(*TINY, "--out", tmp_path / "model.onnx")
+    assert_refused(result, "pip install 'cbam-course[export]'")

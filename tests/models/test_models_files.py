@@ -1,0 +1,222 @@
+"""Files of weights: state dicts are read, and nothing else is."""
+
+import io
+import pickle
+import random
+import zipfile
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from cbam_course.models import read_weights
+
+SUFFIXES = (".pth", ".safetensors")
+suffixes = pytest.mark.parametrize("suffix", SUFFIXES)
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 2))
+
+
+def assert_equal(found, expected):
+    assert type(found) is dict and list(found) == list(expected)
+    for key, value in expected.items():
+        assert found[key].dtype == value.dtype and not found[key].requires_grad
+        assert torch.equal(found[key], value)
+
+
+def saved(content, legacy=False) -> bytes:
+    file = io.BytesIO()
+    # PyTorch's format before version 1.6, in which the authors of CBAM published their weights.
+    torch.save(content, file, _use_new_zipfile_serialization=not legacy)
+    return file.getvalue()
+
+
+def test_files(tmp_path):
+    state = network().state_dict()
+    state |= {"half": torch.randn(3).half(), "brain": torch.randn(3, 2).bfloat16()}
+    state["empty"] = torch.empty(0, 3)
+    torch.save(state, tmp_path / "a.bin")
+    safetensors.torch.save_file(state, tmp_path / "a.SafeTensors")
+    (tmp_path / "old.pth.tar").write_bytes(saved(state, legacy=True))
+    torch.save(dict(network().named_parameters()), tmp_path / "parameters.pt")
+    assert_equal(read_weights(tmp_path / "a.bin"), state)
+    assert_equal(read_weights(tmp_path / "old.pth.tar"), state)
+    found = read_weights(tmp_path / "a.SafeTensors")
+    assert_equal({key: found[key] for key in state}, state)
+    assert len(read_weights(tmp_path / "parameters.pt")) == 6
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_authors_checkpoint(tmp_path, legacy):
+    """Made by their training script from a model in nn.DataParallel."""
+    model = nn.DataParallel(network())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model(torch.randn(2, 3, 10, 10)[:, :, :, :10]).sum().backward()
+    optimizer.step()
+    checkpoint = {
+        "epoch": 90,
+        "arch": "resnet",
+        "state_dict": model.state_dict(),
+        "best_prec1": torch.tensor(77.3),
+        "optimizer": optimizer.state_dict(),
+    }
+    path = tmp_path / "RESNET50_CBAM.pth.tar"
+    path.write_bytes(saved(checkpoint, legacy))
+    assert_equal(read_weights(path), model.module.state_dict())
+
+
+@pytest.mark.parametrize("entry", ["state_dict", "model"])
+def test_checkpoints(tmp_path, entry):
+    state = network().state_dict()
+    torch.save({entry: state, "epoch": 3, "args": {"lr": 0.1}}, tmp_path / "c.pth")
+    assert_equal(read_weights(tmp_path / "c.pth"), state)
+
+
+def test_module_is_left_out_only_if_all_have_it(tmp_path):
+    state = {"module.a": torch.ones(2), "module.module.b": torch.ones(1)}
+    torch.save(state, tmp_path / "all.pth")
+    assert list(read_weights(tmp_path / "all.pth")) == ["a", "module.b"]
+    torch.save({**state, "c": torch.ones(1)}, tmp_path / "some.pth")
+    assert list(read_weights(tmp_path / "some.pth")) == ["module.a", "module.module.b", "c"]
+
+
+# What is refused
+
+
+class MakesAFile:
+    """Unpickling it opens a file for writing."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("kind", ["zip", "legacy", "pickle"])
+def test_no_code_is_run(tmp_path, kind, suffix):
+    trap, path = tmp_path / "trap", tmp_path / f"weights{suffix}"
+    content = {"weight": torch.ones(3), "trap": MakesAFile(trap)}
+    data = {
+        "zip": lambda: saved(content),
+        "legacy": lambda: saved(content, legacy=True),
+        "pickle": lambda: pickle.dumps(MakesAFile(trap), protocol=2),
+    }[kind]()
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"weights{suffix} (holds more|is empty, torn)") as refusal:
+        read_weights(path)
+    assert not trap.exists()
+    assert "weights_only" not in str(refusal.value)  # no advice to run it
+    if suffix != ".safetensors":
+        assert "reading it would run" in str(refusal.value) and "open" in str(refusal.value)
+
+    pickle.loads(pickle.dumps(MakesAFile(trap))).close()
+    assert trap.exists()  # it would have worked
+
+
+def test_a_whole_model(tmp_path):
+    torch.save(network(), tmp_path / "model.pth")
+    with pytest.raises(ValueError, match=r"run torch\.nn.*Sequential.*save its model.state_dict"):
+        read_weights(tmp_path / "model.pth")
+
+
+@suffixes
+def test_empty_files_and_no_files(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    with pytest.raises(FileNotFoundError, match=f"a{suffix}"):
+        read_weights(path)
+    path.touch()
+    with pytest.raises(ValueError, match=f"a{suffix} is empty, torn"):
+        read_weights(path)
+
+
+def a_zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    return file.getvalue()
+
+
+FOREIGN = {
+    "text": b"404",
+    "page": b"<!DOCTYPE html><html>Not found</html>" * 9,
+    "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "zip": a_zip(),
+    "bytes": bytes(range(256)) * 9,
+    "zeros": bytes(1000),
+}
+
+
+@suffixes
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_foreign_files(tmp_path, content, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"a{suffix} is empty, torn, or not a file of"):
+        read_weights(path)
+
+
+FORMATS = {
+    "a.pth": saved,
+    "a.pt": lambda state: saved(state, legacy=True),
+    "a.safetensors": safetensors.torch.save,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_torn_files(tmp_path, name):
+    data = FORMATS[name](dict(network().state_dict()))
+    for length in sorted({1, 2, 4, 8, *range(16, len(data), 97), len(data) - 1}):
+        (tmp_path / name).write_bytes(data[:length])
+        with pytest.raises(ValueError, match=f"{name} (is empty, torn|holds more)"):
+            read_weights(tmp_path / name)
+
+
+def test_damaged_files(tmp_path):
+    """One wrong bit is found, unless it is where nothing depends on it."""
+    state, path = network().state_dict(), tmp_path / "a.pth"
+    data, numbers = saved(state), random.Random(0)
+    refused = 0
+    for _ in range(60):
+        wrong = bytearray(data)
+        wrong[numbers.randrange(len(data))] ^= 1 << numbers.randrange(8)
+        path.write_bytes(wrong)
+        try:
+            found = read_weights(path)
+        except ValueError:
+            refused += 1
+        else:
+            assert_equal(found, state)
+    assert refused > 5
+    place = data.find(state["2.weight"].numpy().tobytes())
+    wrong = bytearray(data)
+    wrong[place] ^= 1
+    path.write_bytes(wrong)
+    with pytest.raises(ValueError, match="a.pth is empty, torn"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ([torch.ones(1)], "a list"),
+        (torch.ones(1), "a Tensor"),
+        ({}, "nothing"),
+        ({"epoch": 3, "lr": 0.1}, "'epoch': 3"),
+        ({"state_dict": {}}, "nothing"),
+        ({"a": torch.ones(1), "b": 3}, "'b': 3"),
+        ({"a": torch.ones(1), 3: torch.ones(1)}, "3: tensor"),
+        ({"model": {"a": torch.ones(1), "b": [1]}}, r"'b': \[1\]"),
+    ],
+    ids=str,
+)
+def test_other_contents(tmp_path, content, found):
+    torch.save(content, tmp_path / "a.pth")
+    message = f"a.pth is no state dict, tensors by name: it has {found}"
+    with pytest.raises(ValueError, match=message):
+        read_weights(tmp_path / "a.pth")

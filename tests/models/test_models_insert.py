@@ -1,0 +1,541 @@
+"""Attention goes into networks that are there: where it should, and nothing else changes."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import convnext, mobilenetv2, mobilenetv3, resnet
+
+from cbam_course.attention import CBAM, IdentityStart, SqueezeExcitation, make_attention
+from cbam_course.models import insert_attention, load_weights, make_model
+
+EXAMPLE = torch.zeros(1, 3, 32, 32)
+NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn", "convnext_tiny")
+networks = pytest.mark.parametrize("name", NETWORKS)
+
+
+def empty(name, **options):
+    """A network of torchvision without values: quick to make."""
+    with torch.device("meta"):
+        return getattr(torchvision.models, name)(**options)
+
+
+def network(name, seed=0):
+    """A network of torchvision with random values everywhere, and 10 classes."""
+    model = empty(name, num_classes=10)
+    if name.startswith("vgg"):
+        model.classifier = nn.Linear(512 * 7 * 7, 10)  # 100 million weights less
+    return fill(model, seed)
+
+
+def fill(model, seed=0):
+    model.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    for key, value in model.state_dict().items():
+        if key.endswith("running_var"):
+            value.fill_(1)
+        elif value.is_floating_point():
+            fan_in = max(1, value[0].numel() if value.dim() else 1)
+            value.normal_(0, (2 / fan_in) ** 0.5 if value.dim() > 1 else 0.5, generator=generator)
+        else:
+            value.zero_()
+    return model.eval()
+
+
+def images(*shape, seed=1):
+    return torch.randn(*(shape or (2, 3, 32, 32)), generator=torch.Generator().manual_seed(seed))
+
+
+def call(model, x):
+    with torch.no_grad():
+        return model(x)
+
+
+def snapshot(model):
+    """All that must not change: values, modes, classes, what wants gradients, random numbers."""
+    return (
+        {key: value.clone() for key, value in model.state_dict().items()},
+        [(name, type(m), m.training) for name, m in model.named_modules()],
+        [(name, p.requires_grad, id(p)) for name, p in model.named_parameters()],
+        torch.get_rng_state(),
+    )
+
+
+def assert_unchanged(model, before):
+    state, modules, parameters, random = snapshot(model)
+    assert list(state) == list(before[0])
+    for key, value in state.items():
+        assert torch.equal(value, before[0][key]), key
+    assert modules == before[1] and parameters == before[2]
+    assert torch.equal(random, before[3])
+
+
+def branch(module):
+    """Whether a module is one of torchvision's residual blocks."""
+    kinds = (
+        *(resnet.BasicBlock, resnet.Bottleneck, convnext.CNBlock),
+        *(mobilenetv2.InvertedResidual, mobilenetv3.InvertedResidual),
+    )
+    return isinstance(module, kinds)
+
+
+# Without names
+
+
+@networks
+def test_outputs_keep_their_bits(name):
+    model, x = network(name), images()
+    before, keys = call(model, x), list(model.state_dict())
+    report = insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
+    assert torch.equal(call(model, x).view(torch.int32), before.view(torch.int32))
+    assert before.isfinite().all() and before.std() > 1e-3
+
+    new = [key for key in model.state_dict() if key not in keys]
+    assert [key for key in model.state_dict() if key in keys] == keys
+    assert all(".attention." in key for key in new)
+    assert {f"{i.name}.gate" for i in report.insertions} <= set(new)
+    assert report.renamed == ()
+    with torch.no_grad():
+        for insertion in report.insertions:
+            model.get_submodule(insertion.name).gate.fill_(0.5)
+    assert (call(model, x) - before).abs().max() > 1e-4
+
+
+class Zero(nn.Module):
+    """Stops everything that comes through it."""
+
+    def forward(self, x):
+        return x * 0
+
+
+@pytest.mark.parametrize(
+    "name", [*(n for n in NETWORKS if not n.startswith("vgg")), "resnext50_32x4d"]
+)
+def test_at_the_end_of_the_branch_and_before_the_addition(name):
+    """With nothing from its branch, a residual block puts out its shortcut."""
+    model = network(name)
+    blocks = {m: n for n, m in model.named_modules() if branch(m)}
+    report = insert_attention(model, lambda channels: Zero(), example=EXAMPLE)
+    assert len(report.insertions) == len(blocks)
+    calls = []
+    for module in blocks:
+        module.register_forward_hook(lambda m, args, out: calls.append((m, args[0].clone(), out)))
+    call(model, images())
+    assert len(calls) == len(blocks)
+    for module, x, out in calls:
+        if isinstance(module, resnet.BasicBlock | resnet.Bottleneck):
+            expected = call(module.downsample or nn.Identity(), x).relu()
+        else:
+            expected = x if getattr(module, "use_res_connect", True) else torch.zeros_like(out)
+        assert torch.equal(out, expected), blocks[module]
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg19_bn"])
+def test_at_the_end_of_the_stages_of_vgg(name):
+    model = empty(name)
+    before = list(model.features)
+    report = insert_attention(model, "se", example=EXAMPLE.to("meta"))
+    assert [i.channels for i in report.insertions] == [64, 128, 256, 512, 512]
+    pooled = [isinstance(layer, nn.MaxPool2d) for layer in [*before[1:], nn.Identity()]]
+    for layer, old, before_pool in zip(model.features, before, pooled, strict=True):
+        if before_pool:
+            assert isinstance(old, nn.ReLU)
+            assert layer[0] is old and type(layer[1]) is SqueezeExcitation
+        else:
+            assert layer is old
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("resnet18", [64, 64, 128, 128, 256, 256, 512, 512]),
+        ("resnet50", [256] * 3 + [512] * 4 + [1024] * 6 + [2048] * 3),
+        ("mobilenet_v2", [16] + [24] * 2 + [32] * 3 + [64] * 4 + [96] * 3 + [160] * 3 + [320]),
+        ("mobilenet_v3_small", [16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96]),
+        ("convnext_small", [96] * 3 + [192] * 3 + [384] * 27 + [768] * 3),
+    ],
+)
+def test_channels_and_parameters_by_hand(name, channels):
+    report = insert_attention(empty(name), "se", example=EXAMPLE.to("meta"))
+    assert [i.channels for i in report.insertions] == channels
+    by_hand = [2 * c * (c // 16) + c // 16 + c for c in channels]
+    assert [i.parameters for i in report.insertions] == by_hand
+    assert report.parameters == sum(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("resnet18", {}), ("resnet50", {}), ("mobilenet_v2", {"where": "blocks"})],
+)
+@pytest.mark.parametrize("start", [False, True])
+def test_a_network_of_torchvision_becomes_that_of_the_course(name, options, start):
+    model = network(name)
+    insert_attention(model, "cbam-conv", start_as_identity=start, example=EXAMPLE)
+    with torch.device("meta"):
+        built = make_model(name, "cbam-conv", num_classes=10, start_as_identity=start, **options)
+    built.to_empty(device="cpu")
+    assert set(model.state_dict()) == set(built.state_dict())
+    built.load_state_dict(model.state_dict(), strict=True)
+    x = images()
+    torch.testing.assert_close(call(built.eval(), x), call(model, x), rtol=1e-5, atol=1e-5)
+
+
+def test_networks_of_the_course():
+    model = make_model("resnet18", num_classes=10, stem="cifar").eval()
+    x = images()
+    before = call(model, x)
+    report = insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
+    assert len(report.insertions) == 8 and torch.equal(call(model, x), before)
+    model = make_model("mobilenet_v2", "se", where="last", num_classes=10)
+    insert_attention(model, "eca", example=EXAMPLE)
+    both = make_model("mobilenet_v2", "eca", where=("blocks",), num_classes=10).state_dict()
+    assert set(both) < set(model.state_dict())
+
+
+def test_plain_weights_load_after_insertion():
+    model, weights = network("resnet18"), network("resnet18", seed=3)
+    insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
+    report = load_weights(model, weights.state_dict())
+    assert not report.unused and all(".attention." in key for key in report.fresh)
+    x = images()
+    assert torch.equal(call(model, x), call(weights, x))
+
+
+def test_inside_of_other_networks():
+    backbone = network("resnet18")
+    backbone.fc = nn.Identity()
+    model = nn.Sequential(nn.Sequential(backbone), nn.Linear(512, 2))
+    report = insert_attention(model, "eca", example=EXAMPLE)
+    assert report.insertions[0].name == "0.0.layer1.0.attention"
+    assert len(report.insertions) == 8
+    parallel = nn.DataParallel(network("mobilenet_v3_small"))
+    report = insert_attention(parallel, "eca", example=EXAMPLE)
+    assert report.insertions[0].name == "module.features.1.block.attention"
+
+
+def test_the_default_example_has_the_networks_channels():
+    model = make_model("resnet18", in_channels=5, num_classes=2)
+    assert len(insert_attention(model, "eca").insertions) == 8
+    assert len(insert_attention(empty("mobilenet_v3_small"), "eca").insertions) == 11
+
+
+# What must stay as it is
+
+
+class Counts(nn.Module):
+    """Counts its calls in a buffer, whatever the mode, and draws random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return nn.functional.dropout(x, 0.5, training=True)
+
+
+def awkward():
+    """Some parts train and some do not, some learn and some do not, and one counts and draws."""
+    model = network("resnet18").train()
+    model.layer2.eval()
+    model.bn1.eval()
+    model.layer1.requires_grad_(False)
+    model.maxpool = nn.Sequential(model.maxpool, Counts(), nn.Dropout())
+    return model
+
+
+def test_looking_leaves_no_trace():
+    model = awkward()
+    before = snapshot(model)
+    with pytest.raises(ValueError, match="no block for layer4.0.bn2: not 512"):
+        insert_attention(model, refuses_512, example=images(1, 3, 32, 32))
+    assert_unchanged(model, before)
+
+    insert_attention(model, lambda channels: Zero(), example=images(1, 3, 32, 32))
+    state, _, parameters, random = snapshot(model)
+    assert list(state) == list(before[0]) and parameters == before[2]
+    assert all(torch.equal(value, before[0][key]) for key, value in state.items())
+    assert torch.equal(random, before[3])
+    modes = {name: training for name, _, training in before[1]}
+    assert all(m.training == modes[name] for name, m in model.named_modules() if name in modes)
+
+
+def refuses_512(channels):
+    if channels == 512:
+        raise ValueError("not 512")
+    return SqueezeExcitation(channels) if channels < 0 else Zero()
+
+
+def test_only_the_blocks_draw_random_numbers():
+    torch.manual_seed(0)
+    insert_attention(model := network("resnet18"), "cbam-fc", example=EXAMPLE)
+    after = torch.rand(3)
+    torch.manual_seed(0)
+    blocks = [CBAM(c) for c in (64, 64, 128, 128, 256, 256, 512, 512)]
+    assert torch.equal(torch.rand(3), after)
+    found = [m for m in model.modules() if isinstance(m, CBAM)]
+    for one, other in zip(found, blocks, strict=True):
+        for a, b in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_blocks_have_the_mode_of_what_is_before_them_and_learn():
+    model = awkward()
+    insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
+    for name, module in model.named_modules():
+        if isinstance(module, IdentityStart):
+            training = not name.startswith("layer2")
+            assert all(part.training == training for part in module.modules())
+            assert all(parameter.requires_grad for parameter in module.parameters())
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen and all(n.startswith("layer1") and "attention" not in n for n in frozen)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn"])
+def test_blocks_have_the_precision_of_what_is_before_them(name, dtype):
+    model, x = network(name).to(dtype), images().to(dtype)
+    before = call(model, x)
+    options = {"spatial_options": {"batch_norm": True}}
+    factory = make_attention("cbam-fc", **options)
+    insert_attention(model, factory, start_as_identity=True, example=EXAMPLE.to(dtype))
+    assert {p.dtype for p in model.parameters()} == {dtype}
+    assert torch.equal(call(model, x), before)
+
+
+@pytest.mark.parametrize("where", [None, ["layer1", "relu", "layer2.0.bn1"]])
+def test_hooks_survive(where):
+    model, seen = network("resnet18"), []
+    for name in ("layer1.0", "layer1", "layer2.0.bn1", "relu"):
+        note = lambda module, args, output, name=name: seen.append(name)  # noqa: E731
+        model.get_submodule(name).register_forward_hook(note)
+    insert_attention(model, "se", where, example=EXAMPLE)
+    seen.clear()
+    call(model, images())
+    assert sorted(seen) == ["layer1", "layer1.0", "layer2.0.bn1", "relu"]
+
+
+# Insertion points by name
+
+
+def test_by_name_after_a_sequence():
+    model, x = network("resnet18"), images()
+    keys = list(model.state_dict())
+    report = insert_attention(model, "cbam-fc", ("layer2", "layer4"), example=EXAMPLE)
+    assert [i.name for i in report.insertions] == ["layer2.attention", "layer4.attention"]
+    assert [i.channels for i in report.insertions] == [128, 512]
+    assert report.renamed == () and [k for k in model.state_dict() if k in keys] == keys
+    plain = network("resnet18")
+    feature = plain.layer1(plain.maxpool(plain.relu(plain.bn1(plain.conv1(x)))))
+    feature = model.layer2.attention(plain.layer2(feature))
+    feature = model.layer4.attention(plain.layer4(plain.layer3(feature)))
+    expected = plain.fc(feature.mean(dim=(2, 3)))
+    torch.testing.assert_close(call(model, x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_by_name_after_a_layer():
+    model, x = network("resnet18"), images()
+    bn, feature = model.bn1, call(model.bn1, call(model.conv1, x))
+    report = insert_attention(model, "se", "bn1", example=EXAMPLE)
+    assert report.renamed == (("bn1.", "bn1.0."),)
+    assert model.bn1[0] is bn and "bn1.0.weight" in model.state_dict()
+    assert model.get_submodule(report.insertions[0].name) is model.bn1.attention
+    assert torch.equal(call(model.bn1, call(model.conv1, x)), call(model.bn1.attention, feature))
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "found"),
+    [
+        ("resnet18", "layer?", [f"layer{n}.attention" for n in (1, 2, 3, 4)]),
+        ("resnet18", "layer[34].1.conv?", [f"layer{n}.1.conv{m}" for n in (3, 4) for m in (1, 2)]),
+        ("resnet18", ("maxpool", "layer1"), ["maxpool.attention", "layer1.attention"]),
+        ("resnet18", ["layer1", "layer*"], [f"layer{n}.attention" for n in (1, 2, 3, 4)]),
+        ("densenet121", "features.denseblock?", [f"features.denseblock{n}" for n in (1, 2, 3, 4)]),
+        ("efficientnet_b0", "features.[1-7]", [f"features.{n}.attention" for n in range(1, 8)]),
+    ],
+    ids=str,
+)
+def test_patterns(name, where, found):
+    model = empty(name).eval()
+    report = insert_attention(model, "eca", where, example=EXAMPLE.to("meta"))
+    names = [i.name for i in report.insertions]
+    assert names == [n if n.endswith("attention") else f"{n}.attention" for n in found]
+    assert call(model, EXAMPLE.to("meta")).shape == (1, 1000)
+
+
+def test_an_insertion_point_inside_of_another():
+    model, x = network("resnet18"), images()
+    where = ("layer1.0", "layer1.0.bn2", "layer1")
+    report = insert_attention(model, "eca", where, start_as_identity=True, example=EXAMPLE)
+    assert {i.name for i in report.insertions} == {
+        *("layer1.attention", "layer1.0.attention", "layer1.0.0.bn2.attention")
+    }
+    assert set(report.renamed) == {
+        *(("layer1.0.", "layer1.0.0."), ("layer1.0.bn2.", "layer1.0.0.bn2.0."))
+    }
+    assert torch.equal(call(model, x), call(network("resnet18"), x))
+
+
+def test_a_module_with_two_names():
+    shared = nn.Conv2d(4, 4, 1)
+    model = nn.Sequential(shared, nn.Sequential(shared, nn.ReLU()))
+    x, attention = images(2, 4, 3, 3), Zero()
+    insert_attention(model, lambda channels: attention, "1.0", example=x)
+    assert model[0] is model[1][0] and model[0][0] is shared
+    assert not call(model, x).any()
+
+
+class Branches(nn.Module):
+    """One ReLU for two widths, one for one width, one that is not run, and other outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+        self.wide = nn.Conv2d(8, 16, 1)
+        self.shared = nn.ReLU()
+        self.twice = nn.ReLU()
+        self.unused = nn.Sequential(nn.Conv2d(3, 3, 1))
+        self.pair = Pair()
+        self.flat = nn.Flatten()
+
+    def forward(self, x):
+        x = self.twice(self.twice(self.shared(self.conv(x))))
+        return self.flat(self.pair(self.shared(self.wide(x)))[0])
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def test_a_module_that_runs_twice_is_followed_twice():
+    model, x = Branches().eval(), images(1, 3, 4, 4)
+    before = call(model, x)
+    insert_attention(model, lambda channels: Half(), "twice", example=x)
+    model.wide.bias.data.zero_()
+    plain = Branches().eval()
+    plain.load_state_dict(model.state_dict())
+    torch.testing.assert_close(call(model, x), call(plain, x) / 4)
+    assert before.shape == (1, 16 * 16)
+
+
+class Half(nn.Module):
+    def forward(self, x):
+        return x / 2
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("shared", r"follow shared: it runs several times, with different numbers of ch.*16.*8"),
+        ("unused", "follow unused: it is not run"),
+        ("pair", "follow pair: it puts out a tuple, no feature map"),
+        (("conv", "flat"), r"follow flat: it puts out torch.float32 \[1, 256\], no feature map"),
+        ("cnv", r"where: no module is called 'cnv'; did you mean 'conv'\?"),
+        (("conv", "zzz"), r"no module is called 'zzz'; name some, such as 'conv', 'wide'"),
+        ("*.*.*", "no module is called"),
+        ("", "no module is called ''"),
+        ([None], "no module is called 'None'"),
+        (None, "Branches has no residual branches .*; name modules in where, such as 'conv'"),
+        ([], "Branches has no residual branches"),
+    ],
+    ids=str,
+)
+def test_refuses_insertion_points(where, message):
+    model = Branches()
+    before = snapshot(model)
+    with pytest.raises(ValueError, match=message):
+        insert_attention(model, "eca", where, example=images(1, 3, 4, 4))
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize(
+    ("attention", "options", "message"),
+    [
+        ("none", {}, "attention must be a block to insert; got 'none'"),
+        (None, {}, "attention must be a block to insert; got None"),
+        ("cbam", {}, "attention must be one of .*got 'cbam'"),
+        (CBAM(64), {}, "attention must be a name, None, or a factory"),
+        (make_attention("se", reduction=128), {}, "no block for .*bn2: reduction 128 leaves no"),
+        ("eca", {"start_as_identity": "yes"}, "start_as_identity must be True or False"),
+        ("eca", {"example": torch.zeros(1, 4, 8, 8)}, r"called with a tensor \[1, 4, 8, 8\]: .*"),
+        ("eca", {"example": "x"}, "called with 'x': "),
+    ],
+)
+def test_refuses_arguments(attention, options, message):
+    model = network("resnet18")
+    before = snapshot(model)
+    with pytest.raises(ValueError, match=message):
+        insert_attention(model, attention, **{"example": EXAMPLE, **options})
+    assert_unchanged(model, before)
+
+
+def test_refuses_what_is_no_network():
+    with pytest.raises(ValueError, match="model must be a module; got 'resnet18'"):
+        insert_attention("resnet18", "se")
+    with pytest.raises(ValueError, match="without an nn.Conv2d .* give an example"):
+        insert_attention(nn.Sequential(nn.ReLU()), "se", "0")
+
+
+@pytest.mark.parametrize("name", ["googlenet", "squeezenet1_0"])
+@pytest.mark.filterwarnings("ignore:The default weight initialization")
+def test_networks_without_residual_branches(name):
+    """The modules that are suggested do work."""
+    model = empty(name)
+    with pytest.raises(ValueError, match="no residual branches .* such as '") as refusal:
+        insert_attention(model, "eca")
+    for suggested in str(refusal.value).split("'")[1::2]:
+        assert len(insert_attention(model, "eca", suggested).insertions) == 1
+
+
+# Twice
+
+
+@networks
+def test_not_twice(name):
+    model = empty(name)
+    first = insert_attention(model, "se", example=EXAMPLE.to("meta"))
+    keys, n = list(model.state_dict()), len(first.insertions)
+    with pytest.raises(ValueError, match=f"{n} of {n} insertion points have attention already"):
+        insert_attention(model, "se", example=EXAMPLE.to("meta"))
+    assert list(model.state_dict()) == keys
+
+
+def test_networks_with_attention_of_the_course():
+    model = make_model("resnet18", "se")
+    with pytest.raises(ValueError, match="8 of 8 insertion points have attention already"):
+        insert_attention(model, "se", example=EXAMPLE)
+
+
+# The report
+
+
+def test_report():
+    report = insert_attention(empty("resnet50"), "cbam-fc", start_as_identity=True)
+    # 2 C C / 16 weights, 2 maps x 7 x 7, and the gate.
+    each = {c: 2 * c * c // 16 + 98 + 1 for c in (256, 512, 1024, 2048)}
+    total = 3 * each[256] + 4 * each[512] + 6 * each[1024] + 3 * each[2048]
+    assert str(report).splitlines() == [
+        f"16 CBAM blocks, at first the identity, {total:,} parameters",
+        "  layer1.0.attention to layer1.2.attention  3 x 256 channels, 8,291 parameters each",
+        "  layer2.0.attention to layer2.3.attention  4 x 512 channels, 32,867 parameters each",
+        "  layer3.0.attention to layer3.5.attention  6 x 1024 channels, 131,171 parameters each",
+        "  layer4.0.attention to layer4.2.attention  3 x 2048 channels, 524,387 parameters each",
+    ]
+    assert (each[256], each[2048], total) == (8_291, 524_387, report.parameters)
+    assert str(total) in insert_attention.__doc__.replace(",", "")
+
+
+def test_report_of_one_block_and_of_renamed_keys():
+    report = insert_attention(empty("resnet18"), "eca", "layer1.*.bn1")
+    assert str(report).splitlines() == [
+        "2 ECA blocks, 6 parameters",
+        "  layer1.0.bn1.attention to layer1.1.bn1.attention  2 x 64 channels, 3 parameters each",
+        "  in the state dict layer1.0.bn1.* is now layer1.0.bn1.0.*",
+        "  in the state dict layer1.1.bn1.* is now layer1.1.bn1.0.*",
+    ]
+    report = insert_attention(empty("resnet18"), "eca", "layer1")
+    assert str(report).splitlines() == [
+        "1 ECA block, 3 parameters",
+        "  layer1.attention  1 x 64 channels, 3 parameters",
+    ]

@@ -1,0 +1,466 @@
+"""The networks against torchvision's and timm's, the published counts and layers by hand."""
+
+import hashlib
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from cbam_course.attention import ATTENTION_NAMES, CBAM, ChannelAttention, make_attention
+from cbam_course.models import (
+    MODEL_NAMES,
+    BasicBlock,
+    Bottleneck,
+    CifarCNN,
+    MobileNetV1,
+    MobileNetV2,
+    ResNet,
+    make_model,
+    mobilenet_v1_cbam,
+    resnet18_cbam,
+    resnet50_cbam,
+)
+from tests.support import networks
+
+META = torch.device("meta")
+SE = make_attention("se")
+PAPERS_CBAM = make_attention("cbam-fc", channel_options={"bias": True})
+"""The published counts need r = 16, an MLP with biases, and a 7x7 convolution without."""
+
+SMALL = {
+    "cifar_cnn": {"widths": (8, 16)},
+    "cifar_resnet": {"depths": (1, 1), "widths": (8, 16)},
+    "bottleneck": {"depths": (1, 1), "widths": (8, 16), "block": "bottleneck"},
+    "mobilenet_v1": {"alpha": 0.25},
+    "mobilenet_v2": {"where": ("first", "blocks", "last")},
+}
+
+
+def small(name, attention=None, **options):
+    """A little network of a family, with attention at every insertion point."""
+    if isinstance(attention, str):
+        tiny = {"reduction": 1} if attention in ("se", "channel-fc", "cbam-fc") else {}
+        attention = make_attention(attention, **tiny)
+    network = "cifar_resnet" if name == "bottleneck" else name
+    return make_model(network, attention, **{"num_classes": 5, **SMALL[name], **options})
+
+
+families = pytest.mark.parametrize("name", SMALL)
+
+
+# What building draws and stores: shipped weights and recorded runs depend on it
+
+
+PINNED = {  # tensors, a hash of their names and shapes, the next random number
+    ("cifar_cnn", "none"): (44, "fa90320f", 761167254),
+    ("cifar_cnn", "se"): (56, "506a72cc", 1671911362),
+    ("cifar_cnn", "eca"): (47, "8c9df435", 1421436078),
+    ("cifar_cnn", "channel-fc"): (50, "6c3eafbd", 665234166),
+    ("cifar_cnn", "channel-conv"): (47, "8c9df435", 1421436078),
+    ("cifar_cnn", "spatial"): (47, "c136d4b6", 1084836907),
+    ("cifar_cnn", "cbam-fc"): (53, "9bd64561", 2010515336),
+    ("cifar_cnn", "cbam-conv"): (50, "3bb28c03", 1678877533),
+    ("cifar_resnet", "none"): (128, "acefd52f", 362784985),
+    ("cifar_resnet", "cbam-fc"): (155, "466d11fa", 332428344),
+    ("resnet18", "cbam-conv"): (138, "98ff3f25", 842761860),
+    ("resnet50", "se"): (384, "58967100", 1108695263),
+    ("mobilenet_v1", "cbam-fc"): (245, "0f6c9731", 18001463),
+    ("mobilenet_v2", "eca"): (315, "7636c01d", 1967698197),
+}
+
+
+def pin(name, attention):
+    torch.manual_seed(0)
+    state = make_model(name, attention).state_dict()
+    shapes = repr([(key, tuple(value.shape)) for key, value in state.items()])
+    following = torch.randint(2**31, ()).item()
+    return len(state), hashlib.sha256(shapes.encode()).hexdigest()[:8], following
+
+
+@pytest.mark.parametrize(("name", "attention"), PINNED)
+def test_keys_and_the_random_stream(name, attention):
+    assert pin(name, attention) == PINNED[name, attention]
+
+
+def test_initial_weights():
+    """Some of the numbers themselves, of the networks whose weights and runs are recorded."""
+    torch.manual_seed(0)
+    found = make_model("cifar_cnn", "cbam-fc", widths=(16, 32)).state_dict()
+    means = {
+        "stages.0.convolutions.0.weight": 0.096648425,
+        "classifier.weight": 0.083239055,
+        "stages.1.attention.channel_attention.mlp.0.weight": 0.084304003,
+        "stages.1.attention.spatial_attention.conv.weight": 0.049659331,
+    }
+    for key, mean in means.items():
+        assert found[key].double().abs().mean().item() == pytest.approx(mean, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "mobilenet_v2"])
+def test_torchvisions_initial_weights(name):
+    torch.manual_seed(1)
+    ours = make_model(name, num_classes=10).state_dict()
+    torch.manual_seed(1)
+    theirs = getattr(torchvision.models, name)(num_classes=10).state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@families
+def test_same_seed_same_backbone_whatever_the_attention(name):
+    torch.manual_seed(3)
+    plain = small(name).state_dict()
+    for attention in ATTENTION_NAMES[1:]:
+        torch.manual_seed(3)
+        other = small(name, attention).state_dict()
+        assert plain.keys() < other.keys()
+        assert all(torch.equal(plain[key], other[key]) for key in plain)
+
+
+def test_v2_first_convolution_of_other_channels_is_initialized_alike():
+    torch.manual_seed(1)
+    weight = make_model("mobilenet_v2", in_channels=12).features[0][0].weight
+    assert weight.shape == (32, 12, 3, 3)
+    assert abs(weight.std().item() - (2 / (32 * 9)) ** 0.5) < 0.005
+
+
+# Against the networks of others
+
+
+def torchvision_resnext101_32x4d():
+    block = torchvision.models.resnet.Bottleneck
+    return torchvision.models.ResNet(block, [3, 4, 23, 3], groups=32, width_per_group=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("resnet18", torchvision.models.resnet18),
+        ("resnet34", torchvision.models.resnet34),
+        ("resnet50", torchvision.models.resnet50),
+        ("resnet101", torchvision.models.resnet101),
+        ("resnext50_32x4d", torchvision.models.resnext50_32x4d),
+        ("resnext101_32x4d", torchvision_resnext101_32x4d),
+        ("mobilenet_v2", torchvision.models.mobilenet_v2),
+    ],
+)
+def test_torchvisions_keys_and_outputs(name, theirs):
+    torch.manual_seed(0)
+    theirs = networks.randomize_statistics(theirs())
+    with META:
+        ours = make_model(name)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    networks.copy_onto(ours, theirs.state_dict())
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_v1_equals_timms():
+    """timm's has ReLU6 and other names: with ReLU, layer by layer, the same network."""
+    torch.manual_seed(0)
+    theirs = networks.randomize_statistics(timm.create_model("mobilenetv1_100", act_layer=nn.ReLU))
+    with META:
+        ours = make_model("mobilenet_v1")
+    values = theirs.state_dict().values()
+    networks.copy_onto(ours, dict(zip(ours.state_dict(), values, strict=True)))
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_cifar_cnn_equals_the_network_written_out():
+    """The same layers in one plain sequence, in the tutorial's order."""
+    torch.manual_seed(0)
+    model = networks.randomize_statistics(small("cifar_cnn", "cbam-fc"))
+    first, second = model.stages
+    written_out = nn.Sequential(
+        *(*first.convolutions, first.attention, nn.MaxPool2d(2, 2)),
+        *(*second.convolutions, second.attention),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.dropout, model.classifier),
+    ).eval()
+    kinds = [type(layer) for layer in second.convolutions]
+    assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
+    x = torch.randn(3, 3, 32, 32)
+    torch.testing.assert_close(model(x), written_out(x))
+
+
+# The published counts
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "printed"),
+    [  # parameters in units of 1e6 and GFLOPs in units of 1e9: alone, with SE, with CBAM
+        ("resnet18", {}, "11.69 1.814, 11.78 1.814, 11.78 1.815"),
+        ("resnet34", {}, "21.80 3.664, 21.96 3.664, 21.96 3.665"),
+        ("resnet50", {"version": "v1"}, "25.56 3.858, 28.09 3.860, 28.09 3.864"),
+        ("resnet101", {"version": "v1"}, "44.55 7.570, 49.33 7.575, 49.33 7.581"),
+        ("wide_resnet18", {"widen": 1.5}, "25.88 3.866, 26.07 3.867, 26.08 3.868"),
+        ("wide_resnet18", {"widen": 2.0}, "45.62 6.696, 45.97 6.696, 45.97 6.697"),
+        ("resnext50_32x4d", {"version": "v1"}, "25.03 3.768, 27.56 3.771, 27.56 3.774"),
+        ("resnext101_32x4d", {"version": "v1"}, "44.18 7.508, 48.96 7.512, 48.96 7.519"),
+        # Of alpha 0.7 with SE the paper prints 2.71: hidden layers of round(C / 16) units give it.
+        ("mobilenet_v1", {"alpha": 0.7}, "2.30 0.283, 2.70 0.283, 2.71 0.289"),
+        ("mobilenet_v1", {}, "4.23 0.569, 5.07 0.570, 5.07 0.576"),
+    ],
+)
+def test_cbams_tables_4_and_5(name, options, printed):
+    """59 of 60 cells: numbers of parameters and of multiply-accumulates."""
+    with META:
+        models = [make_model(name, attention, **options) for attention in (None, SE, PAPERS_CBAM)]
+    ours = ", ".join(
+        f"{networks.parameters(model) / 1e6:.2f} {networks.multiply_accumulates(model) / 1e9:.3f}"
+        for model in models
+    )
+    assert ours == printed
+
+
+def test_version_1_5_is_not_what_the_table_counts():
+    with META:
+        old, new = make_model("resnet50", version="v1"), make_model("resnet50")
+        assert networks.multiply_accumulates(old) == 3_857_973_248
+        assert networks.multiply_accumulates(new) == 4_089_184_256
+    assert list(old.state_dict()) == list(new.state_dict())
+
+
+def he(widths, depth):
+    """Parameters of a residual network of basic blocks for 32 x 32 images, by hand."""
+    total = 27 * widths[0] + 2 * widths[0]
+    before = widths[0]
+    for width in widths:
+        for _ in range(depth):
+            total += 9 * before * width + 9 * width * width + 4 * width
+            if before != width:
+                total += before * width + 2 * width
+            before = width
+    return total + widths[-1] * 10 + 10
+
+
+@pytest.mark.parametrize("depth", [3, 9])
+def test_the_networks_for_cifar_by_hand(depth):
+    """He's 0.27 M for ResNet-20, here with 1x1 convolutions in two shortcuts."""
+    model = make_model("cifar_resnet", depths=(depth,) * 3)
+    assert networks.parameters(model) == he((16, 32, 64), depth)
+    assert networks.parameters(make_model("cifar_resnet")) == 272_474
+    assert sum(isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3) for m in model.modules()) == (
+        6 * depth + 1
+    )
+
+
+def convolution(inputs: int, outputs: int) -> int:
+    """A 3x3 convolution with bias, and the scale and shift of its BatchNorm."""
+    return 9 * inputs * outputs + outputs + 2 * outputs
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "extra"),
+    [
+        # Two layers without bias C -> C/16 -> C, and a 7x7 convolution of two maps, per stage.
+        ("cbam-fc", {}, sum(2 * c * (c // 16) + 98 for c in (64, 128, 256))),
+        ("cbam-fc", {"reduction": 8}, sum(2 * c * (c // 8) + 98 for c in (64, 128, 256))),
+        ("cbam-conv", {}, (3 + 98) + (5 + 98) + (5 + 98)),
+        ("se", {}, sum(2 * c * (c // 16) + c // 16 + c for c in (64, 128, 256))),
+        ("spatial", {}, 3 * 98),
+        ("none", {}, 0),
+    ],
+)
+def test_parameters_of_cifar_cnn_by_hand(name, options, extra):
+    pairs = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)]
+    plain = sum(convolution(*pair) for pair in pairs) + 256 * 10 + 10
+    assert plain == 1_149_770
+    assert networks.parameters(CifarCNN(make_attention(name, **options))) == plain + extra
+
+
+# Where the attention is
+
+
+class Probe(nn.Module):
+    """Doubles its input and remembers it."""
+
+    def forward(self, x):
+        self.seen = x
+        return 2 * x
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
+def test_attention_is_after_the_last_batch_norm_and_before_the_addition(kind, stride):
+    torch.manual_seed(0)
+    shortcut = nn.Conv2d(8, 4 * kind.expansion, 1, stride=stride)
+    block = networks.randomize_statistics(kind(8, 4, stride, shortcut))
+    block.attention = Probe()
+    x = torch.randn(2, 8, 6, 6)
+    last = []
+    (block.bn2 if kind is BasicBlock else block.bn3).register_forward_hook(
+        lambda layer, inputs, output: last.append(output)
+    )
+    y = block(x)
+    assert block.attention.seen is last[0] and (last[0] < 0).any()
+    torch.testing.assert_close(y, (2 * last[0] + shortcut(x)).relu())
+
+
+def test_v1_by_hand():
+    """The stride on the first 1x1 convolution: the 3x3 one sees every second position only."""
+    torch.manual_seed(0)
+    shortcut = nn.Conv2d(8, 16, 1, stride=2)
+    block = networks.randomize_statistics(Bottleneck(8, 4, 2, shortcut, version="v1"))
+    newer = Bottleneck(8, 4, 2, shortcut)
+    newer.load_state_dict(block.state_dict())
+    x = torch.randn(2, 8, 6, 6)
+    out = block.bn1(nn.functional.conv2d(x, block.conv1.weight)[:, :, ::2, ::2]).relu()
+    out = block.bn2(nn.functional.conv2d(out, block.conv2.weight, padding=1)).relu()
+    out = block.bn3(nn.functional.conv2d(out, block.conv3.weight))
+    torch.testing.assert_close(block(x), (out + shortcut(x)).relu())
+    assert not torch.allclose(newer.eval()(x), block(x), atol=1e-2)
+
+
+def test_mobilenet_v1_weighs_what_the_relu_puts_out():
+    model = networks.randomize_statistics(small("mobilenet_v1", lambda channels: Probe()))
+    layer, x = model.features[2], torch.randn(2, 8, 6, 6)
+    expected = nn.functional.relu(layer.bn(layer.conv(x)))
+    torch.testing.assert_close(layer(x), 2 * expected)
+    with META:
+        layers = mobilenet_v1_cbam(alpha=0.5).features
+    assert all(layer.attention.channels == layer.conv.out_channels for layer in layers)
+    assert len(layers) == 27 and [layer.conv.groups for layer in layers[1:5]] == [16, 1, 32, 1]
+
+
+@pytest.mark.parametrize(
+    ("where", "points"),
+    [
+        ("first", ["first"]),
+        (("first", "last"), ["first", "last"]),
+        ("blocks", [f"features.{k}.attention" for k in range(1, 18)]),
+        (["blocks", "last"], [f"features.{k}.attention" for k in range(1, 18)] + ["last"]),
+    ],
+)
+def test_insertion_points_of_mobilenet_v2(where, points):
+    with META:
+        model = make_model("mobilenet_v2", make_attention("channel-fc", reduction=1), where=where)
+    found = [name for name, m in model.named_modules() if isinstance(m, ChannelAttention)]
+    assert found == points
+
+
+def test_mobilenet_v2_by_hand():
+    torch.manual_seed(0)
+    model = networks.randomize_statistics(small("mobilenet_v2", "channel-fc"))
+    x = torch.randn(2, 3, 32, 32)
+    assert (model.first.channels, model.last.channels) == (3, 1280)
+    weighed = model.features(x * model.first.attention_map(x))
+    pooled = (weighed * model.last.attention_map(weighed)).mean(dim=(2, 3))
+    torch.testing.assert_close(model(x), model.classifier[1](pooled))
+    for block, channels in ((model.features[3], 24), (model.features[2], 16)):
+        x = torch.randn(2, channels, 8, 8)
+        branch = block.attention(block.conv(x))
+        torch.testing.assert_close(block(x), x + branch if block.use_res_connect else branch)
+
+
+@families
+def test_channels_of_the_blocks(name):
+    seen = []
+    small(name, lambda channels: seen.append(channels) or nn.Identity())
+    assert (
+        seen[:3]
+        == {
+            "cifar_cnn": [8, 16],
+            "cifar_resnet": [8, 16],
+            "bottleneck": [32, 64],
+            "mobilenet_v1": [8, 8, 16],
+            "mobilenet_v2": [3, 16, 24],
+        }[name]
+    )
+
+
+# Shapes, gradients and options
+
+
+@families
+@pytest.mark.parametrize("attention", ATTENTION_NAMES)
+def test_gradients_reach_every_parameter(name, attention):
+    torch.manual_seed(2)
+    model = small(name, attention, in_channels=6)
+    logits = model(torch.randn(4, 6, 64, 48))
+    assert logits.shape == (4, 5)
+    logits.square().sum().backward()
+    silent = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("stem", "size", "expected"),
+    [
+        ("imagenet", (33, 97), (2, 4)),
+        ("imagenet", (224, 224), (7, 7)),
+        ("cifar", (32, 32), (4, 4)),
+        ("cifar", (8, 13), (1, 2)),
+    ],
+)
+def test_features(stem, size, expected):
+    with META:
+        model = resnet18_cbam(num_classes=7, stem=stem, in_channels=6)
+        assert model.features(torch.randn(2, 6, *size)).shape == (2, 512, *expected)
+        model = CifarCNN(widths=[4, 6], in_channels=6)
+        assert model.features(torch.randn(1, 6, 5, 7)).shape == (1, 6, 2, 3)
+
+
+@families
+def test_starting_as_the_identity_changes_nothing_at_first(name):
+    torch.manual_seed(4)
+    plain = small(name).eval()
+    torch.manual_seed(4)
+    other = small(name, "cbam-fc", start_as_identity=True).eval()
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(plain(x), other(x))
+
+
+def test_names_and_options():
+    assert MODEL_NAMES[0] == "cifar_cnn" and len(MODEL_NAMES) == 11
+    with META:
+        for name in MODEL_NAMES:
+            model = make_model(name.replace("_", "-"))
+            *_, last = (layer for layer in model.modules() if isinstance(layer, nn.Linear))
+            assert last.out_features == (10 if name.startswith("cifar") else 1000)
+        assert isinstance(ResNet("basic", (1,), "se", widths=(64,)).layer1[0].attention, nn.Module)
+        model = resnet50_cbam(version="v1", num_classes=10)
+        assert isinstance(model.layer2[0].attention, CBAM) and model.version == "v1"
+        model = make_model("wide_resnet18", widen=1.5)
+        assert model.conv1.out_channels == 64 and model.layer4[-1].conv2.out_channels == 768
+        options = {"block": "bottleneck", "depths": [2, 2, 2], "groups": 4, "width_per_group": 16}
+        assert make_model("cifar_resnet", "eca", **options).layer2[0].conv2.groups == 4
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: make_model("resnet19"), "name must be one of 'cifar_cnn', .*, 'resnet18'"),
+        (lambda: make_model(18), "got 18"),
+        (lambda: make_model("resnet18", "cbam"), "attention must be one of 'none', 'se'"),
+        (lambda: make_model("resnet18", CBAM(64)), r"attention must be a name, .*cbam-fc"),
+        (lambda: make_model("resnet18", num_classes=0), "num_classes must be .* got 0"),
+        (lambda: make_model("resnet18", version="v1"), "version must be None: basic"),
+        (lambda: make_model("resnet18", stem="mnist"), "stem must be one of 'imagenet', 'cifar'"),
+        (lambda: make_model("resnet50", version="v2"), "version must be one of 'v1', 'v1.5'"),
+        (lambda: make_model("resnet18", start_as_identity=1), "start_as_identity must be True or"),
+        (lambda: make_model("wide_resnet18", widen=0), "widen must be large enough to leave"),
+        (lambda: make_model("cifar_resnet", depths=(3, 3)), "got 2 depths and 3 widths"),
+        (lambda: make_model("cifar_resnet", depths=(3, 3, 0)), "depths must be an integer of"),
+        (lambda: make_model("cifar_resnet", block="wide"), "block must be one of 'basic'"),
+        (lambda: small("bottleneck", width_per_group=4), "width_per_group must be large enough"),
+        (lambda: small("cifar_cnn", widths=(8, 2.5)), "widths must be an integer .* got 2.5"),
+        (lambda: small("cifar_cnn", dropout=1.0), "dropout must be at least 0 and below 1; got 1"),
+        (lambda: small("cifar_resnet", SE), "reduction 16 leaves no hidden unit for 8 channels"),
+        (lambda: MobileNetV1(alpha=0.03), "alpha must be large enough to leave a channel"),
+        (lambda: MobileNetV2(where="middle"), "one or more of 'first', 'last', 'blocks'.*'middle'"),
+        (lambda: MobileNetV2("se", where="first"), "reduction 16 leaves no hidden unit for 3"),
+    ],
+)
+def test_refuses(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_options_that_a_network_has_not():
+    for option in ({"depth": 3}, {"depths": (1, 1, 1, 1)}, {"alpha": 1.0}):
+        with pytest.raises(TypeError, match=next(iter(option))):
+            make_model("resnet18", **option)

@@ -1,0 +1,364 @@
+"""Each fact of the project stands in one place; where it must be repeated, the places agree."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests.support.project import (
+    ROOT,
+    badge,
+    chapters,
+    first_cell,
+    pyproject,
+    tracked_files,
+    version,
+)
+from tests.support.project import address as repository
+from tests.tools import address, environment
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def toc_files(node) -> list[str]:
+    """Return every file that a part of _toc.yml names, the root too."""
+    if isinstance(node, list):
+        return [file for item in node for file in toc_files(item)]
+    if isinstance(node, dict):
+        own = [node[key] for key in ("root", "file") if key in node]
+        return own + [file for value in node.values() for file in toc_files(value)]
+    return []
+
+
+TOC = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file, or "" if it is binary."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def constraints(path: Path = ROOT / "constraints.txt") -> dict[str, list[Requirement]]:
+    """Return the pins of a constraints file by package name."""
+    pins = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            requirement = Requirement(line)
+            pins.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return pins
+
+
+def own_requirements() -> list[Requirement]:
+    """Return what pyproject.toml asks for, extras included and the package itself left out."""
+    project = pyproject()["project"]
+    lines = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    return [r for r in map(Requirement, lines) if r.name != project["name"]]
+
+
+# The address
+
+
+def test_the_address_is_one_that_colab_can_open():
+    assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository())
+
+
+def test_the_configuration_and_the_citation_hold_the_address():
+    assert CONFIG["repository"]["url"] == repository()
+    assert CITATION["repository-code"] == repository()
+
+
+def test_the_files_are_found_with_git_and_without(tmp_path):
+    assert {ROOT / "pyproject.toml", *chapters()} <= set(tracked_files())
+    (tmp_path / ".venv-book" / "lib").mkdir(parents=True)
+    for name in ("kept.txt", ".venv-book/lib/made.py"):
+        (tmp_path / name).touch()
+    assert tracked_files(tmp_path) == [tmp_path / "kept.txt"]
+
+
+def test_no_file_holds_another_address_of_this_project():
+    name = repository().rsplit("/", 1)[1]
+    pattern = re.compile(rf"github(?:\.com)?[/:]([\w.-]+/{re.escape(name)})(?![\w-])")
+    slug = repository().removeprefix("https://github.com/")
+    for path in tracked_files():
+        for found in pattern.findall(text_of(path)):
+            assert found.removesuffix(".git") == slug, path
+
+
+def test_one_edit_and_make_address_move_the_repository(tmp_path):
+    copies = []
+    for path in tracked_files():
+        if text_of(path) and path.stat().st_size < 5_000_000:
+            copy = tmp_path / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+            copies.append(copy)
+    old, new = repository(), "https://github.com/somebody.else/another-course"
+    project = tmp_path / "pyproject.toml"
+    project.write_text(project.read_text().replace(old, new))
+
+    changed = address.rewrite(tmp_path, copies)
+
+    slug = old.removeprefix("https://github.com/")
+    assert tmp_path / "_config.yml" in changed and tmp_path / "CITATION.cff" in changed
+    mentions = re.compile(rf"github(\.com)?[/:]{re.escape(slug)}")
+    assert not [path for path in copies if mentions.search(text_of(path))]
+    for path in chapters(tmp_path):
+        assert badge(f"notebooks/{path.name}", new) in path.read_text()
+        install = first_cell(new, path.name).splitlines()[-1]
+        assert install.replace('"', '\\"') in path.read_text()
+    assert address.rewrite(tmp_path, copies) == []
+
+
+def test_an_address_that_colab_cannot_open_is_refused(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[project.urls]\nRepository = "https://example.org/course"\n'
+    )
+    with pytest.raises(ValueError, match="example.org"):
+        address.rewrite(tmp_path, [])
+
+
+# Versions
+
+
+def test_the_version_is_the_same_everywhere():
+    assert Version(version())
+    assert str(CITATION["version"]) == version()
+
+
+def test_the_supported_pythons_agree():
+    (low, high), project = environment.SUPPORTED, pyproject()["project"]
+    assert project["requires-python"] == ">={}.{}".format(*low)
+    listed = [c.rsplit(" ", 1)[1] for c in project["classifiers"] if re.search(r":: 3\.", c)]
+    assert listed == [f"3.{minor}" for minor in range(low[1], high[1] + 1)]
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    pythons = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert (pythons[0], pythons[-1]) == ("{}.{}".format(*low), "{}.{}".format(*high))
+
+
+@pytest.mark.parametrize("requirement", own_requirements(), ids=str)
+def test_the_pins_satisfy_what_pyproject_asks_for(requirement):
+    pins = constraints()[canonicalize_name(requirement.name)]
+    for pin in pins:
+        (specifier,) = pin.specifier
+        assert specifier.operator == "=="
+        assert requirement.specifier.contains(specifier.version, prereleases=True)
+
+
+def test_colab_keeps_what_it_has():
+    """Colab's versions satisfy every floor: pip has nothing to replace there."""
+    colab = constraints(ROOT / "tests" / "tools" / "colab-constraints.txt")
+    for line in pyproject()["project"]["dependencies"]:
+        requirement = Requirement(line)
+        for pin in colab.get(canonicalize_name(requirement.name), []):
+            (specifier,) = pin.specifier
+            assert requirement.specifier.contains(specifier.version), requirement
+
+
+def test_no_dependency_is_pinned_in_pyproject():
+    for requirement in own_requirements():
+        assert not {s.operator for s in requirement.specifier} & {"==", "==="}, requirement
+
+
+def test_the_constraints_name_no_place():
+    """Only names, versions and markers: no host, no path, no option of pip."""
+    for path in (ROOT / "constraints.txt", *(ROOT / "tests" / "tools").glob("*-constraints.txt")):
+        for line in path.read_text().splitlines():
+            assert re.fullmatch(r"#[^/]*|[\w.-]+==[\w.!+]+( ; [^/@]+)?", line), (path.name, line)
+            assert "+" not in line.split(";")[0], line
+
+
+# The table of contents
+
+
+def test_the_table_of_contents_lists_every_chapter_and_its_exercises():
+    assert chapters(), "there are no chapters"
+    listed = [file for file in TOC if file.startswith("notebooks/")]
+    names = [path.stem for path in chapters()]
+    both = [f"{folder}/{name}" for folder in ("notebooks", "notebooks/exercises") for name in names]
+    assert listed == both
+
+
+def test_the_table_of_contents_lists_every_page():
+    pages = {str(p.relative_to(ROOT).with_suffix("")) for p in (ROOT / "book").rglob("*.md")}
+    assert {file for file in TOC if file.startswith("book/")} == pages
+    assert len(TOC) == len(set(TOC))
+
+
+# Files
+
+
+def test_no_file_names_a_place_on_one_machine():
+    # Put together here, so that this file does not hold what it looks for.
+    places = "|".join(("work", "root", "tmp/work", "opt/pypi", "opt/wheels"))
+    pattern = re.compile(rf"(?<![\w.$}}/-])/(?:{places})/\w|/(?:home|Users)/(?!someone)\w+/\w")
+    for path in tracked_files():
+        if path.name == "test_notebooks.py" or "mathjax" in path.parts:
+            continue
+        assert not pattern.search(text_of(path)), path
+
+
+def test_no_large_file_is_tracked():
+    large = [path for path in tracked_files() if path.stat().st_size > 4_000_000]
+    assert not large
+
+
+def test_the_wheel_of_a_fresh_clone_holds_the_whole_package(tmp_path):
+    clone, wheels = tmp_path / "a clone", tmp_path / "wheels"
+    source = subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], capture_output=True)
+    if source.returncode:
+        pytest.skip("this copy of the project is no git repository")
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "-w", str(wheels), str(clone)], check=True)
+    (wheel,) = wheels.glob("cbam_course-*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    listing = ["git", "ls-files", "-z", "cbam_course"]
+    tracked = subprocess.run(listing, cwd=clone, capture_output=True, text=True, check=True)
+    assert packed == set(tracked.stdout.split("\0")) - {""}
+    assert f"-{version(clone)}-" in wheel.name
+
+
+def test_the_package_itself_loads_nothing_heavy():
+    code = "import sys, cbam_course; print('torch' in sys.modules, cbam_course.__version__)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", version()]
+
+
+# The set-up
+
+
+@pytest.mark.parametrize("python", [(2, 7), (3, 10), (3, 14), (4, 0)])
+def test_other_pythons_are_refused_by_name(python):
+    assert "Python {}.{}".format(*python) in environment.version_problem(python)
+
+
+@pytest.mark.parametrize("python", [(3, 11), (3, 12), (3, 13)])
+def test_supported_pythons_pass(python):
+    assert environment.version_problem(python) is None
+
+
+@pytest.fixture
+def installs(monkeypatch):
+    """Let environments be made without pip: return the list of what pip was asked for."""
+    calls, run = [], subprocess.run
+    outcome = {"returncode": 0}
+
+    def fake(command, **options):
+        if "venv" in command:
+            python = Path(environment.python_of(command[-1]))
+            python.parent.mkdir(parents=True)
+            python.symlink_to(sys.executable)
+            calls.append("venv")
+            return subprocess.CompletedProcess(command, 0)
+        if "pip" in command:
+            calls.append("pip")
+            return subprocess.CompletedProcess(command, outcome["returncode"])
+        return run(command, **options)
+
+    monkeypatch.setattr(environment.subprocess, "run", fake)
+    calls_and_outcome = (calls, outcome)
+    return calls_and_outcome
+
+
+def make(tmp_path, *wanted):
+    """Make an environment of `wanted` under tmp_path, with the constraints that lie there."""
+    return environment.make(
+        str(tmp_path / "env"), list(wanted), str(tmp_path / "pins"), say=lambda text: None
+    )
+
+
+def test_a_second_set_up_installs_nothing(installs, tmp_path):
+    (tmp_path / "pins").write_text("a==1\n")
+    assert make(tmp_path, "a")
+    assert not make(tmp_path, "a")
+    assert installs[0] == ["venv", "pip"]
+
+
+def test_changed_requirements_are_installed(installs, tmp_path):
+    (tmp_path / "pins").write_text("a==1\n")
+    make(tmp_path, "a")
+    (tmp_path / "pins").write_text("a==2\n")
+    assert make(tmp_path, "a")
+    assert make(tmp_path, "a", "b")
+    assert installs[0] == ["venv", "pip", "pip", "pip"]
+
+
+def test_an_interrupted_set_up_starts_again(installs, tmp_path, capsys):
+    calls, outcome = installs
+    (tmp_path / "pins").write_text("a==1\n")
+    outcome["returncode"] = 1
+    with pytest.raises(SystemExit):
+        make(tmp_path, "a")
+    assert "pip could not install a" in capsys.readouterr().err
+    outcome["returncode"] = 0
+    assert make(tmp_path, "a")
+    assert calls == ["venv", "pip", "venv", "pip"]
+
+
+def test_a_missing_venv_module_is_explained(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(SystemExit):
+        environment.check_python()
+    assert "apt install python3-venv" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+@pytest.mark.parametrize("target", ["book", "test", "notebooks"])
+def test_a_missing_python_is_explained(target):
+    run = subprocess.run(
+        ["make", target, "PYTHON=no-such-python"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MAKEFLAGS": ""},
+    )
+    assert run.returncode and "There is no no-such-python here" in run.stderr
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
+def test_make_alone_lists_the_commands():
+    run = subprocess.run(
+        ["make"], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": ""}
+    )
+    targets = set(re.findall(r"^make (\w+)", run.stdout, re.MULTILINE))
+    assert {"book", "serve", "test", "notebooks", "matrix", "colab", "address"} <= targets
+
+
+# The API page
+
+
+def public_names(room: Path) -> set[str]:
+    """Return the public functions and classes of a room, by its __all__ where it has one."""
+    source = room / "__init__.py" if room.is_dir() else room
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return set(ast.literal_eval(node.value))
+    defined = (n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+    return {node.name for node in defined if not node.name.startswith("_")}
+
+
+def test_the_api_page_lists_every_public_name():
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\.\. autoapi\w+:: cbam_course\.([\w.]+)$", page, re.MULTILINE))
+    public = set()
+    for room in sorted((ROOT / "cbam_course").iterdir()):
+        # The command line documents itself (cbam-course --help); the two files serve other rooms.
+        if room.stem in ("cli", "files", "__init__", "__main__", "__pycache__"):
+            continue
+        if room.suffix == ".py" or (room / "__init__.py").is_file():
+            public |= {f"{room.stem}.{name}" for name in public_names(room)}
+    assert listed == public

@@ -1,0 +1,129 @@
+"""What an exercise notebook is made of: page, answer, check and solution of each exercise.
+
+`python -m tests.support.exercise_cells FOLDER NOTEBOOK...` writes solved copies of notebooks into a
+folder. For the course's own notebooks, whose form is tested. What learners hand in may be anything,
+and cbam_course.grading reads it.
+"""
+
+import copy
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from tests.support import notebook_format
+from tests.support.project import ROOT
+
+FOLDER = ROOT / "notebooks" / "exercises"
+SEED = "CBAM_COURSE_SEED"
+KEY = "cbam_course"
+CELL_METADATA = {*notebook_format.CELL_METADATA, KEY}
+ROLES = ("answer", "check", "solution")
+# The first line of an answer cell, for notebooks whose editor lost the cell's metadata.
+MARKER = "# Answer {}"
+
+_CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ExerciseCells:
+    """The cells of one exercise.
+
+    Attributes:
+        number: chapter and place in it, such as "2.1".
+        page: the Markdown that says what to do.
+        answer: the code cell that the learner fills in.
+        check: the code cell that checks it.
+        solution: the Markdown with the worked solution.
+    """
+
+    number: str
+    page: NotebookNode
+    answer: NotebookNode
+    check: NotebookNode
+    solution: NotebookNode
+
+    @property
+    def title(self) -> str:
+        """The title, as it stands over the exercise."""
+        return self.page.source.splitlines()[0].removeprefix(f"## {self.number} ")
+
+    @property
+    def stub(self) -> str:
+        """The code of the answer cell."""
+        return self.answer.source
+
+    @property
+    def solution_code(self) -> str:
+        """The solution's code, as it stands in the answer cell of a solved notebook.
+
+        Raises:
+            ValueError: if the solution holds no block of Python, or several.
+        """
+        blocks = _CODE.findall(self.solution.source)
+        if len(blocks) != 1:
+            raise ValueError(f"solution {self.number} has {len(blocks)} blocks of Python, not one")
+        return f"{MARKER.format(self.number)}\n{blocks[0].rstrip()}"
+
+
+def exercise_notebooks(folder: Path = FOLDER) -> list[Path]:
+    """Return the exercise notebooks, in the order of their names."""
+    return sorted(folder.glob("*.ipynb"))
+
+
+def exercise_cells(notebook: NotebookNode) -> dict[str, ExerciseCells]:
+    """Return the exercises of a notebook by number, in order.
+
+    Raises:
+        ValueError: if an exercise lacks one of its cells or has one twice.
+    """
+    found: dict[str, dict[str, NotebookNode]] = {}
+    pages = {cell.id: cell for cell in notebook.cells}
+    for cell in notebook.cells:
+        about = cell.metadata.get(KEY)
+        if not about:
+            continue
+        number, role = about["exercise"], about["role"]
+        cells = found.setdefault(number, {})
+        if role in cells or role not in ROLES:
+            raise ValueError(f"exercise {number} has the cell {role!r} twice, or has no use for it")
+        cells[role] = cell
+    exercises = {}
+    for number, cells in found.items():
+        cells["page"] = pages.get(f"exercise-{number.replace('.', '-')}")
+        if missing := [role for role in ("page", *ROLES) if not cells.get(role)]:
+            raise ValueError(f"exercise {number} lacks its {' and '.join(missing)}")
+        exercises[number] = ExerciseCells(number, **cells)
+    return exercises
+
+
+def with_answers(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:
+    """Return a copy of `notebook` whose answer cells hold these texts."""
+    filled = copy.deepcopy(notebook)
+    for number, cells in exercise_cells(filled).items():
+        if number in answers:
+            cells.answer.source = answers[number]
+    return filled
+
+
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of `notebook` with every solution in its answer cell."""
+    exercises = exercise_cells(notebook).items()
+    return with_answers(notebook, {number: cells.solution_code for number, cells in exercises})
+
+
+def main(arguments: list[str]) -> int:
+    """Write solved copies of the notebooks that the command line names into the folder it names."""
+    folder, *notebooks = map(Path, arguments)
+    for path in notebooks:
+        notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+        nbformat.write(solved(notebook), folder / path.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,212 @@
+"""What must hold of every exercise notebook, one rule a function.
+
+A rule takes a notebook and a `Chapter` (notebook_rules.py) and returns the problems it finds, in
+words. What the code does is not looked at here: test_exercises.py runs it.
+"""
+
+import ast
+import re
+
+from tests.support import notebook_rules
+from tests.support.exercise_cells import CELL_METADATA, KEY, MARKER, exercise_cells
+from tests.support.notebook_rules import Chapter, code_cells, headings, tags
+from tests.support.project import badge, first_cell
+
+FEWEST_EXERCISES = 3
+BOX = """\
+> **How to work**
+>
+> - Run the two cells below first. Then, for each exercise, write your answer into the answer
+>   cell, run it, and run the check below it: it prints values made with your answer, or says what
+>   is wrong and where to look.
+> - In the file as it comes, the checks show what they print for right answers.
+> - Hints open one at a time. The solution is folded away below each check.
+> - The last cell sums up. In a terminal, `pytest --nbval {path}` runs all checks.
+>   If you work in a copy, name that instead.
+>
+> These exercises belong to [chapter {number}]({chapter})."""
+CHECK = re.compile(r'exercises\.check\("(\d+\.\d+)"((?:, \w+)+)\)')
+SUMMARY = "exercises.summary()"
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def opening(title: str, path: str, repository: str) -> str:
+    """Return how the first cell of the exercises at `path` begins."""
+    name = path.rsplit("/", 1)[-1]
+    box = BOX.format(path=path, number=int(name[:2]), chapter=f"../{name}")
+    return f"# Exercises: {title}\n\n{badge(path, repository)}\n\n{box}"
+
+
+def valid_format(notebook, chapter):
+    """nbformat 4.5 or newer, valid, and free of what editors and kernels leave behind."""
+    yield from notebook_rules.valid_format(notebook, chapter, keep=CELL_METADATA)
+
+
+def opens(notebook, chapter):
+    """Title, badge and box are those of every exercise notebook; then set-up and imports."""
+    first = notebook.cells[0].source
+    title = first.splitlines()[0].removeprefix("# Exercises: ")
+    expected = opening(title, chapter.path, chapter.repository)
+    if not (first + "\n").startswith(expected + "\n"):
+        yield f"the first cell does not begin with:\n{expected}"
+    first_code = first_cell(chapter.repository, chapter.path)
+    if notebook.cells[1].source != first_code:
+        yield f"the second cell is not:\n{first_code}"
+    if "from cbam_course import exercises" not in notebook.cells[2].source:
+        yield "the third cell does not import exercises from cbam_course"
+
+
+def order(notebook, chapter):
+    """The cells are those of the format, with their ids and roles, in this order."""
+    number = int(chapter.path.rsplit("/", 1)[-1][:2])
+    count = sum(cell.id.startswith("check-") for cell in notebook.cells)
+    if count < FEWEST_EXERCISES:
+        yield f"{count} exercises; at least {FEWEST_EXERCISES} are wanted"
+    expected = [("title", "markdown"), ("setup", "code"), ("imports", "code")]
+    for k in range(1, count + 1):
+        expected += [
+            (f"exercise-{number}-{k}", "markdown"),
+            (f"answer-{number}-{k}", "code"),
+            (f"check-{number}-{k}", "code"),
+            (f"solution-{number}-{k}", "markdown"),
+        ]
+    expected += [("summary-page", "markdown"), ("summary", "code")]
+    if (found := [(cell.id, cell.cell_type) for cell in notebook.cells]) != expected:
+        yield f"the cells are {found}, expected {expected}"
+    for cell in notebook.cells:
+        role, *place = cell.id.split("-")
+        about = {"exercise": ".".join(place), "role": role}
+        if cell.metadata.get(KEY) != (about if role in ("answer", "check", "solution") else None):
+            yield f"cell {cell.id} says of itself {cell.metadata.get(KEY)}"
+    if notebook.cells[-1].source != SUMMARY:
+        yield f"the last cell is not {SUMMARY}"
+
+
+def steering(notebook, chapter):
+    """Answer cells are not compared, all others are, and no comment steers nbval."""
+    for cell in code_cells(notebook):
+        expected = {notebook_rules.IGNORE_TAG} if cell.id.startswith("answer-") else set()
+        if tags(cell) != expected:
+            yield f"cell {cell.id} has the tags {sorted(tags(cell))}, expected {sorted(expected)}"
+        if re.search(r"#\s*(NBVAL_|PYTEST_VALIDATE)", cell.source):
+            yield f"cell {cell.id} steers nbval by a comment"
+
+
+def pages(notebook, chapter):
+    """Each exercise has its heading, a goal and numbered hints; the solution is folded away."""
+    for number, cells in exercise_cells(notebook).items():
+        page, solution = cells.page.source, cells.solution.source
+        if not page.startswith(f"## {number} {cells.title}\n") or not cells.title.strip():
+            yield f"exercise {number} does not begin with its heading, ## {number} Title"
+        if not re.search(r"^\*\*Goal\.\*\* \S", page, re.MULTILINE):
+            yield f"exercise {number} has no paragraph that begins with **Goal.**"
+        hints = re.findall(r"<summary>Hint (\d+)</summary>", page)
+        if not hints or hints != [str(k) for k in range(1, len(hints) + 1)]:
+            yield f"exercise {number} has the hints {hints}; they are numbered from 1"
+        if not solution.startswith("<details>\n<summary>Solution</summary>\n"):
+            yield f"solution {number} is not folded away"
+        if len(FENCE.findall(solution)) != 1:
+            yield f"solution {number} does not hold exactly one block of Python"
+        elif not FENCE.split(solution)[-1].replace("</details>", "").strip():
+            yield f"solution {number} does not say why it is so"
+    levels = [heading.split()[0] for heading in headings(notebook)]
+    if levels.count("#") != 1 or set(levels) != {"#", "##"}:
+        yield f"headings are one # and the rest ##; they are {levels}"
+    if headings(notebook)[-1] != "## Summary":
+        yield "the last heading is not ## Summary"
+
+
+def answers(notebook, chapter):
+    """An answer cell begins with its marker; its solution defines the same with other insides."""
+    for number, cells in exercise_cells(notebook).items():
+        if cells.stub.splitlines()[0] != MARKER.format(number):
+            yield f"answer {number} does not begin with {MARKER.format(number)}"
+        code = cells.solution_code
+        if code.count(MARKER.format(number)) > 1:
+            yield f"solution {number} repeats the marker line"
+        stub, solution = defined(cells.stub), defined(code)
+        for name in stub.keys() | solution.keys():
+            if stub.get(name) != solution.get(name):
+                yield (
+                    f"exercise {number}: {name} is {stub.get(name)} in the answer cell and "
+                    f"{solution.get(name)} in the solution"
+                )
+        if ast.dump(ast.parse(cells.stub)) == ast.dump(ast.parse(code)):
+            yield f"answer {number} is solved already"
+
+
+def checks(notebook, chapter):
+    """A check cell is one call with names from its answer cell, and stores what it printed."""
+    for number, cells in exercise_cells(notebook).items():
+        found = CHECK.fullmatch(cells.check.source.strip())
+        if not found or found.group(1) != number:
+            yield f'check {number} is not of the form exercises.check("{number}", name)'
+        else:
+            for name in found.group(2).split(", ")[1:]:
+                if name not in defined(cells.stub):
+                    yield f"check {number} uses {name}, which answer {number} does not define"
+        outputs = [(o.output_type, o.get("name")) for o in cells.check.outputs]
+        if outputs != [("stream", "stdout")]:
+            yield f"check {number} stores {outputs}, not what it printed"
+        elif len(cells.check.outputs[0].text.splitlines()) < 2:
+            yield f"check {number} prints no values"
+        if cells.answer.outputs:
+            yield f"answer {number} stores an output"
+
+
+def summed_up(notebook, chapter):
+    """The summary stores that all exercises have passed."""
+    count = len(exercise_cells(notebook))
+    text = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    if not text.endswith(f"{count} of {count} exercises passed\n"):
+        yield f"the summary stores {text!r}"
+
+
+def line_length(notebook, chapter):
+    """Code fits into the book's column, in the Markdown too."""
+    yield from notebook_rules.line_length(notebook, chapter)
+    for cell in notebook.cells:
+        for block in FENCE.findall(cell.source) if cell.cell_type == "markdown" else ():
+            for line in block.splitlines():
+                if len(line) > notebook_rules.LONGEST_LINE:
+                    yield f"cell {cell.id} has a line of {len(line)} characters: {line[:60]} ..."
+
+
+def defined(code: str) -> dict[str, str]:
+    """The names that `code` defines, each with its signature."""
+    names = {}
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef):
+            names[node.name] = f"({ast.unparse(node.args)})"
+        elif isinstance(node, ast.ClassDef):
+            bases = ", ".join(ast.unparse(base) for base in node.bases)
+            names[node.name] = f"class ({bases})"
+            for method in node.body:
+                # Methods besides those of the stub are the solution's own affair.
+                if isinstance(method, ast.FunctionDef) and method.name in ("__init__", "forward"):
+                    names[f"{node.name}.{method.name}"] = f"({ast.unparse(method.args)})"
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                for name in ast.walk(target):
+                    if isinstance(name, ast.Name):
+                        names[name.id] = "a value"
+    return names
+
+
+RULES = (
+    valid_format,
+    notebook_rules.executed,
+    notebook_rules.clean_outputs,
+    notebook_rules.no_image_files,
+    notebook_rules.plain_markdown,
+    opens,
+    order,
+    steering,
+    pages,
+    answers,
+    checks,
+    summed_up,
+    line_length,
+)
+
+__all__ = ["RULES", "Chapter", "defined", "opening"]

@@ -1,0 +1,127 @@
+"""Run each notebook as a reader on Colab does: alone, in an empty folder, without the package.
+
+The environment, .venv-matrix-colab-bare, has Colab's Python and versions and nothing of the
+course. Exercises run with their solutions. The notebook's own first cell installs the package; git
+is told to take the repository's address for this clone, so what runs is the last commit. pip may
+replace nothing that Colab has.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.project import ROOT, address
+from tests.tools import environment
+from tests.tools.matrix import every_notebook, find_python, solved
+
+FOLDER = ROOT / ".venv-matrix-colab-bare"
+CONSTRAINTS = ROOT / "tests" / "tools" / "colab-constraints.txt"
+PYTHON = "3.13"
+# What the course uses that Colab has too, in whatever version goes with the pinned ones.
+ALSO = ("matplotlib", "scikit-learn", "tqdm", "click", "nbclient", "pandas", "pip", "setuptools")
+KEPT = (
+    "PATH",
+    "LANG",
+    "OMP_NUM_THREADS",
+    "PIP_INDEX_URL",
+    "PIP_CERT",
+    "SSL_CERT_FILE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+)
+RUN = """
+import sys, nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], as_version=4)
+NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+"""
+
+
+def pins() -> list[str]:
+    """Return Colab's versions as requirements."""
+    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if "==" in line]
+
+
+def installed(python: str) -> dict[str, str]:
+    """Return the names and versions of what is installed."""
+    listing = subprocess.run(
+        [python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True
+    )
+    return {item["name"]: item["version"] for item in json.loads(listing.stdout)}
+
+
+def run(notebook: Path, python: str) -> str:
+    """Run one notebook; return what went wrong, or ""."""
+    subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", "cbam-course"], check=True)
+    before = installed(python)
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "content"
+        folder.mkdir()
+        (copy,) = solved([notebook], python, folder)
+        if copy == notebook:
+            shutil.copy(notebook, folder)
+        config = Path(home) / "gitconfig"
+        config.write_text(f'[url "{ROOT.as_uri()}"]\n\tinsteadOf = {address()}\n')
+        variables = {name: os.environ[name] for name in KEPT if name in os.environ}
+        variables |= {"HOME": home, "GIT_CONFIG_GLOBAL": str(config)}
+        outcome = subprocess.run(
+            [python, "-c", RUN, notebook.name],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+        )
+    if outcome.returncode:
+        return outcome.stderr.strip()
+    after = installed(python)
+    changed = [
+        f"{name} {old} -> {after.get(name)}"
+        for name, old in before.items()
+        if after.get(name) != old
+    ]
+    if changed:
+        return "pip replaced what Colab has: " + ", ".join(changed)
+    return "" if "cbam-course" in after else "the first cell did not install the package"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the named notebooks, or all, and report each."""
+    interpreter = find_python(PYTHON)
+    if interpreter is None:
+        print(f"not run: there is no Python {PYTHON} here, Colab's", file=sys.stderr)
+        return 2
+    code = (
+        "import sys; from tests.tools import environment; "
+        "environment.make(sys.argv[1], sys.argv[3:], sys.argv[2])"
+    )
+    print(f"Setting up {FOLDER.name} ...", flush=True)
+    wanted = [*pins(), *ALSO]
+    subprocess.run(
+        [interpreter, "-c", code, str(FOLDER), str(CONSTRAINTS), *wanted],
+        cwd=ROOT,
+        check=True,
+    )
+    python = environment.python_of(str(FOLDER))
+    failures = 0
+    for notebook in [Path(name).resolve() for name in arguments] or every_notebook():
+        start = time.perf_counter()
+        problem = run(notebook, python)
+        failures += bool(problem)
+        seconds = time.perf_counter() - start
+        name = notebook.relative_to(ROOT / "notebooks") if ROOT in notebook.parents else notebook
+        print(f"{'FAILED' if problem else 'passed'}  {name}  {seconds:.0f} s", flush=True)
+        if problem:
+            print(problem)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
