@@ -47,8 +47,7 @@ serve:
 
 # The site is built by its tests, if it is older than its sources: at the same time as others run.
 test: python
-	@"$(PYTHON)" -m tests.tools.environment book
-	@"$(PYTHON)" -m tests.tools.environment test
+	@"$(PYTHON)" -m tests.tools.environment book test
 	@.venv/bin/python -m pytest --nbval -q -n "$(JOBS)" $(ARGS)
 
 notebooks: python

@@ -1,29 +1,25 @@
 """Settings for all tests of the project."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parent.parent
 # The files that take longest, the longest first: pytest-xdist hands whole files to its processes,
 # and with a long one at the end the other processes would have nothing left to do.
 LONGEST = (
-    "notebooks/08_cifar10.ipynb",
-    "tests/test_exercises.py",
-    "tests/models/test_export.py",
-    "tests/test_book.py",
-    "tests/test_grading.py",
-    "tests/test_mutants.py",
-    "notebooks/06_real_networks.ipynb",
-    "notebooks/10_seeing_attention.ipynb",
-    "tests/test_cost_published.py",
-    "tests/test_training.py",
-    "tests/test_grading_attacks.py",
-    "tests/test_cli.py",
-    "notebooks/07_cost.ipynb",
-    "notebooks/09_does_it_help.ipynb",
-    "tests/models/test_cli_export.py",
+    "08_cifar10.ipynb",
+    "test_exercises.py",
+    "test_export.py",
+    "test_book.py",
+    "test_grading.py",
+    "test_mutants.py",
+    "06_real_networks.ipynb",
+    "10_seeing_attention.ipynb",
+    "test_cost_published.py",
+    "test_training.py",
+    "test_grading_attacks.py",
+    "test_cli.py",
+    "07_cost.ipynb",
+    "09_does_it_help.ipynb",
 )
 
 # The first call of a torch function may take a second on a busy machine.
@@ -44,5 +40,5 @@ def one_thread():
 
 def pytest_collection_modifyitems(items):
     """Put the longest files first, without changing the order within a file."""
-    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    rank = {name: position for position, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))

@@ -16,26 +16,15 @@ import time
 from pathlib import Path
 
 from tests.support.project import ROOT, address
-from tests.tools import environment
-from tests.tools.matrix import every_notebook, find_python, solved
+from tests.tools.matrix import TOOLS, every_notebook, find_python, prepare, solved
 
 FOLDER = ROOT / ".venv-matrix-colab-bare"
-CONSTRAINTS = ROOT / "tests" / "tools" / "colab-constraints.txt"
+CONSTRAINTS = TOOLS / "colab-constraints.txt"
 PYTHON = "3.13"
 # What the course uses that Colab has too, in whatever version goes with the pinned ones.
 ALSO = ("matplotlib", "scikit-learn", "tqdm", "click", "nbclient", "pandas", "pip", "setuptools")
-KEPT = (
-    "PATH",
-    "LANG",
-    "OMP_NUM_THREADS",
-    "PIP_INDEX_URL",
-    "PIP_CERT",
-    "SSL_CERT_FILE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "http_proxy",
-    "https_proxy",
-)
+KEPT = "PATH LANG OMP_NUM_THREADS PIP_INDEX_URL PIP_CERT SSL_CERT_FILE".split()
+KEPT += "HTTP_PROXY HTTPS_PROXY http_proxy https_proxy".split()
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient
@@ -98,18 +87,7 @@ def main(arguments: list[str]) -> int:
     if interpreter is None:
         print(f"not run: there is no Python {PYTHON} here, Colab's", file=sys.stderr)
         return 2
-    code = (
-        "import sys; from tests.tools import environment; "
-        "environment.make(sys.argv[1], sys.argv[3:], sys.argv[2])"
-    )
-    print(f"Setting up {FOLDER.name} ...", flush=True)
-    wanted = [*pins(), *ALSO]
-    subprocess.run(
-        [interpreter, "-c", code, str(FOLDER), str(CONSTRAINTS), *wanted],
-        cwd=ROOT,
-        check=True,
-    )
-    python = environment.python_of(str(FOLDER))
+    python = prepare(interpreter, FOLDER, CONSTRAINTS, [*pins(), *ALSO])
     failures = 0
     for notebook in [Path(name).resolve() for name in arguments] or every_notebook():
         start = time.perf_counter()

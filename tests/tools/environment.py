@@ -1,7 +1,7 @@
 """Make an environment of the project with nothing but Python's standard library.
 
-`python -m tests.tools.environment test` makes .venv (the package and what its tests need),
-`python -m tests.tools.environment book` makes .venv-book (the site's tools, without torch).
+`python -m tests.tools.environment test` makes .venv (the package and what its tests need), `book`
+makes .venv-book (the site's tools, without torch), and `book test` both at the same time.
 A finished environment keeps a key of what it was made from: a second run installs nothing, an
 interrupted one starts again, and changed requirements are installed over what is there.
 """
@@ -119,21 +119,21 @@ def works(folder):
 
 
 def main(arguments):
-    """Make the environment that the command line names."""
-    if len(arguments) != 1 or arguments[0] not in FOLDERS:
-        fail("usage: python -m tests.tools.environment test|book")
-    name = arguments[0]
+    """Make the environments that the command line names, several at the same time."""
+    if not arguments or not set(arguments) <= set(FOLDERS):
+        fail("usage: python -m tests.tools.environment test|book ...")
     check_python()
+    if len(arguments) > 1:
+        command = [sys.executable, "-m", "tests.tools.environment"]
+        running = [subprocess.Popen([*command, name], cwd=ROOT) for name in arguments]
+        raise SystemExit(max(process.wait() for process in running))
+    (name,) = arguments
     folder = os.path.join(ROOT, FOLDERS[name])
-    wanted = requirements(name)
-    stamp = os.path.join(folder, "ready")
-    if not os.path.isfile(stamp):
-        print(
-            f"Setting up {FOLDERS[name]} with Python {sys.version.split()[0]}: "
-            f"about {COSTS[name]} ...",
-            flush=True,
-        )
-    make(folder, wanted)
+    if not os.path.isfile(os.path.join(folder, "ready")):
+        python = sys.version.split()[0]
+        print(f"Setting up {FOLDERS[name]} with Python {python}: about {COSTS[name]} ...")
+        sys.stdout.flush()
+    make(folder, requirements(name))
 
 
 if __name__ == "__main__":

@@ -15,46 +15,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.project import ROOT, chapters
 from tests.tools import environment
 
 EXERCISES = ROOT / "notebooks" / "exercises"
-CONSTRAINTS = ROOT / "constraints.txt"
+PINNED, TOOLS = ROOT / "constraints.txt", ROOT / "tests" / "tools"
 CAPABILITIES = ("default", "avx2")
 THREADS = (1, 2)
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A Python and the versions in it: without constraints, the newest there are."""
-
-    name: str
-    python: str
-    constraints: Path | None
-
-
-ENVIRONMENTS = (
-    Environment("py3.11", "3.11", CONSTRAINTS),
-    Environment("py3.12", "3.12", CONSTRAINTS),
-    Environment("py3.13", "3.13", CONSTRAINTS),
-    Environment("newest", "3.13", None),
-    Environment("colab", "3.13", ROOT / "tests" / "tools" / "colab-constraints.txt"),
-    Environment("lowest", "3.11", ROOT / "tests" / "tools" / "lowest-constraints.txt"),
-)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one run came to: "passed", "failed" or "not run", and why."""
-
-    environment: str
-    capability: str
-    threads: int
-    outcome: str
-    note: str = ""
+# A Python, and the versions in it: without constraints, the newest there are.
+ENVIRONMENTS: dict[str, tuple[str, Path | None]] = {
+    "py3.11": ("3.11", PINNED),
+    "py3.12": ("3.12", PINNED),
+    "py3.13": ("3.13", PINNED),
+    "newest": ("3.13", None),
+    "colab": ("3.13", TOOLS / "colab-constraints.txt"),
+    "lowest": ("3.11", TOOLS / "lowest-constraints.txt"),
+}
+ROW = "{:11}  {:9}  {:7}  {:7}  {}"
 
 
 def every_notebook() -> list[Path]:
@@ -84,31 +63,22 @@ def find_python(wanted: str) -> str | None:
     return None
 
 
-def has_capability(capability: str) -> bool:
-    """Return whether this processor can run torch's code for `capability`."""
-    if capability == "default":
-        return True
-    try:
-        return capability in Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-
-
-def prepare(wanted: Environment, python: str) -> Path:
-    """Make the environment, unless it is there; return its interpreter."""
-    folder = ROOT / f".venv-matrix-{wanted.name}"
-    constraints = wanted.constraints or os.devnull
+def prepare(python: str, folder: Path, constraints: Path | None, wanted: list[str]) -> str:
+    """Make an environment of `wanted` with `python`, unless it is there; return its interpreter."""
     code = (
         "import sys; from tests.tools import environment; "
-        "environment.make(sys.argv[1], environment.requirements('test'), sys.argv[2])"
+        "environment.make(sys.argv[1], sys.argv[3:], sys.argv[2])"
     )
     print(f"Setting up {folder.name} ...", flush=True)
-    subprocess.run([python, "-c", code, str(folder), str(constraints)], cwd=ROOT, check=True)
-    return Path(environment.python_of(str(folder)))
+    arguments = [str(folder), str(constraints or os.devnull), *wanted]
+    subprocess.run([python, "-c", code, *arguments], cwd=ROOT, check=True)
+    return environment.python_of(str(folder))
 
 
-def run(wanted: Environment, python: Path, capability: str, threads: int, notebooks) -> Result:
-    """Run the notebooks once and say how it went."""
+def run(python: str, capability: str, threads: int, notebooks: list[Path]) -> tuple[str, str]:
+    """Run the notebooks once; return "passed", "failed" or "not run", and how or why."""
+    if capability not in ("default", *_processor()):
+        return "not run", f"this processor has no {capability}"
     variables = os.environ | {
         "ATEN_CPU_CAPABILITY": capability,
         "OMP_NUM_THREADS": str(threads),
@@ -119,86 +89,66 @@ def run(wanted: Environment, python: Path, capability: str, threads: int, notebo
     # Outside the repository pytest would call the cells of all copies by the same names.
     with tempfile.TemporaryDirectory(prefix=".venv-matrix-exercises-", dir=ROOT) as folder:
         command = [python, "-m", "pytest", "-q", "--nbval", "-n", str(workers)]
-        command += solved(notebooks, python, Path(folder))
         pytest = subprocess.run(
-            [str(part) for part in command],
+            [*command, *map(str, solved(notebooks, python, Path(folder)))],
             cwd=ROOT,
             env=variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-    last = pytest.stdout.strip().splitlines()[-1:] or [""]
-    seconds = f"{time.perf_counter() - start:.0f} s"
-    if pytest.returncode == 0 and re.search(r"\d+ passed", last[0]):
-        outcome = "passed"
-    else:
-        outcome = "failed"
-        print(pytest.stdout, flush=True)
-    count = re.sub(r" in .*", "", last[0].strip("= "))
-    return Result(wanted.name, capability, threads, outcome, f"{count}, {seconds}")
+    last = (pytest.stdout.strip().splitlines() or [""])[-1].strip("= ")
+    note = f"{re.sub(' in .*', '', last)}, {time.perf_counter() - start:.0f} s"
+    if pytest.returncode == 0 and re.search(r"\d+ passed", last):
+        return "passed", note
+    print(pytest.stdout, flush=True)
+    return "failed", note
 
 
-def table(results: list[Result]) -> str:
-    """Return the results as a table of text."""
-    rows = [("environment", "processor", "threads", "outcome", "")]
-    rows += [(r.environment, r.capability, str(r.threads), r.outcome, r.note) for r in results]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(lines)
+def _processor() -> list[str]:
+    """The words that describe this processor, its instruction sets among them."""
+    try:
+        return Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return []
 
 
-def exit_code(results: list[Result]) -> int:
+def exit_code(outcomes: set[str]) -> int:
     """Return 1 after a failure, 2 if something did not run, and 0 if everything passed."""
-    outcomes = {result.outcome for result in results}
-    if "failed" in outcomes:
-        return 1
-    return 0 if outcomes == {"passed"} else 2
+    return 1 if "failed" in outcomes else 0 if outcomes == {"passed"} else 2
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line."""
+def main(arguments: list[str]) -> int:
+    """Run what the command line selects, print a row for each run, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [e.name for e in ENVIRONMENTS]
-    parser.add_argument("--env", action="append", choices=names, help="an environment (again...)")
+    parser.add_argument("--env", action="append", choices=ENVIRONMENTS, help="again for another")
     parser.add_argument("--processor", action="append", choices=CAPABILITIES)
     parser.add_argument("--threads", action="append", type=int, choices=THREADS)
     parser.add_argument("--list", action="store_true", help="say what would run, and stop")
     parser.add_argument("notebooks", nargs="*", type=Path, help="all without a name")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str]) -> int:
-    """Run what the command line selects, print the table, return the exit code."""
-    options = parse(arguments)
+    options = parser.parse_args(arguments)
     notebooks = [path.resolve() for path in options.notebooks] or every_notebook()
-    results = []
-    for wanted in ENVIRONMENTS:
-        if options.env and wanted.name not in options.env:
-            continue
-        combinations = list(
-            itertools.product(options.processor or CAPABILITIES, options.threads or THREADS)
-        )
-        python = find_python(wanted.python)
-        missing = "" if python else f"there is no Python {wanted.python} here"
-        if options.list or missing:
-            results += [Result(wanted.name, *c, "not run", missing) for c in combinations]
-            continue
-        try:
-            interpreter = prepare(wanted, python)
-        except subprocess.CalledProcessError:
-            results += [Result(wanted.name, *c, "failed", "set-up") for c in combinations]
-            continue
-        for capability, threads in combinations:
-            if has_capability(capability):
-                result = run(wanted, interpreter, capability, threads, notebooks)
-            else:
-                note = f"this processor has no {capability}"
-                result = Result(wanted.name, capability, threads, "not run", note)
-            print(table([result]).splitlines()[1], flush=True)
-            results.append(result)
-    print("\n" + table(results))
-    return 0 if options.list else exit_code(results)
+    rows = []
+    for name in options.env or ENVIRONMENTS:
+        version, constraints = ENVIRONMENTS[name]
+        python, interpreter = find_python(version), None
+        told = ("not run", "" if python else f"there is no Python {version} here")
+        if python and not options.list:
+            try:
+                folder, wanted = ROOT / f".venv-matrix-{name}", environment.requirements("test")
+                interpreter = prepare(python, folder, constraints, wanted)
+            except subprocess.CalledProcessError:
+                told = ("failed", "set-up")
+        for choice in itertools.product(
+            options.processor or CAPABILITIES, options.threads or THREADS
+        ):
+            outcome = run(interpreter, *choice, notebooks) if interpreter else told
+            rows.append((name, *choice, *outcome))
+            if interpreter:
+                print(ROW.format(*rows[-1]), flush=True)
+    print("\n" + ROW.format("environment", "processor", "threads", "outcome", "").rstrip())
+    print("\n".join(ROW.format(*row).rstrip() for row in rows))
+    return 0 if options.list else exit_code({row[3] for row in rows})
 
 
 if __name__ == "__main__":

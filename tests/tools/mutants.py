@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 import torch
@@ -150,7 +151,8 @@ class Worker:
             self.process = None
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.support.exercise_running"])  # another starts at once
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, self.seconds), daemon=True)
         self.process.start()
@@ -173,6 +175,7 @@ class Worker:
 # What there is to judge.
 
 
+@cache
 def mutants_of(number: str) -> list[Mutant]:
     """Return the mutants of an exercise's solution, the museum's first."""
     code = all_exercises()[number][1].solution_code
