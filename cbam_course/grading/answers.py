@@ -21,8 +21,8 @@ LOOK = {
         r"|builtins|ctypes|gc|importlib|inspect|os|pathlib|signal|socket|subprocess|sys|threading"
         r"|f_back|f_globals|f_locals|[gt]b_frame|gi_frame)\b"
         # Not the methods of these names, and no calls of super().__init__().
-        r"|(?<![.\w])(?:compile|eval|exec|open)(?=\()|(?<=\.)__(?!init__\()\w+|\b__import__\b"
-        r"|\b__builtins__\b|(?<=def )__(?!(?:init|call|len|iter|getitem|repr)__)\w+"
+        r"|(?<![.\w])(?:compile|eval|exec|open)(?=\()|(?<=\.)__(?!init__\()\w+"
+        r"|\b__(?!(?:init|call|len|iter|getitem|repr)__)\w+__\b"
     ),
     "sets": re.compile(r"^[ \t]*((?:torch|nn|F|math|np|random)\.[\w.]+)[ \t]*=(?!=)", re.MULTILINE),
     "has magic commands such as": re.compile(r"^[ \t]*([%!].{,20})", re.MULTILINE),

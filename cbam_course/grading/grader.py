@@ -195,7 +195,8 @@ class _Grader:
         for line in record.read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError, TypeError, KeyError):  # a line that was cut off
                 content = json.loads(line)
-                self.kept[content.pop("key")] = Outcome(**content)
+                key = content.pop("key")
+                self.kept[key] = Outcome(**content)
 
     def _keep(self, key: str, outcome: Outcome) -> None:
         with self.writing:

@@ -72,8 +72,8 @@ class Comparison:
             self.left -= 1
         if not clean or (report.when == "call" and not self.left):
             error = getattr(report.longrepr, "reprcrash", None) or report.longrepr
-            message = "" if clean else str(error)[:LONGEST_TEXT]
-            told = {"passed": clean, "cell": item.cell_num, "message": message}
+            message = "" if clean else str(error).removeprefix("pytest plugin exception: ")
+            told = {"passed": clean, "cell": item.cell_num, "message": message[:LONGEST_TEXT]}
             json.dump({**told, "outputs": self.outputs}, self.result)
             self.result.flush()
             # The end of a sandbox ends the kernel too, but there may be none.

@@ -72,7 +72,9 @@ def load_exercises(
         try:
             for exercise in _read(path):
                 if exercise.number in found:
-                    raise ValueError(f"it is in {found[exercise.number][1]} too")
+                    raise ValueError(
+                        f"exercise {exercise.number} is in {found[exercise.number][1]} too"
+                    )
                 found[exercise.number] = exercise, path.name
         except (Unreadable, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None

@@ -95,8 +95,11 @@ def _bubblewrap(hidden: Sequence[Path]) -> list[str]:
     command += ["--ro-bind", str(PACKAGE), f"{COURSE}/{PACKAGE.name}"]
     for path in hidden:
         command += ["--tmpfs", str(path.resolve()), "--remount-ro", str(path.resolve())]
-    # The folders in which all this is mounted lie in memory, and can be written to until now.
-    return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME]
+    # The folders in which all this is mounted lie in memory, and can be written to until now; and
+    # root could write to the files of /proc that steer the machine.
+    for folder in ("/dev", "/proc", "/"):
+        command += ["--remount-ro", folder]
+    return [*command, "--chdir", HOME]
 
 
 def _user_packages() -> str:
