@@ -124,7 +124,8 @@ def grade(
     circumstances = repr((_fingerprint(PACKAGE), sys.version, seconds, memory, trusted))
     grader = _Grader(run, circumstances, None if record is None else Path(record))
     before = len(grader.kept)
-    grader.run_all(wanted, [answers for answers, _ in collected], jobs or _cores())
+    jobs = jobs or min(4, os.cpu_count() or 1)
+    grader.run_all(wanted, [answers for answers, _ in collected], jobs)
     graded = [
         Graded(
             submission,
@@ -147,10 +148,6 @@ def _check_requirements(trusted: bool) -> None:
         )
     if not trusted and (why := why_no_sandbox()):
         raise RuntimeError(why)
-
-
-def _cores() -> int:
-    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
 
 
 def _collect(
@@ -217,10 +214,8 @@ class _Grader:
             key = self._key(exercise, answer.source)
             outcome = self.kept.get(key) or self.errors[key]
         if name := missing_name(outcome, answer.other_code):
-            hint = (
-                f"you define {name} in a cell of your own, but only the answer cells are graded: "
-            )
-            hint += "move it there"
+            hint = f"you define {name} in a cell of your own, but only the answer cells are graded"
+            hint += ": move it there"
         if hint and outcome.points == 0:
             return replace(outcome, note=f"{outcome.note} ({hint})")
         return outcome

@@ -7,6 +7,7 @@ answer reaches neither the grader nor another answer, and all its processes end 
 
 import json
 import os
+import re
 import shutil
 import signal
 import site
@@ -29,6 +30,8 @@ DISK = 200 * 2**20
 """Bytes that an answer may write into each of its folders."""
 MOST_PROCESSES = 50
 LONGEST_RESULT = 10_000_000
+POLL = 0.2
+"""Seconds between two looks at the processes of a run."""
 SYSTEM = (
     "/usr /bin /sbin /lib /lib32 /lib64 /nix/store /gnu/store /etc/alternatives /etc/fonts "
     "/etc/ld.so.cache /etc/localtime"
@@ -36,10 +39,8 @@ SYSTEM = (
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ")
 """Environment variables that an answer sees. What else is set is nobody's business there."""
 REMEDIES = {
-    "uid map": "Ubuntu 24.04 needs an AppArmor profile for bwrap, see book/teaching.md",
-    "RTM_NEWADDR": "Ubuntu 24.04 needs an AppArmor profile for bwrap, see book/teaching.md",
-    "namespace": "a container needs the options in book/teaching.md",
-    "mount": "a container needs the options in book/teaching.md",
+    "uid map|RTM_NEWADDR": "Ubuntu 24.04 needs an AppArmor profile for it, see book/teaching.md",
+    "namespace|mount": "a container needs the options in book/teaching.md",
     "nknown option": "bubblewrap 0.8 or newer is needed",
 }
 OR_TRUST = "; or add --trusted, if you trust those who wrote the answers"
@@ -72,7 +73,8 @@ def why_no_sandbox() -> str:
     if trial.returncode == 0:
         return ""
     said = (trial.stderr.strip() or f"it ended with {trial.returncode}").splitlines()[-1]
-    remedy = next((r for word, r in REMEDIES.items() if word in said), "see book/teaching.md")
+    remedies = [remedy for words, remedy in REMEDIES.items() if re.search(words, said)]
+    remedy = remedies[0] if remedies else "see book/teaching.md"
     return f"bubblewrap cannot lock answers in here ({said}): {remedy}{OR_TRUST}"
 
 
@@ -184,8 +186,10 @@ def run_notebook(
         try:
             with suppress(BrokenPipeError), process.stdin as pipe:
                 pipe.write(json.dumps(order).encode())
-            while not stopped and process.poll() is None:
-                time.sleep(0.05)
+            while not stopped:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL)
+                    break
                 if time.monotonic() > end:
                     stopped = f"it took more than {seconds:g} s"
                 elif cancelled and cancelled.is_set():
@@ -193,9 +197,9 @@ def run_notebook(
                 elif not trusted:
                     stopped = _excess(process.pid, memory)
         finally:
-            with suppress(ProcessLookupError):
+            if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                process.wait()
         result.seek(0)
         errors.seek(0)
         begun, _, told = result.read(LONGEST_RESULT).partition(b"\n")

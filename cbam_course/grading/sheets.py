@@ -77,24 +77,13 @@ def rows(report: Report) -> Iterator[Row]:
 
 
 def table(report: Report, width: int = 100) -> str:
-    """Return the rows as a table for a terminal.
-
-    Args:
-        report: the grades.
-        width: how long a line may get; the notes are cut.
-    """
-    lines = [Row._fields] + [
-        (r.submission, r.exercise or "-", "-" if r.points is None else str(r.points), r.note)
-        for r in rows(report)
-    ]
-    names, numbers, points = (max(len(line[column]) for line in lines) for column in range(3))
-    names = min(names, 30)
-    longest = max(20, width - names - numbers - points - 6)
-    return "\n".join(
-        f"{one_line(name, names):{names}}  {number:{numbers}}  {point:>{points}}  "
-        f"{one_line(note, longest)}".rstrip()
-        for name, number, point, note in lines
-    )
+    """Return the rows as a table for a terminal, with lines of at most so many characters."""
+    lines = [f"{'submission':30}  {'exercise':>8}  points  note"]
+    for name, number, points, note in rows(report):
+        shown = "-" if points is None else points
+        note = one_line(note, max(20, width - 50))
+        lines.append(f"{one_line(name, 30):30}  {number or '-':>8}  {shown:>6}  {note}".rstrip())
+    return "\n".join(lines)
 
 
 def write_csv(report: Report, path: Path) -> None:
