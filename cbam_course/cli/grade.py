@@ -2,39 +2,25 @@
 
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from cbam_course.grading import Report
-
-GB = 2**30
-
-
-def _file(name: str, help: str, **options: object):
-    return click.option(
-        name, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=help, **options
-    )
+LIMIT = click.FloatRange(0.1, 1e5)
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument(
-    "submissions",
-    nargs=-1,
-    required=True,
-    metavar="SUBMISSION...",
-    type=click.Path(path_type=Path),
+    "submissions", nargs=-1, required=True, metavar="SUBMISSION...", type=click.Path(path_type=Path)
 )
-@_file("--out", "The grades as CSV.", default=Path("grades.csv"))
-@_file("--json", "The same with all messages and times, as JSON.")
-@_file("--junit", "The same as JUnit XML.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default=Path("grades.csv"),
+    help="The grades as CSV.",
+)
 @click.option(
     "--feedback",
     type=click.Path(file_okay=False, path_type=Path),
@@ -45,8 +31,7 @@ def _file(name: str, help: str, **options: object):
     "--exercises",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="The exercises as they came; - reads a tar archive of them from the standard input.  "
-    "[default: notebooks/exercises of the repository]",
+    help="The exercises as they came.  [default: notebooks/exercises of the repository]",
 )
 @click.option(
     "--chapter",
@@ -63,35 +48,25 @@ def _file(name: str, help: str, **options: object):
     help="Answers to run at a time.  [default: one a core, at most 4]",
 )
 @click.option("--again", is_flag=True, help="Grade again what is graded already.")
+@click.option("--seconds", type=LIMIT, default=120.0, help="Limit for one answer.")
+@click.option("--memory", type=LIMIT, default=3.0, help="Limit for one answer, in GB.")
 @click.option(
-    "--cell-seconds", type=click.FloatRange(1, 1e5), default=60.0, help="Limit for one cell."
-)
-@click.option(
-    "--total-seconds", type=click.FloatRange(1, 1e5), default=180.0, help="Limit for one answer."
-)
-@click.option(
-    "--memory", type=click.FloatRange(0.1, 1e5), default=3.0, help="Limit for one answer, in GB."
-)
-@click.option(
-    "--no-sandbox",
+    "--trusted",
     is_flag=True,
-    help="Let answers do with your files whatever you can, as where Landlock is missing.",
+    help="Run the answers, of people you trust, without bubblewrap: they can do what you can.",
 )
 def grade(
     submissions: tuple[Path, ...],
     out: Path,
-    json: Path | None,
-    junit: Path | None,
     feedback: Path | None,
     exercises: Path | None,
     chapters: tuple[int, ...],
     single: bool,
     jobs: int | None,
     again: bool,
-    cell_seconds: float,
-    total_seconds: float,
+    seconds: float,
     memory: float,
-    no_sandbox: bool,
+    trusted: bool,
 ) -> None:
     """Grade the exercises of a class.
 
@@ -110,81 +85,41 @@ def grade(
     """  # noqa: D301
     from cbam_course import grading
 
+    record = out.with_suffix(".jsonl")
+    if again:
+        record.unlink(missing_ok=True)
+    if feedback and any(feedback.resolve().parent == path.resolve() for path in submissions):
+        raise click.UsageError(f"{feedback} would be a learner's: put it beside the submissions")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        click.echo("You are root, whom little holds back: better be another user.", err=True)
     try:
-        grading.check_requirements()
-        _warn(no_sandbox)
-        # The bar is hidden where nobody watches.
-        with _ends_as_after_ctrl_c(), tqdm(unit="run", leave=False, disable=None) as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            report = grading.grade(
-                submissions,
-                exercises=sys.stdin.buffer if exercises == Path("-") else exercises,
-                chapters=chapters,
-                limits=grading.Limits(
-                    cell=cell_seconds, total=total_seconds, memory=int(memory * GB)
-                ),
-                jobs=jobs,
-                record=out.with_suffix(".jsonl"),
-                again=again,
-                sandbox=not no_sandbox,
-                single=single,
-                leave_out=[p for p in (out, out.with_suffix(".jsonl"), json, junit, feedback) if p],
-                progress=show,
-            )
-        _write(report, out, json, junit, feedback)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        report = grading.grade(
+            submissions,
+            exercises=exercises,
+            chapters=chapters,
+            seconds=seconds,
+            memory=int(memory * 2**30),
+            jobs=jobs,
+            record=record,
+            trusted=trusted,
+            single=single,
+        )
+        grading.write_csv(report, out)
+        if feedback is not None:
+            grading.write_pages(report, feedback)
     except (ValueError, RuntimeError, OSError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         click.echo("Stopped; the same command goes on from here.", err=True)
         sys.exit(130)
     click.echo(grading.table(report, shutil.get_terminal_size((100, 24)).columns))
-    _say_finished(report, out)
-    if report.errors:
-        sys.exit(1)
-
-
-def _write(
-    report: "Report", out: Path, json: Path | None, junit: Path | None, feedback: Path | None
-) -> None:
-    from cbam_course import grading
-    from cbam_course.files import write_whole
-
-    for path, text in (
-        (out, grading.csv_text),
-        (json, grading.json_text),
-        (junit, grading.junit_text),
-    ):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = text(report).encode()
-            write_whole(path, lambda file, content=content: file.write(content))
-    if feedback is not None:
-        grading.write_pages(report, feedback)
-
-
-def _warn(no_sandbox: bool) -> None:
-    """Say what is dangerous, before anything of a submission runs."""
-    from cbam_course.grading.kernel import can_lock_in
-
-    if not no_sandbox and not can_lock_in():
-        click.echo(
-            "This system cannot lock answers in (Linux with Landlock and seccomp can): they can "
-            "read and change your files. Submissions that you do not trust are for a container.",
-            err=True,
-        )
-    if os.geteuid() == 0:
-        click.echo("You are root, whom little holds back: better grade as another user.", err=True)
-
-
-def _say_finished(report: "Report", out: Path) -> None:
+    if report.passed_over:
+        click.echo(f"No notebooks, passed over: {', '.join(report.passed_over)}", err=True)
     count = len(report.graded)
     click.echo(
         f"{count} submission{'s' * (count != 1)}, {len(report.exercises)} exercises, "
-        f"{report.runs} answers run in {report.seconds:.0f} s; kept in {out}"
+        f"{report.runs} answers run; kept in {out}"
     )
     if report.errors:
         click.echo(
@@ -192,18 +127,4 @@ def _say_finished(report: "Report", out: Path) -> None:
             "The same command tries them again.",
             err=True,
         )
-
-
-@contextmanager
-def _ends_as_after_ctrl_c() -> Iterator[None]:
-    """Take a request to end, and a closed terminal, as Ctrl-C: no answer goes on running."""
-    requests = [signal.SIGTERM, signal.SIGHUP]
-    before = {request: signal.getsignal(request) for request in requests}
-    try:
-        for request, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as under nohup
-                signal.signal(request, signal.default_int_handler)
-        yield
-    finally:
-        for request, handler in before.items():
-            signal.signal(request, handler)
+        sys.exit(1)

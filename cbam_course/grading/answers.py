@@ -1,25 +1,32 @@
-"""Finding the answers in a submission, and nothing else."""
+"""Finding the answers in a submission, and what a person should look at in them."""
 
-import ast
 import re
-import warnings
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from .cells import Cell, Unreadable, read_notebook
+from .cells import Cell, Unreadable, one_line, read_cells
 from .pristine import Exercise
 from .submissions import Submission
-from .text import one_line
 
 LONGEST_ANSWER = 100_000
 MOST_CODE = 1_000_000
-"""Characters that are read of one submission's code. Python takes seconds to parse so many."""
-MARKER = re.compile(r"\s*#\s*Answer\s+(\d+\.\d+)\b", re.IGNORECASE)
+"""Characters that are read of one submission's code."""
+MARK = re.compile(r"^[ \t]*#[ \t]*Answer[ \t]+(\d+\.\d+)\b", re.IGNORECASE | re.MULTILINE)
 STEERS_NBVAL = re.compile(r"^([ \t]*)#+[ \t]*(?:NBVAL_|PYTEST_VALIDATE_)\w+[ \t]*$", re.MULTILINE)
-# Spaces and tabs, not all white space: over many empty lines that would take for ever.
-MAGIC_LINE = re.compile(r"^([ \t]*)[%!?].*$", re.MULTILINE)
-MAGIC = re.compile(r"^[ \t]*[%!?]|=[ \t]*[%!]|\?[ \t]*$", re.MULTILINE)
+# What honest answers rarely use, and those that look into the check or the grader do.
+LOOK = {
+    "uses": re.compile(
+        r"\b(?:exercises|cbam_course|get_ipython|getattr|setattr|delattr|globals|locals|vars"
+        r"|builtins|ctypes|gc|importlib|inspect|os|pathlib|signal|socket|subprocess|sys|threading"
+        r"|f_back|f_globals|f_locals|[gt]b_frame|gi_frame)\b"
+        # Not the methods of these names, and no calls of super().__init__().
+        r"|(?<![.\w])(?:compile|eval|exec|open)(?=\()|(?<=\.)__(?!init__\()\w+"
+        r"|\b__(?!(?:init|call|len|iter|getitem|repr)__)\w+__\b"
+    ),
+    "sets": re.compile(r"^[ \t]*((?:torch|nn|F|math|np|random)\.[\w.]+)[ \t]*=(?!=)", re.MULTILINE),
+    "has magic commands such as": re.compile(r"^[ \t]*([%!].{,20})", re.MULTILINE),
+}
 
 
 @dataclass(frozen=True)
@@ -28,210 +35,141 @@ class Answer:
 
     Attributes:
         source: the code, as it will be run; None if there is nothing to run.
-        status: ``"answer"``, or why there is nothing: ``"missing"``, ``"unsolved"``, ``"wrong"`` or
+        status: ``"answer"``, or why there is nothing: ``"missing"``, ``"unsolved"``, ``"wrong"``,
             ``"error"``.
         note: the same in words.
-        remarks: what was odd about it: duplicates, imports of the course's own classes.
-        outside: names that are defined outside the answer cells, which are not graded.
+        remarks: what happened to it on the way: duplicates, answers that shared a cell.
+        hint: what to try if it does not pass.
+        look: what a person should look at, such as a use of the checks themselves.
+        other_code: the code of the submission's other cells, which is not graded.
     """
 
     source: str | None
-    status: str
+    status: str = "answer"
     note: str = ""
     remarks: tuple[str, ...] = ()
-    outside: frozenset[str] = frozenset()
+    hint: str = ""
+    look: tuple[str, ...] = ()
+    other_code: str = ""
 
 
-@dataclass(frozen=True)
-class Answers:
-    """All answers of a submission.
+def collect_answers(
+    submission: Submission, exercises: Sequence[Exercise]
+) -> tuple[dict[str, Answer], list[str]]:
+    """Pick the answers to `exercises`, by number, from a submission's notebooks.
 
-    Attributes:
-        by_number: for every exercise, by its number.
-        remarks: what was odd about the files.
-        touched: whether there was an answer cell of any exercise, even an unsolved one.
+    Returns:
+        the answers, and remarks on the files.
     """
-
-    by_number: dict[str, Answer]
-    remarks: tuple[str, ...]
-    touched: frozenset[str]
-
-
-def collect_answers(submission: Submission, exercises: Iterable[Exercise]) -> Answers:
-    """Read a submission's notebooks and pick the answers to `exercises`."""
-    exercises = {exercise.number: exercise for exercise in exercises}
-    remarks = list(submission.remarks)
-    places: dict[str, list[tuple[Path, Cell]]] = {number: [] for number in exercises}
-    others: list[Cell] = []
-    size = 0
+    found: dict[str, list[tuple[Cell, str]]] = {exercise.number: [] for exercise in exercises}
+    checks = {exercise.check.strip() for exercise in exercises}
+    shared: set[str] = set()  # a cell with another answer
+    followed: set[str] = set()  # by a cell of the learner's own
+    remarks, others, size = list(submission.remarks), [], 0
     for path in submission.notebooks:
-        # The one file of a submission needs no name in front of what is said about it.
-        where = "" if path == submission.path else f"{path.relative_to(submission.path)}: "
+        where = f"{path.name}: " if len(submission.notebooks) > 1 else ""
         try:
-            notebook = read_notebook(path)
+            cells = read_cells(path)
         except Unreadable as error:
             remarks.append(f"{where}{error}")
             continue
-        remarks += [f"{where}{remark}" for remark in notebook.remarks]
-        size += sum(len(cell.source) for cell in notebook.cells if cell.kind == "code")
+        size += sum(len(cell.source) for cell in cells if cell.kind == "code")
         if size > MOST_CODE:
             remarks.append(f"{where}more code than anybody writes; not read")
             break
-        strangers = set()
-        for cell in notebook.cells:
-            number = answers_exercise(cell)
-            if number in places:
-                places[number].append((path, cell))
-            elif number:
-                strangers.add(number)
-            elif cell.kind == "code" and not cell.role:
-                others.append(cell)
-        if strangers:
-            listed = one_line(", ".join(sorted(strangers)), 80)
+        seen, last = set(), ""
+        for cell in cells:
+            pieces = answers_in(cell)
+            for number, source in pieces:
+                found.setdefault(number, []).append((cell, source))
+                seen.add(number)
+                last = number
+                shared |= {number} if len(pieces) > 1 else set()
+            if cell.role == "check" or cell.source.strip() in checks:
+                last = ""
+            elif cell.kind == "code" and not cell.role and not pieces and cell.source.strip():
+                others.append(cell.source)
+                followed.add(last)
+        if strangers := seen - {exercise.number for exercise in exercises}:
+            listed = ", ".join(sorted(strangers))
             remarks.append(f"{where}answers to exercises that are not graded here: {listed}")
-        if not strangers and not any(path == p for found in places.values() for p, _ in found):
+        if not seen:
             remarks.append(f"{where}no answer cell of these exercises: another notebook?")
-    outside = frozenset(name for cell in others for name in _defined(cell.source))
-    return Answers(
-        by_number={
-            number: _pick(exercises[number], found, outside) for number, found in places.items()
-        },
-        remarks=tuple(one_line(remark) for remark in remarks),
-        touched=frozenset(number for number, found in places.items() if found),
-    )
+    return {
+        exercise.number: _pick(
+            exercise,
+            found[exercise.number],
+            shared=exercise.number in shared,
+            followed=exercise.number in followed,
+            other_code="\n".join(others),
+        )
+        for exercise in exercises
+    }, remarks
 
 
-def answers_exercise(cell: Cell) -> str:
-    """Return the number of the exercise that a cell answers, or nothing.
+def answers_in(cell: Cell) -> list[tuple[str, str]]:
+    """Return the numbers of the exercises that a cell answers, each with its code.
 
-    By its metadata, else by its id, else by its first line: Colab and copying lose the former.
+    The first by the cell's metadata, else by its id, else by its mark ``# Answer 3.1``: Colab and
+    copying lose the former. Further marks begin other answers: merged cells are cut there.
     """
-    if cell.exercise and cell.role:
-        return cell.exercise if cell.role == "answer" else ""
-    named = re.fullmatch(r"answer-(\d+)-(\d+)", cell.id)
-    if named:
-        return ".".join(named.groups())
-    marked = MARKER.match(cell.source)
-    return marked.group(1) if marked else ""
+    if cell.role not in ("", "answer"):
+        return []
+    own = cell.exercise if cell.role else ""
+    if not own and (named := re.fullmatch(r"answer-(\d+)-(\d+)", cell.id)):
+        own = ".".join(named.groups())
+    starts = [(own, 0)] if own else []
+    for mark in MARK.finditer(cell.source) if cell.kind == "code" else ():
+        if not starts:
+            starts.append((mark.group(1), 0))
+        elif mark.group(1) != starts[-1][0] and cell.source[: mark.start()].strip():
+            starts.append((mark.group(1), mark.start()))
+    ends = [*(start for _, start in starts[1:]), len(cell.source)]
+    return [(n, cell.source[start:end]) for (n, start), end in zip(starts, ends, strict=False)]
 
 
-def _pick(exercise: Exercise, found: list[tuple[Path, Cell]], outside: frozenset[str]) -> Answer:
-    """Choose among the answer cells of an exercise: the last one that is not as it came."""
+def _pick(
+    exercise: Exercise,
+    found: list[tuple[Cell, str]],
+    *,
+    shared: bool,
+    followed: bool,
+    other_code: str,
+) -> Answer:
+    """Choose among the answers to an exercise: the last one that is not as it came."""
     if not found:
-        return Answer(None, "missing", "no answer cell")
-    code = [(path, cell) for path, cell in found if cell.kind == "code"]
+        note = f"no answer cell: its first line, # Answer {exercise.number}, is found nowhere"
+        return Answer(None, "missing", note)
+    code = [source for cell, source in found if cell.kind == "code"]
     if not code:
         return Answer(None, "missing", "the answer cell is no code cell")
-    changed = [(path, cell) for path, cell in code if not _is_untouched(cell.source, exercise)]
-    remarks = []
-    if len(changed or code) > 1:
-        paths = dict.fromkeys(path.name for path, _ in changed or code)
-        where = f" (in {', '.join(paths)})" if len(paths) > 1 else ""
-        remarks.append(f"{len(changed or code)} answer cells{where}: the last one counts")
+    as_it_came = ("", _bare(exercise.stub))
+    changed = [source for source in code if _bare(source) not in as_it_came]
+    remarks, hint = [], ""
+    if shared:
+        remarks.append("several answers in one cell: it was cut at the lines # Answer ...")
+    if len(changed) > 1:
+        remarks.append(f"{len(changed)} answer cells: the last one counts")
+        hint = "if one answer is split in two cells, join them"
+    if followed:
+        hint = "a cell of your own follows the answer cell, which alone is graded: move its code"
     if not changed:
-        return Answer(None, "unsolved", "not answered", tuple(remarks))
-    source = changed[-1][1].source
+        return Answer(None, "unsolved", "not answered", tuple(remarks), hint)
+    source = STEERS_NBVAL.sub(r"\1#", changed[-1])
     if len(source) > LONGEST_ANSWER:
         return Answer(None, "wrong", f"{len(source)} characters: too long for an answer")
-    source = STEERS_NBVAL.sub(r"\1#", source)
-    try:
-        remarks += list(_worth_a_look(source))
-    except SyntaxError as error:
-        note = f"syntax error in line {error.lineno}: {error.msg}"
-        return Answer(None, "wrong", note, tuple(remarks))
-    return Answer(source, "answer", "", tuple(remarks), outside)
+    look = tuple(worth_a_look(source))
+    return Answer(source, "answer", "", tuple(remarks), hint, look, other_code)
 
 
-def _is_untouched(source: str, exercise: Exercise) -> bool:
-    if len(source) > LONGEST_ANSWER:
-        return False
-    return any(same_code(source, stub) for stub in (exercise.stub, ""))
+def _bare(source: str) -> str:
+    """Return code without comments and white space, by which an untouched stub is known."""
+    return re.sub(r"#.*|\s+", "", source)
 
 
-def same_code(one: str, other: str) -> bool:
-    """Return whether two pieces of code differ in comments and layout alone."""
-    try:
-        return ast.dump(_parse(one)) == ast.dump(_parse(other))
-    except (Unparsable, RecursionError):
-        return one.split() == other.split()
-
-
-class Unparsable(ValueError):
-    """Code that is more than Python, or more than Python's parser can take."""
-
-
-def _parse(source: str) -> ast.Module:
-    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes in strings
-            return compile(source, "answer", "exec", flags, dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        raise Unparsable(str(error)) from error
-
-
-def _worth_a_look(source: str) -> Iterator[str]:
-    """Tell what a person may want to look at in an answer. It is no defence, and costs no points.
-
-    Raises:
-        SyntaxError: if the kernel would raise it too.
-    """
-    has_magic = MAGIC.search(source)
-    if has_magic:
-        yield "worth a look: it has magic commands"
-        source = MAGIC_LINE.sub(r"\1pass", source)
-    try:
-        nodes = list(ast.walk(_parse(source)))
-    except Unparsable as error:
-        if isinstance(error.__cause__, SyntaxError) and not has_magic:
-            raise error.__cause__ from None
-        yield "worth a look: Python's parser does not take it"
-        return
-    modules, calls, patched = set(), set(), set()
-    for node in nodes:
-        match node:
-            case ast.Import(names=names):
-                modules.update(alias.name for alias in names)
-            case ast.ImportFrom(module=str(name)):
-                modules.add(name)
-            case ast.Call(func=ast.Name(id=name)):
-                calls.add(name)
-            case ast.Assign(targets=targets):
-                patched.update(ast.unparse(target) for target in targets if _is_of_another(target))
-    course = sorted(m for m in modules if m.partition(".")[0] == "cbam_course")
-    unusual = sorted({m.partition(".")[0] for m in modules} & UNUSUAL_MODULES)
-    unusual += sorted(calls & UNUSUAL_CALLS)
-    for does, found in (("imports", course), ("uses", unusual), ("sets", sorted(patched))):
-        if found:
-            yield f"worth a look: it {does} {one_line(', '.join(found), 80)}"
-
-
-def _is_of_another(target: ast.AST) -> bool:
-    """Return whether an assignment is to something in a module or another object."""
-    match target:
-        case ast.Attribute(value=ast.Name(id=name)):
-            return name != "self"
-    return False
-
-
-UNUSUAL_MODULES = frozenset(
-    "IPython atexit builtins ctypes gc importlib inspect io multiprocessing os pathlib shutil "
-    "signal socket subprocess sys threading".split()
-)
-UNUSUAL_CALLS = frozenset("__import__ compile eval exec getattr globals open setattr vars".split())
-
-
-def _defined(source: str) -> Iterator[str]:
-    """Yield the names that a cell defines, to explain where a name may have gone."""
-    try:
-        body = _parse(MAGIC_LINE.sub(r"\1pass", source)).body
-    except Unparsable:
-        return
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            yield node.name
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (a.asname or a.name.partition(".")[0] for a in node.names)
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+def worth_a_look(source: str) -> Iterator[str]:
+    """Tell what a person should look at in an answer. It is no defence, and costs no points."""
+    source = unicodedata.normalize("NFKC", source)  # as Python reads names
+    for what, pattern in LOOK.items():
+        if found := sorted(set(pattern.findall(source))):
+            yield f"it {what} {one_line(', '.join(found), 80)}"

@@ -1,16 +1,17 @@
-"""Reading cells from files that may be anything."""
+"""The cells of a file that may be anything, and text from strangers made fit to be shown."""
 
 import json
-import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LARGEST_FILE = 100 * 2**20
-"""Bytes. Notebooks whose outputs were kept are large. What is larger than this is none, and could
-need more memory than there is: JSON takes up to twenty times its size."""
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+LARGEST_FILE = 30 * 2**20
+"""Bytes. Notebooks whose figures were kept have a few million."""
+MOST_PARTS = 1_000_000
+"""Lists, objects and commas of a file: Python needs up to a hundred bytes of memory for each, so
+that a file of a few megabytes with nothing but ``{},`` would fill a gigabyte."""
 
 
 class Unreadable(ValueError):
@@ -24,9 +25,9 @@ class Cell:
     Attributes:
         kind: ``"code"``, ``"markdown"`` or something else.
         source: its text.
-        id: what nbformat 4.5 calls so; empty in older files.
+        id: what nbformat 4.5 calls so; empty in older files, as Colab writes them.
         exercise: such as ``"3.1"``, from the course's metadata; empty without.
-        role: ``"answer"``, ``"check"``, ``"solution"``, from the same place.
+        role: ``"answer"``, ``"check"`` or ``"solution"``, from the same place.
     """
 
     kind: str
@@ -36,46 +37,30 @@ class Cell:
     role: str = ""
 
 
-@dataclass(frozen=True)
-class Notebook:
-    """The cells of a file, and what was odd about it."""
-
-    cells: tuple[Cell, ...]
-    remarks: tuple[str, ...] = ()
-
-
-def read_notebook(path: Path) -> Notebook:
-    """Read the cells of a notebook of any format, as far as there are any.
+def read_cells(path: Path) -> list[Cell]:
+    """Read the cells of a notebook, as far as there are any.
 
     Raises:
-        Unreadable: if it is no notebook.
+        Unreadable: if it is no notebook, or larger than notebooks are.
     """
     try:
-        # Opening something else, as a named pipe, may wait forever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise Unreadable("not a file")
-            if about.st_size > LARGEST_FILE:
-                raise Unreadable(
-                    f"{about.st_size / 2**20:.0f} MB: too large for a notebook, clear its outputs"
-                )
-            data = file.read(LARGEST_FILE + 1)
+        if not path.is_file():  # reading a named pipe would wait for ever
+            raise Unreadable("not a file")
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise Unreadable(f"{size / 2**20:.0f} MB: too large for a notebook, clear its outputs")
+        return parse_cells(path.read_bytes())
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror or error}") from None
-    return parse_notebook(data)
 
 
-def parse_notebook(data: bytes) -> Notebook:
-    """Do the same from the bytes of a file."""
-    remarks = []
+def parse_cells(data: bytes) -> list[Cell]:
+    """Read the cells from the bytes of a file."""
     if not data.strip():
         raise Unreadable("not a notebook: the file is empty")
-    try:
-        text = data.decode(json.detect_encoding(data))
-    except UnicodeDecodeError:
-        text = data.decode("utf-8", "replace")
-        remarks.append("some bytes are not UTF-8; they were replaced")
+    if sum(map(data.count, (b"{", b"[", b","))) > MOST_PARTS:
+        raise Unreadable("too many parts for a notebook, clear its outputs")
+    text = data.decode(json.detect_encoding(data), "replace")
     try:
         content = json.loads(text.removeprefix("\N{BYTE ORDER MARK}"))
     except RecursionError:
@@ -83,39 +68,18 @@ def parse_notebook(data: bytes) -> Notebook:
     except ValueError as error:
         where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise Unreadable(f"not a notebook: not JSON{where}") from None
-
-    if not isinstance(content, dict):
-        raise Unreadable("not a notebook: its JSON is no object")
-    cells = content.get("cells")
-    if cells is None and isinstance(content.get("worksheets"), list):  # nbformat 3
-        sheets = [s for s in content["worksheets"] if isinstance(s, dict)]
-        cells = [c for s in sheets if isinstance(s.get("cells"), list) for c in s["cells"]]
+    cells = content.get("cells") if isinstance(content, dict) else None
     if not isinstance(cells, list):
         raise Unreadable("not a notebook: it has no list of cells")
-    version = content.get("nbformat")
-    if version != 4:
-        remarks.append(f"notebook format {_short(version)} instead of 4; read all the same")
-    found = [_cell(cell) for cell in cells if isinstance(cell, dict)]
-    if len(found) < len(cells):
-        remarks.append(f"{len(cells) - len(found)} of its cells are no cells; passed over")
-    return Notebook(tuple(found), tuple(remarks))
-
-
-def _short(value: Any) -> str:
-    return re.sub(r"\s+", " ", repr(value)[:20])
+    return [_cell(cell) for cell in cells if isinstance(cell, dict)]
 
 
 def _cell(cell: dict[str, Any]) -> Cell:
     about = cell.get("metadata")
     about = about.get("cbam_course") if isinstance(about, dict) else None
     about = about if isinstance(about, dict) else {}
-    return Cell(
-        kind=_text(cell.get("cell_type")),
-        source=_text(cell.get("source", cell.get("input"))),  # input is nbformat 3
-        id=_text(cell.get("id")),
-        exercise=_text(about.get("exercise")),
-        role=_text(about.get("role")),
-    )
+    values = [cell.get(name) for name in ("cell_type", "source", "id")]
+    return Cell(*map(_text, [*values, about.get("exercise"), about.get("role")]))
 
 
 def _text(value: Any) -> str:
@@ -125,3 +89,22 @@ def _text(value: Any) -> str:
         return ""
     # JSON can hold halves of characters that no file can.
     return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def printable(text: str) -> str:
+    """Return `text` without what steers a terminal, turns the reading direction or is no character.
+
+    Line breaks and tabs stay.
+    """
+    text = ANSI.sub("", text)
+    text = "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    # Names of files may hold bytes that are no UTF-8, as halves of characters.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def one_line(text: str, longest: int = 300) -> str:
+    """Return the beginning of `text` on one line."""
+    words = " ".join(printable(text).split())
+    return words if len(words) <= longest else words[: longest - 4].rstrip() + " ..."

@@ -1,0 +1,176 @@
+"""What a teacher gives back: the grades as a table and as CSV, and a page for each learner."""
+
+import csv
+import hashlib
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from cbam_course.files import write_whole
+
+from .cells import one_line, printable
+from .grader import Graded, Report
+
+STATUS = {
+    "passed": "passed",
+    "wrong": "not right yet",
+    "unsolved": "not answered",
+    "missing": "no answer found",
+    "stopped": "stopped",
+    "error": "not graded",
+}
+# Nothing on the page may load or run anything, whatever stands in it.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; }}
+body {{ max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }}
+pre {{ overflow-x: auto; padding: .6rem; border: 1px solid #8886; border-radius: .3rem; }}
+table {{ border-collapse: collapse; }}
+th, td {{ text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{points}</p>
+{parts}
+</body>
+</html>
+"""
+
+
+class Row(NamedTuple):
+    """One line of the grades.
+
+    Remarks about files have no exercise and no points; the exercise ``"total"`` is a learner's sum.
+    """
+
+    submission: str
+    exercise: str
+    points: int | None
+    note: str
+
+
+def rows(report: Report) -> Iterator[Row]:
+    """Yield a row per remark, one per exercise and one for the sum, for each submission."""
+    for graded in report.graded:
+        name = graded.submission.name
+        for remark in graded.remarks:
+            yield Row(name, "", None, remark)
+        for number, outcome in graded.outcomes.items():
+            answer = graded.answers[number]
+            look = [f"worth a look: {what}" for what in answer.look]
+            notes = filter(None, [outcome.note, *answer.remarks, *look])
+            yield Row(name, number, outcome.points, "; ".join(notes))
+        yield Row(name, "total", graded.points, f"of {len(graded.outcomes)}")
+
+
+def table(report: Report, width: int = 100) -> str:
+    """Return the rows as a table for a terminal, with lines of at most so many characters."""
+    lines = [f"{'submission':30}  {'exercise':>8}  points  note"]
+    for name, number, points, note in rows(report):
+        shown = "-" if points is None else points
+        note = one_line(note, max(20, width - 50))
+        lines.append(f"{one_line(name, 30):30}  {number or '-':>8}  {shown:>6}  {note}".rstrip())
+    return "\n".join(lines)
+
+
+def write_csv(report: Report, path: Path) -> None:
+    """Write the rows as CSV, with the mark by which Excel knows that it is UTF-8."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(Row._fields)
+    for row in rows(report):
+        points = "" if row.points is None else row.points
+        writer.writerow([_no_formula(row.submission), row.exercise, points, _no_formula(row.note)])
+    write_whole(path, lambda out: out.write(file.getvalue().encode("utf-8-sig")))
+
+
+def _no_formula(text: str) -> str:
+    """Keep a spreadsheet from computing what a submission's name says."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def write_pages(report: Report, folder: Path) -> list[Path]:
+    """Write a page of feedback for each submission, named after it: one HTML file without scripts.
+
+    Returns:
+        their paths, in the order of the submissions.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for graded, name in zip(report.graded, _file_names(report), strict=True):
+        path, text = folder / f"{name}.html", _page(graded, report)
+        write_whole(path, lambda file, text=text: file.write(text.encode()))
+        paths.append(path)
+    return paths
+
+
+def _file_names(report: Report) -> list[str]:
+    """Return a name for each page that no other has and that does not depend on the others' order.
+
+    A submission's own name, where a file may have it; else a digest of the name is appended.
+    """
+    names = [graded.submission.name for graded in report.graded]
+    # No name leads out of the folder, hides a file or is too long for it, on any system.
+    stems = [re.sub(r"[^\w .,()@&'-]+", "-", name)[:50].strip(" .-") for name in names]
+
+    def same_file(name: str) -> str:
+        return unicodedata.normalize("NFC", name).casefold()
+
+    exact = Counter(same_file(n) for n, stem in zip(names, stems, strict=True) if n == stem)
+    return [
+        name
+        if name == stem and exact[same_file(name)] == 1
+        else f"{stem or 'page'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        for name, stem in zip(names, stems, strict=True)
+    ]
+
+
+def _page(graded: Graded, report: Report) -> str:
+    titles = {exercise.number: exercise.title for exercise in report.exercises}
+    return PAGE.format(
+        title=_safe(graded.submission.name),
+        points=f"{graded.points} of {len(graded.outcomes)} exercises passed.",
+        parts="\n".join(_parts(graded, titles)),
+    )
+
+
+def _parts(graded: Graded, titles: dict[str, str]) -> Iterator[str]:
+    if graded.remarks:
+        yield "<h2>The files</h2>\n<ul>"
+        yield from (f"<li>{_safe(remark)}</li>" for remark in graded.remarks)
+        yield "</ul>"
+    if graded.outcomes:
+        yield "<table>\n<tr><th>Exercise</th><th></th><th>Points</th></tr>"
+        for number, outcome in graded.outcomes.items():
+            points = "not graded" if outcome.points is None else outcome.points
+            name = f'<a href="#e{number}">{number}</a> {_safe(titles[number])}'
+            yield f"<tr><td>{name}</td><td>{STATUS[outcome.status]}</td><td>{points}</td></tr>"
+        yield "</table>"
+    for number, outcome in graded.outcomes.items():
+        answer = graded.answers[number]
+        yield f'<h2 id="e{number}">{number} {_safe(titles[number])}: {STATUS[outcome.status]}</h2>'
+        look = [f"Your teacher may look at this answer: {what}." for what in answer.look]
+        for text in filter(None, (outcome.note, *answer.remarks, *look)):
+            yield f"<p>{_safe(text)}</p>"
+        if outcome.detail and outcome.detail != outcome.note:
+            yield f"<pre>{_safe(outcome.detail)}</pre>"
+        if answer.source is not None:
+            summary = "<summary>The answer that was graded</summary>"
+            yield f"<details>{summary}\n<pre>{_safe(answer.source)}</pre>\n</details>"
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))

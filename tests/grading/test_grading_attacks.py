@@ -1,0 +1,169 @@
+"""Attacks on the grader earn nothing, and the honest answers beside them all they deserve."""
+
+import os
+import resource
+import socket
+import subprocess
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cbam_course import grading
+from cbam_course.grading.pristine import notebook_of
+from cbam_course.grading.sandbox import run_notebook, why_no_sandbox
+from tests.support import grading_toys as toys
+from tests.support.grading_attacks import ATTACKS, ENDLESS, EXCESSES
+
+WHY_NOT = why_no_sandbox()
+needs_sandbox = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "there is a sandbox")
+ROOMY = {"seconds": 3600, "memory": 2**29}
+
+
+def running(*command):
+    """Return whether a process with this command line is there."""
+    line = b"\0".join(word.encode() for word in command) + b"\0"
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == line:
+                return True
+        except OSError:
+            pass
+    return False
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """Grade one submission per attack: 1.1 is the attack, 1.2 is right; and watch the network."""
+    folder = tmp_path_factory.mktemp("attacked")
+    pristine = toys.write_exercises(folder / "pristine", c1=2)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        with closing(socket.create_server(("127.0.0.1", 0))) as freed:
+            port = freed.getsockname()[1]
+        names = {
+            "STORED": toys.stored_output("1.1"),
+            "PRISTINE": pristine,
+            "CLASS": folder / "class",
+            "GRADER": os.getpid(),
+            "PORT": port,
+            "SERVER": server.getsockname()[1],
+        }
+        for name, source in ATTACKS.items():
+            for word, value in names.items():
+                source = source.replace(word, str(value))
+            answers = toys.exercises_notebook(1, [source, toys.SOLUTION])
+            toys.write(folder / "class" / f"{name}.ipynb", answers)
+        over, reached = threading.Event(), []
+
+        def call():
+            while not over.wait(0.05):
+                with closing(socket.socket()) as caller:
+                    if caller.connect_ex(("127.0.0.1", port)) == 0:
+                        reached.append(port)
+
+        watcher = threading.Thread(target=call)
+        watcher.start()
+        try:
+            report = grading.grade([folder / "class"], exercises=pristine, **ROOMY)
+        finally:
+            over.set()
+            watcher.join()
+        server.setblocking(False)
+        try:
+            reached.append(server.accept())
+        except BlockingIOError:
+            pass
+    return report, reached, folder
+
+
+@needs_sandbox
+def test_attacks_earn_nothing_and_change_no_other_grade(attacked):
+    report, _, folder = attacked
+    points = {
+        graded.submission.name: tuple(o.points for o in graded.outcomes.values())
+        for graded in report.graded
+    }
+    assert points == {name: (0, 1) for name in ATTACKS}
+    assert sorted(p.name for p in (folder / "pristine").iterdir()) == ["01_toys.ipynb"]
+
+
+@needs_sandbox
+def test_nothing_outside_is_reached(attacked):
+    assert attacked[1] == []  # neither from the sandbox nor into it
+    assert resource.getrlimit(resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
+    assert not running("sleep", "98765")
+
+
+@needs_sandbox
+def test_what_looks_into_the_check_is_marked(attacked):
+    look = {g.submission.name: g.answers["1.1"].look for g in attacked[0].graded}
+    assert look["replay the stored output"] == ("it uses exercises, os",)
+    unmarked = {"a page that runs scripts", "all memory"}
+    assert {name for name, remarks in look.items() if not remarks} <= unmarked
+    assert all(not graded.answers["1.2"].look for graded in attacked[0].graded)
+
+
+@needs_sandbox
+def test_a_page_shows_what_it_was_attacked_with(attacked, tmp_path):
+    pages = grading.write_pages(attacked[0], tmp_path)
+    page = next(p for p in pages if "scripts" in p.name).read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page and "<img" not in page and "\x1b" not in page
+
+
+@needs_sandbox
+@pytest.mark.parametrize("excess", EXCESSES)
+def test_what_uses_too_much_is_ended(excess):
+    notebook = notebook_of([toys.IMPORTS, EXCESSES[excess]], compared=[])
+    run = run_notebook(notebook, expected={}, seed=1, **ROOMY)
+    assert (run.result, run.stopped) == (None, excess)
+    assert not running("sleep", "98765")
+
+
+@pytest.mark.parametrize("trusted", [pytest.param(False, marks=needs_sandbox), True])
+def test_what_takes_too_long_is_ended(trusted):
+    notebook = notebook_of([ENDLESS], compared=[])
+    run = run_notebook(notebook, expected={}, seed=1, seconds=3, memory=2**30, trusted=trusted)
+    assert (run.result, run.stopped) == (None, "it took more than 3 s")
+
+
+def test_where_there_is_no_sandbox_it_says_why_and_what_to_do(monkeypatch, tmp_path):
+    """What bubblewrap says on Ubuntu 24.04, in a container, and in an old version."""
+    pristine = toys.write_exercises(tmp_path / "pristine", c1=1)
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/bwrap")
+    for said, remedy in (
+        ("bwrap: setting up uid map: Permission denied", "needs an AppArmor profile"),
+        (
+            "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted",
+            "needs an AppArmor profile",
+        ),
+        ("bwrap: No permissions to create new namespace, likely because ...", "a container needs"),
+        ("bwrap: Creating new namespace failed: Operation not permitted", "a container needs"),
+        ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "a container needs"),
+        ("bwrap: Unknown option --disable-userns", "bubblewrap 0.8 or newer"),
+        ("bwrap: something else", "see book/teaching.md"),
+    ):
+        failed = subprocess.CompletedProcess([], 1, stdout="", stderr=f"{said}\n")
+        monkeypatch.setattr("subprocess.run", lambda *a, failed=failed, **k: failed)
+        why = why_no_sandbox()
+        assert said in why and remedy in why and "--trusted" in why and "\n" not in why
+        with pytest.raises(RuntimeError, match="bubblewrap cannot lock answers in here"):
+            grading.grade([pristine], exercises=pristine)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "apt-get install bubblewrap" in why_no_sandbox()
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert why_no_sandbox().startswith("only Linux can lock answers in")
+
+
+def test_trusted_answers_are_run_without_a_sandbox(tmp_path, monkeypatch):
+    """They can read the solutions: the page for teachers says so."""
+    monkeypatch.setattr("cbam_course.grading.grader.why_no_sandbox", lambda: "there is none")
+    pristine = toys.write_exercises(tmp_path / "pristine", c1=1)
+    source = ATTACKS["the solution, or a classmate's, read from the disk"]
+    source = source.replace("PRISTINE", str(pristine)).replace("CLASS", "none")
+    toys.write(tmp_path / "a.ipynb", toys.exercises_notebook(1, [source]))
+    report = grading.grade([tmp_path / "a.ipynb"], exercises=pristine, trusted=True)
+    [graded] = report.graded
+    assert graded.points == 1, graded.outcomes
+    assert graded.answers["1.1"].look == ("it uses exec, pathlib",)

@@ -1,0 +1,361 @@
+"""The grader from end to end: a made-up class, its points, what it says, and going on."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import cbam_course
+from cbam_course import cli, grading
+from cbam_course.grading.grader import _Grader
+from cbam_course.grading.sandbox import Run, why_no_sandbox
+from tests.support import grading_toys as toys
+
+ROOT = Path(cbam_course.__file__).parents[1]
+# The attacks are tried in the sandbox alone; what is right and wrong is so without it.
+TRUST = ["--trusted"] if why_no_sandbox() else []
+PATIENCE = ["--seconds", 3600, *TRUST]
+
+
+def grade(*arguments):
+    """Run ``cbam-course grade`` in this process."""
+    return CliRunner().invoke(
+        cli.main, ["grade", *map(str, arguments)], prog_name="cbam-course", terminal_width=100
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unchanging_package():
+    """Somebody may be at work on the package while the tests run, and root is warned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.geteuid", lambda: 1000)
+        patch.setattr("cbam_course.grading.grader._fingerprint", lambda folder: "package")
+        yield
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """The folder of a class with its pristine exercises, graded once; and what the command said."""
+    room = tmp_path_factory.mktemp("room")
+    toys.write_exercises(room / "pristine", c1=2, c2=1, c3=1)
+    here = room / "class"
+    toys.write(here / "ann.ipynb", toys.exercises_notebook(1, [toys.SOLUTION] * 2))
+    toys.write(here / "ann" / "2.ipynb", toys.exercises_notebook(2, [toys.OTHER_SOLUTIONS[0]]))
+    toys.write(here / "bob.ipynb", toys.exercises_notebook(1, [toys.MISTAKES[0], toys.STUB]))
+    helper = toys.exercises_notebook(1, ["def double(x):\n    return helper(x)", "double = 1 +"])
+    helper["cells"].insert(3, toys.code("def helper(x):\n    return 2 * x"))
+    toys.write(here / "cleo.ipynb", helper)
+    toys.write(here / "=dan.ipynb", toys.exercises_notebook(1, ["", toys.STUB]))
+    toys.write(here / "eve.ipynb", b"\xff\xfe\xfd")
+    (here / "fay").mkdir()
+    doctored = toys.exercises_notebook(1, ["double = None", toys.SOLUTION])
+    doctor(doctored)
+    toys.write(here / "gus.ipynb", doctored)
+    toys.write(here / "张伟.ipynb", toys.exercises_notebook(1, [toys.SOLUTION, SPLIT]))
+    toys.write(here / "roster.xlsx", b"PK")
+    return room, grade(*options(room))
+
+
+SPLIT = "def double(x):\n    return rest(x)"
+
+
+@pytest.fixture(scope="module")
+def room(graded):
+    """The folder alone."""
+    return graded[0]
+
+
+def options(room, *more):
+    """The command's arguments."""
+    return (
+        room / "class", "--exercises", room / "pristine", "--out", room / "grades.csv",
+        "--feedback", room / "feedback", "--jobs", 2, *PATIENCE, *more,
+    )  # fmt: skip
+
+
+def doctor(notebook):
+    """Do to a notebook what would fool nbval on the notebook itself."""
+    notebook["metadata"] = {"kernelspec": {"name": "evil", "argv": ["rm"]}, "language_info": 7}
+    checks = [c for c in notebook["cells"] if c.get("id", "").startswith("check")]
+    checks[0]["source"] = f"print('{toys.stored_output('1.1')}')"
+    checks[0]["outputs"] = [toys.stream(toys.stored_output("1.1") + "\n")]
+    checks[0]["metadata"]["tags"] = ["nbval-skip", "raises-exception", "nbval-ignore-output"]
+    checks[1]["cell_type"] = "markdown"
+    imports = next(c for c in notebook["cells"] if c.get("id") == "imports")
+    imports["source"] += "\nexercises.check = print"
+    answer = next(c for c in notebook["cells"] if c.get("id") == "answer-1-1")
+    answer["metadata"]["tags"] = ["nbval-skip", "raises-exception"]
+    notebook["cells"].append(toys.code("exercises.check = lambda *a: None", "imports"))
+
+
+def found(room):
+    """The rows of the CSV file by submission and exercise."""
+    text = (room / "grades.csv").read_bytes()
+    assert text.startswith(b"\xef\xbb\xbf")  # by which Excel knows that it is UTF-8
+    reader = csv.reader(text.decode("utf-8-sig").splitlines())
+    assert next(reader) == ["submission", "exercise", "points", "note"]
+    return {(submission, number): (points, note) for submission, number, points, note in reader}
+
+
+def test_points(graded):
+    room, result = graded
+    assert result.exit_code == 0, result.output
+    points = {key: points for key, (points, _) in found(room).items() if "." in key[1]}
+    # Chapter 3 was answered by nobody; chapter 2 by one, so that it counts for all.
+    assert {number for _, number in points} == {"1.1", "1.2", "2.1"}
+    right = {("ann", "1.1"), ("ann", "1.2"), ("ann", "2.1"), ("gus", "1.2"), ("张伟", "1.1")}
+    assert points == {key: "1" if key in right else "0" for key in points}
+
+
+@pytest.mark.parametrize(
+    ("key", "note"),
+    [
+        (("ann", "total"), "of 3"),
+        (("bob", "1.1"), r"twice -?\d\.\d+ is not .*; did you multiply\?"),
+        (("bob", "1.2"), "not answered"),
+        (("bob", "2.1"), "no answer cell: its first line, # Answer 2.1, is found nowhere"),
+        (
+            ("cleo", "1.1"),
+            r"NameError: name 'helper' is not defined \(you define helper in a cell of your own, "
+            r"but only the answer cells are graded: move it there\)",
+        ),
+        (("cleo", "1.2"), "the answer cell raised SyntaxError: invalid syntax .*"),
+        (("'=dan", "1.1"), "not answered"),
+        (("eve", ""), "not a notebook: not JSON.*"),
+        (("fay", ""), "no notebook"),
+        (("gus", "1.1"), "TypeError: 'NoneType' object is not callable"),
+        (("张伟", "1.2"), "NameError: name 'rest' is not defined"),
+    ],
+)
+def test_every_line_says_what_is_the_matter(room, key, note):
+    assert re.fullmatch(note, found(room)[key][1]), found(room)[key]
+
+
+def test_what_the_command_prints(graded):
+    lines = graded[1].stdout.splitlines()
+    assert lines[0].split() == ["submission", "exercise", "points", "note"]
+    assert any(line.split()[:3] == ["gus", "1.2", "1"] for line in lines)
+    assert any(line.split() == ["gus", "total", "1", "of", "3"] for line in lines)
+    assert lines[-1].startswith("8 submissions, 3 exercises, ")
+    assert lines[-1].endswith("grades.csv")
+    assert "No notebooks, passed over: roster.xlsx" in graded[1].stderr
+
+
+def test_the_pages(room):
+    pages = {path.name: path.read_text("utf-8") for path in (room / "feedback").iterdir()}
+    assert len(pages) == 8 and "张伟.html" in pages
+    assert "1.1 Twice, time 1.1: not right yet" in pages["bob.html"]
+    assert "did you multiply?" in pages["bob.html"]
+    assert "not a notebook: not JSON" in pages["eve.html"]
+    assert "1 of 3 exercises passed." in pages["gus.html"]
+    # What the check prints for right answers does not leave the grader.
+    for text in [*pages.values(), *(path.read_text() for path in room.glob("grades.*"))]:
+        assert not re.search(r"\b1\.[12] -?\d+\.\d{6}", text)
+
+
+def test_a_second_time_only_what_is_new_is_run(room):
+    before = found(room)
+    again = grade(*options(room))
+    assert again.exit_code == 0 and ", 0 answers run; " in again.stdout
+    assert found(room) == before
+
+    # A line that was cut off when the machine stopped is no outcome, and spoils no other.
+    record = room / "grades.jsonl"
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(lines[:-1]) + lines[-1][:30])
+    toys.write(room / "class" / "hal.ipynb", toys.exercises_notebook(1, [toys.STUB] * 2))
+    more = grade(*options(room))
+    assert ", 1 answers run; " in more.stdout, more.output
+    assert {key: row for key, row in found(room).items() if key[0] != "hal"} == before
+    assert found(room)["hal", "1.1"] == ("0", "not answered")
+    assert ", 0 answers run; " in grade(*options(room, "--chapter", "1")).stdout
+
+
+def test_other_circumstances_are_another_outcome(room):
+    """Nothing is run here."""
+    one, other, *_ = grading.load_exercises(room / "pristine")
+    keys = {
+        _Grader(None, circumstances, None)._key(exercise, source)
+        for circumstances in ("package", "other package")
+        for exercise in (one, other)
+        for source in ("a = 1", "a = 2")
+    }
+    assert len(keys) == 8
+
+
+def test_a_value_that_was_rounded_to_the_other_side_gets_a_second_seed(room):
+    """Nothing is run here but a stand-in, whose first comparison fails or breaks off."""
+    [exercise, *_] = grading.load_exercises(room / "pristine")
+    raised = {"output_type": "error", "ename": "Wrong", "evalue": "no"}
+    told = {"passed": False, "cell": 3, "message": "Cell 3: Cell outputs differ", "outputs": [[]]}
+    runs = {
+        "clean": Run({**told, "passed": True}),
+        "differs": Run(told),
+        "raises": Run({**told, "outputs": [[raised]]}),
+        "no kernel": Run(errors="no kernel"),
+    }
+    for ways, status, seeds in (
+        (["clean"], "passed", [1]),
+        (["differs", "clean"], "passed", [1, 2]),
+        (["differs", "differs"], "wrong", [1, 2]),
+        (["raises"], "wrong", [1]),
+        (["no kernel"], "error", [1]),
+    ):
+        used = []
+
+        def run(text, expected, seed, cancelled, ways=ways, used=used):
+            used.append(seed)
+            assert expected == {3: [f"outputs {seed}"]}
+            return runs[ways[len(used) - 1]]
+
+        grader = _Grader(run, "", None)
+        references = {seed: [f"outputs {seed}"] for seed in (1, 2)}
+        grader._answer("key", exercise, toys.SOLUTION, references)
+        assert {**grader.kept, **grader.errors}["key"].status == status
+        assert used == seeds
+
+
+def test_exercises_that_cannot_be_graded_are_nobodys_fault(tmp_path):
+    """Each of them is said to be broken; the one that is not is graded."""
+    pristine = toys.exercises_notebook(1, [toys.STUB] * 3)
+    cells = {cell["id"]: cell for cell in pristine["cells"]}
+    cells["solution-1-1"]["source"] = "```python\ndouble = 'wrong'\n```"
+    cells["check-1-2"]["source"] = "print('always the same')"
+    toys.write(tmp_path / "pristine" / "01_toys.ipynb", pristine)
+    path = toys.write(tmp_path / "a.ipynb", toys.exercises_notebook(1, [toys.SOLUTION] * 3))
+    result = grade(path, "--exercises", tmp_path / "pristine", "--out", tmp_path / "grades.csv",
+                   *PATIENCE)  # fmt: skip
+    assert result.exit_code == 1
+    assert "2 answers could not be graded" in result.stderr
+    notes = found(tmp_path)
+    assert notes["a", "1.1"][0] == notes["a", "1.2"][0] == "" and notes["a", "1.3"][0] == "1"
+    assert "its own solution does not pass here: TypeError: 'str' object" in notes["a", "1.1"][1]
+    assert "its check prints the same for every seed" in notes["a", "1.2"][1]
+
+
+def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
+    toys.write_exercises(tmp_path / "pristine", c1=1)
+    loop = f"import time\nopen({str(tmp_path / 'started')!r}, 'w').close()\ntime.sleep(98765)"
+    for name, answer in (("a", toys.SOLUTION), ("b", loop)):
+        toys.write(tmp_path / "class" / f"{name}.ipynb", toys.exercises_notebook(1, [answer]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cbam_course", "grade", tmp_path / "class", "--trusted",
+         "--exercises", tmp_path / "pristine", "--out", tmp_path / "grades.csv", "--jobs", "2"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests may have had this signal ignored, as nohup does.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    record = tmp_path / "grades.jsonl"
+    while not ((tmp_path / "started").exists() and record.exists() and record.read_text()):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "Stopped; the same command goes on from here."
+    assert list(tmp_path.glob("cbam-grade-*")) == []
+    [line] = filter(None, record.read_text().splitlines())
+    assert json.loads(line)["status"] == "passed"
+    assert not (tmp_path / "grades.csv").exists()
+
+
+def test_an_exercise_of_the_course(tmp_path):
+    """A right answer to a real exercise passes, and a wrong one hears from its check."""
+    exercises = {e.number: e for e in grading.load_exercises(chapters=[2])}
+    path = grading.default_folder() / "02_squeeze_and_excitation.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    answers = {
+        "2.1": exercises["2.1"].solution.replace("160", "80"),
+        "2.2": exercises["2.2"].solution,
+    }
+    for cell in notebook["cells"]:
+        about = cell["metadata"].get("cbam_course", {})
+        if about.get("role") == "answer":
+            cell["source"] = answers.get(about["exercise"], cell["source"])
+    toys.write(tmp_path / "me.ipynb", notebook)
+    report = grading.grade([tmp_path / "me.ipynb"], seconds=3600, trusted=bool(TRUST))
+    outcomes = report.graded[0].outcomes
+    assert [o.status for o in outcomes.values()] == ["wrong", "passed"] + ["unsolved"] * (
+        len(exercises) - 2
+    )
+    assert outcomes["2.1"].note and not report.graded[0].answers["2.2"].look
+
+
+# What the command refuses
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (["none.ipynb"], "there is nothing at none.ipynb", 1),
+        (["class", "--exercises", "none"], "there are no exercises in none", 1),
+        (["class", "--chapter", "7"], "pristine has no exercises of chapter 7", 1),
+        (["empty"], "there are no submissions in empty", 1),
+        (["class", "--feedback", "class/pages"], "put it beside the submissions", 2),
+        (["class", "--jobs", "0"], "0 is not in the range x>=1", 2),
+        ([], "Missing argument 'SUBMISSION...'", 2),
+    ],
+)
+def test_refusals_are_one_line(tmp_path, monkeypatch, arguments, message, code):
+    monkeypatch.chdir(tmp_path)
+    toys.write_exercises(tmp_path / "pristine", c1=1)
+    toys.write(tmp_path / "class" / "a.ipynb", toys.exercises_notebook(1, [toys.STUB]))
+    (tmp_path / "empty").mkdir()
+    if "--exercises" not in arguments:
+        arguments = [*arguments, "--exercises", "pristine"]
+    result = grade(*arguments)
+    assert result.exit_code == code
+    assert message in result.stderr.splitlines()[-1]
+    assert not Path("grades.csv").exists()
+
+
+def test_what_is_missing_is_named(monkeypatch, tmp_path):
+    pristine = toys.write_exercises(tmp_path / "pristine", c1=1)
+    monkeypatch.setattr("cbam_course.grading.grader.NEEDED", ("pytest", "no_such_package"))
+    with pytest.raises(RuntimeError, match=r"needs no_such_package: pip install .*\[grade\]"):
+        grading.grade([pristine], exercises=pristine)
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(RuntimeError, match="on Windows run it in WSL"):
+        grading.grade([pristine], exercises=pristine)
+
+
+def test_neither_help_nor_import_waits_for_pytorch_or_needs_the_extra():
+    script = (
+        "import sys; import cbam_course.grading; from cbam_course.cli import main\n"
+        "try: main(['grade', '--help'])\n"
+        "finally: assert not {'torch', 'numpy', 'nbformat', 'pytest'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "cbam-course grade submissions/ --out grades.csv" in result.stdout
+
+
+def test_what_nobody_has_foreseen_concerns_one_submission(tmp_path, monkeypatch):
+    from cbam_course.grading import grader
+
+    def collect(submission, exercises, collect=grader.collect_answers):
+        if submission.name == "b":
+            raise ZeroDivisionError("never seen")
+        return collect(submission, exercises)
+
+    monkeypatch.setattr(grader, "collect_answers", collect)
+    toys.write_exercises(tmp_path / "pristine", c1=1)
+    for name in "abc":
+        toys.write(tmp_path / "class" / f"{name}.ipynb", toys.exercises_notebook(1, [toys.STUB]))
+    result = grade(tmp_path / "class", "--exercises", tmp_path / "pristine", "--out",
+                   tmp_path / "grades.csv", *TRUST)  # fmt: skip
+    assert result.exit_code == 1
+    rows = found(tmp_path)
+    assert rows["a", "1.1"] == rows["c", "1.1"] == ("0", "not answered")
+    assert rows["b", "1.1"] == ("", "not graded: ZeroDivisionError('never seen')")

@@ -1,0 +1,386 @@
+"""What the grader makes of files that may be anything; no kernel runs here."""
+
+import json
+import os
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cbam_course import grading
+from cbam_course.grading.answers import collect_answers
+from cbam_course.grading.cells import Unreadable, one_line, parse_cells, printable, read_cells
+from tests.support import grading_toys as toys
+
+RIGHT = f"# Answer 1.1\n{toys.SOLUTION}"
+
+
+@pytest.fixture
+def exercises(tmp_path):
+    return grading.load_exercises(toys.write_exercises(tmp_path / "pristine", c1=2))
+
+
+@pytest.fixture
+def hand_in(tmp_path, exercises):
+    """Return a function that writes a submission's one file and collects its answers."""
+
+    def hand_in(content, name="alice.ipynb"):
+        path = toys.write(tmp_path / "class" / name, content)
+        [submission], _ = grading.find_submissions([path])
+        return collect_answers(submission, exercises)
+
+    return hand_in
+
+
+def one_answer(hand_in, *cells):
+    return hand_in(toys.notebook(cells))[0]["1.1"]
+
+
+# Which cells are the answers
+
+
+def test_an_answer_is_found_by_metadata_by_id_or_by_its_mark(hand_in):
+    for cell in (
+        toys.code(toys.SOLUTION, "x", toys.about("1.1", "answer")),
+        toys.code(toys.SOLUTION, "answer-1-1"),
+        toys.code(RIGHT, "x"),
+        toys.code(f"import torch\n  #answer 1.1: mine\n{toys.SOLUTION}"),
+    ):
+        answers, remarks = hand_in(toys.notebook([cell]))
+        assert {n: a.status for n, a in answers.items()} == {"1.1": "answer", "1.2": "missing"}
+        assert answers["1.1"].source == cell["source"]
+        assert remarks == [] and answers["1.1"].remarks == answers["1.1"].look == ()
+
+
+def test_metadata_goes_before_id_and_id_before_the_mark(hand_in):
+    cells = [
+        toys.code("a = 1", "answer-1-2", toys.about("1.1", "answer")),
+        toys.code("# Answer 1.1\na = 2", "answer-1-2"),
+    ]
+    answers, _ = hand_in(toys.notebook(cells))
+    assert answers["1.1"].source == "a = 1"
+    assert answers["1.2"].source.endswith("a = 2")
+
+
+def test_of_duplicates_the_last_counts_that_is_not_as_it_came(hand_in):
+    first, second, stub = (
+        toys.code(f"# Answer 1.1\n{source}", metadata=toys.about("1.1", "answer"))
+        for source in ("a = 1", "a = 2", toys.STUB)
+    )
+    answer = one_answer(hand_in, first, second, stub)
+    assert answer.source.endswith("a = 2")
+    assert answer.remarks == ("2 answer cells: the last one counts",)
+    assert answer.hint == "if one answer is split in two cells, join them"
+    answer = one_answer(hand_in, stub, first)
+    assert answer.source.endswith("a = 1") and answer.remarks == () and not answer.hint
+
+
+def test_answers_merged_into_one_cell_are_cut_apart(hand_in):
+    other = "# Answer 1.2\ndouble = lambda x: x + x"
+    for cell in (
+        toys.code(f"{RIGHT}\n{other}", "answer-1-1", toys.about("1.1", "answer")),
+        toys.code(f"{RIGHT}\n{other}"),
+    ):
+        answers, _ = hand_in(toys.notebook([cell]))
+        assert answers["1.1"].source.strip() == RIGHT
+        assert answers["1.2"].source == other
+        for answer in answers.values():
+            assert answer.remarks == (
+                "several answers in one cell: it was cut at the lines # Answer ...",
+            )
+
+
+def test_a_part_of_an_answer_in_a_cell_of_its_own_is_hinted_at(hand_in):
+    """As Jupyter splits a cell, which may lose the metadata."""
+    [_, answer, check, _] = toys.exercise_cells("1.1", "def half(x):\n    return x / 2")
+    rest = toys.code("def double(x):\n    return 4 * half(x)")
+    assert one_answer(hand_in, answer, rest, check).hint.startswith("a cell of your own follows")
+    assert one_answer(hand_in, answer, check, rest).hint == ""
+    [_, stub, check, _] = toys.exercise_cells("1.1")
+    unsolved = one_answer(hand_in, stub, rest, check)
+    assert unsolved.status == "unsolved" and unsolved.hint.startswith("a cell of your own follows")
+    bare = {**check, "metadata": {}}  # as another editor leaves it
+    assert one_answer(hand_in, answer, bare).hint == ""
+
+
+def test_what_is_no_answer(hand_in):
+    for source in (toys.STUB, f"# Answer 1.1\n\n{toys.STUB}  # later\n\n", "# Answer 1.1", ""):
+        assert one_answer(hand_in, toys.code(source, "answer-1-1")).status == "unsolved"
+    answer = one_answer(hand_in, {**toys.code(RIGHT, "answer-1-1"), "cell_type": "markdown"})
+    assert (answer.status, answer.note) == ("missing", "the answer cell is no code cell")
+    check = toys.code(RIGHT, "answer-1-1", toys.about("1.1", "check"))
+    assert one_answer(hand_in, check).status == "missing"
+    answer = one_answer(hand_in, toys.code("a" * 100_001, "answer-1-1"))
+    assert (answer.status, answer.note) == ("wrong", "100001 characters: too long for an answer")
+
+
+def test_what_steers_nbval_is_taken_out(hand_in):
+    source = f"#NBVAL_SKIP\nif 1:\n    ## NBVAL_IGNORE_OUTPUT \n    a = '# NBVAL_SKIP'\n{RIGHT}"
+    answer = one_answer(hand_in, toys.code(source, "answer-1-1"))
+    assert answer.source == f"#\nif 1:\n    #\n    a = '# NBVAL_SKIP'\n{RIGHT}"
+
+
+@pytest.mark.parametrize(
+    ("source", "look"),
+    [
+        ("e = exercises", "it uses exercises"),
+        ("from cbam_course.attention import ECA", "it uses cbam_course"),
+        ("import os, sys", "it uses os, sys"),
+        ("text = open('x').read()", "it uses open"),
+        ("check = double.__globals__['chance']", "it uses __globals__"),
+        ("a = nn.Module.__init__.__globals__", "it uses __globals__, __init__"),
+        ("class A:\n    def __eq__(self, other):\n        return True", "it uses __eq__"),
+        ("b = __import__('x')", "it uses __import__"),
+        ("f = error.__traceback__.tb_frame.f_back", "it uses __traceback__, f_back, tb_frame"),
+        ("ｅxercises.check = print", "it uses exercises"),
+        ("import torch\ntorch.allclose = 1", "it sets torch.allclose"),
+        ("%pip install x", "it has magic commands such as %pip install x"),
+        ("class A(nn.Module):\n    def __init__(self):\n        super().__init__()", ""),
+        ("self.a.b = [0]\nmodel.eval()\nx == torch.e\n# evaluate os_x", ""),
+    ],
+)
+def test_what_is_worth_a_look(hand_in, source, look):
+    answer = one_answer(hand_in, toys.code(source, "answer-1-1"))
+    assert answer.status == "answer"
+    assert answer.look == ((look,) if look else ())
+
+
+def test_code_that_is_slow_to_read_is_read_at_once(hand_in):
+    """Hours, if a pattern had to look at every pair of empty lines."""
+    for source in ("\n" * 99_990 + "x", " " * 99_990 + "x", "_" * 99_990, "# \n" * 30_000):
+        hand_in(toys.notebook([toys.code(source, "answer-1-1"), toys.code("1" * 10**7, "mine")]))
+
+
+# Files
+
+
+def test_renamed_files_count_and_other_notebooks_are_named(hand_in):
+    assert hand_in(toys.notebook([toys.code(RIGHT)], minor=0), "my (2).txt")[0]["1.1"].source
+    _, remarks = hand_in(toys.notebook([toys.code("# Answer 9.7\n1"), toys.code("1")]))
+    assert remarks == ["answers to exercises that are not graded here: 9.7"]
+    _, remarks = hand_in(toys.notebook([toys.code("1 + 1")]))
+    assert remarks == ["no answer cell of these exercises: another notebook?"]
+
+
+@pytest.mark.parametrize(
+    ("content", "remark"),
+    [
+        ("", "not a notebook: the file is empty"),
+        ("# 1\nprint(2)", "not a notebook: not JSON in line 1"),
+        (b"\x93NUMPY\x01\x00\xff\xfe", "not a notebook: not JSON in line 1"),
+        ("[]", "not a notebook: it has no list of cells"),
+        ('{"cells": {"a": 1}}', "not a notebook: it has no list of cells"),
+        ("[" * 100_000, "not a notebook: its JSON is nested too deeply"),
+        ('{"cells": ' + "9" * 5000 + "}", "not a notebook"),
+        ('{"cells": [1, null, {}], "nbformat": 4}', "no answer cell of these exercises"),
+    ],
+)
+def test_what_is_no_notebook(hand_in, content, remark):
+    answers, remarks = hand_in(content)
+    assert remark in "; ".join(remarks)
+    assert {answer.status for answer in answers.values()} == {"missing"}
+
+
+def test_a_file_that_would_fill_the_memory_is_not_read(hand_in):
+    """Twelve megabytes of empty objects took 949 MB to read."""
+    content = b'{"cells": [' + b"{}," * 4_000_000 + b"{}]}"
+    tracemalloc.start()
+    _, remarks = hand_in(content)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert remarks == ["too many parts for a notebook, clear its outputs"]
+    assert most < 2 * len(content)
+
+
+def test_the_size_of_a_file_is_looked_at_before_it_is_read(hand_in, monkeypatch):
+    outputs = [toys.stream("x" * 20_000_000)]
+    answers, remarks = hand_in(toys.notebook([toys.code(RIGHT, outputs=outputs)]))
+    assert answers["1.1"].source and remarks == []
+    monkeypatch.setattr("cbam_course.grading.cells.LARGEST_FILE", 100)
+    monkeypatch.delattr("pathlib.Path.read_bytes")
+    _, [remark] = hand_in(" " * 101)
+    assert remark.endswith("too large for a notebook, clear its outputs")
+
+
+def test_undecodable_bytes_and_other_encodings(hand_in):
+    text = json.dumps(toys.notebook([toys.code(RIGHT), toys.markdown("caf@")]))
+    for data in (
+        text.encode().replace(b"@", b"\xe9\xff"),
+        text.encode("utf-16"),
+        text.encode("utf-8-sig"),
+    ):
+        assert hand_in(data)[0]["1.1"].status == "answer"
+    answer = one_answer(hand_in, toys.code(f"{RIGHT}\na = '\ud800 \0'", "answer-1-1"))
+    assert answer.source.encode()
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["cells", "source", "metadata", "cbam_course", "id", "nbformat"]
+                    + ["cell_type", "exercise", "role", "outputs"]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_any_json_is_read_or_refused(content):
+    try:
+        cells = parse_cells(json.dumps(content).encode())
+    except Unreadable as error:
+        assert str(error).startswith("not a notebook: ")
+    else:
+        for cell in cells:
+            cell.source.encode()
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(data):
+    with pytest.raises(Unreadable):
+        parse_cells(data)
+
+
+def test_more_code_than_anybody_writes_is_not_read(tmp_path, exercises):
+    folder = tmp_path / "class" / "eve"
+    toys.write(folder / "1.ipynb", toys.notebook([toys.code(RIGHT)]))
+    toys.write(folder / "2.ipynb", toys.notebook([toys.code("a = 1\n" * 10**4)] * 20))
+    [submission], _ = grading.find_submissions([tmp_path / "class"])
+    answers, remarks = collect_answers(submission, exercises)
+    assert remarks == ["2.ipynb: more code than anybody writes; not read"]
+    assert answers["1.1"].status == "answer"
+
+
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("fifo", "none", ""):
+        with pytest.raises(Unreadable, match="not a file"):
+            read_cells(tmp_path / name)
+
+
+# Whose files they are
+
+
+def submissions(*paths, **options):
+    return {
+        s.name: ([p.name for p in s.notebooks], s.remarks)
+        for s in grading.find_submissions(paths, **options)[0]
+    }
+
+
+def test_a_folder_is_a_class(tmp_path):
+    here = tmp_path / "class"
+    for name in ("carol.ipynb", "alice/03.ipynb", "alice/more/05.ipynb", "alice/data.csv",
+                 "alice/.ipynb_checkpoints/03.ipynb", "bob/answers.pdf", "dave.ipynb.txt",
+                 ".DS_Store", "__MACOSX/x.ipynb", "roster.xlsx", "Thumbs.db", "a.zip"):  # fmt: skip
+        toys.write(here / name, "x")
+    found = {
+        "alice": (["03.ipynb", "05.ipynb"], ()),
+        "bob": ([], ("no notebook",)),
+        "carol": (["carol.ipynb"], ()),
+        "dave": (["dave.ipynb.txt"], ()),
+    }
+    assert submissions(here) == found
+    assert grading.find_submissions([here])[1] == ["Thumbs.db", "a.zip", "roster.xlsx"]
+    assert submissions(here / "alice", single=True) == {"alice": found["alice"]}
+    assert list(submissions(here / "alice")) == ["03", "more"]
+    # A class by its folder, and again by what is in it, is one class.
+    assert submissions(here, here / "carol.ipynb", here) == found
+
+
+def test_flat_downloads_of_learning_platforms(tmp_path):
+    """Two files of one learner are one submission."""
+    for name in ("Zoë Ada_1234567_assignsubmission_file_02_squeeze.ipynb",
+                 "Zoë Ada_1234567_assignsubmission_file_03.ipynb",
+                 "Zoë Ada_7654321_assignsubmission_file_03.ipynb",
+                 "张 伟_11_assignsubmission_file_/03.ipynb",
+                 "张 伟_11_assignsubmission_onlinetext_/onlinetext.html",
+                 "lovelaceada_12345_678901_02_squeeze.ipynb",
+                 "lovelaceada_LATE_12345_678902_03-1.ipynb",
+                 "group_2_03.ipynb"):  # fmt: skip
+        toys.write(tmp_path / "class" / name, "x")
+    assert {name: len(notebooks) for name, (notebooks, _) in submissions(tmp_path / "class").items()
+            } == {"Zoë Ada_1234567": 2, "Zoë Ada_7654321": 1, "张 伟_11": 1,
+                  "lovelaceada_12345": 2, "group_2_03": 1}  # fmt: skip
+
+
+def test_links_are_not_followed(tmp_path):
+    folder = tmp_path / "class" / "eve"
+    folder.mkdir(parents=True)
+    toys.write(tmp_path / "solved.ipynb", toys.notebook([toys.code(RIGHT)]))
+    (folder / "03.ipynb").symlink_to(tmp_path / "solved.ipynb")
+    (folder / "loop").symlink_to(folder)
+    (tmp_path / "class" / "mallory.ipynb").symlink_to(tmp_path / "solved.ipynb")
+    links = [f"{name}: a link; links are not followed" for name in ("03.ipynb", "loop")]
+    assert submissions(tmp_path / "class") == {
+        "eve": ([], (*links, "no notebook")),
+        "mallory": ([], ("mallory.ipynb: a link; links are not followed", "no notebook")),
+    }
+
+
+def test_learners_of_several_classes_are_told_apart(tmp_path):
+    for name in ("a/x.ipynb", "b/x.ipynb", "b/x/03.ipynb", "b/y.ipynb"):
+        toys.write(tmp_path / name, "x")
+    found = submissions(tmp_path / "a", tmp_path / "b")
+    assert list(found) == [f"{tmp_path}/a/x", f"{tmp_path}/b/x", "y"]
+    assert found[f"{tmp_path}/b/x"][0] == ["03.ipynb", "x.ipynb"]
+
+
+def test_odd_names(tmp_path):
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for name in (b"caf\xe9.ipynb", b"\x1b[31mred.ipynb", b"a\nb.ipynb", "\u202egnp.ipynb".encode()):
+        with open(os.path.join(os.fsencode(folder), name), "w") as file:
+            file.write("{}")
+    for submission in grading.find_submissions([folder])[0]:
+        assert submission.name.isprintable()
+        submission.name.encode()
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=50))
+def test_text_of_strangers_steers_nothing(text):
+    assert printable(text).replace("\n", "").replace("\t", "").isprintable()
+    assert "\n" not in one_line(text) and len(one_line(text, 20)) <= 20
+    assert printable("\x1b[31mred\x1b[0m\x1b]0;title\x07 \x1b(B") == "red "
+
+
+# The exercises
+
+
+def test_exercises_are_read_in_the_order_of_their_numbers(tmp_path, exercises):
+    assert [e.number for e in exercises] == ["1.1", "1.2"]
+    first = exercises[0]
+    assert (first.title, first.chapter) == ("Twice, time 1.1", "1")
+    assert first.given == (toys.SETUP, toys.IMPORTS)
+    assert first.solution == toys.SOLUTION
+    assert first.check == 'exercises.check("1.1", double)'
+    folder = toys.write_exercises(tmp_path / "more", c2=11, c10=1)
+    toys.write(folder / "._02_toys.ipynb", b"\0\5\26\7")  # what macOS puts beside
+    numbers = [e.number for e in grading.load_exercises(folder)]
+    assert numbers[:3] == ["2.1", "2.2", "2.3"] and numbers[-2:] == ["2.11", "10.1"]
+    assert [e.number for e in grading.load_exercises(folder, ["10"])] == ["10.1"]
+
+
+def test_broken_exercises_are_refused(tmp_path, monkeypatch):
+    def refused(cells, message):
+        toys.write(tmp_path / "01_toys.ipynb", toys.notebook(cells))
+        with pytest.raises(ValueError, match=f"01_toys.ipynb: {message}"):
+            grading.load_exercises(tmp_path)
+
+    _, answer, check, solution = toys.exercise_cells("1.1")
+    refused([answer, solution], "exercise 1.1 has no check cell")
+    refused([answer, check], "exercise 1.1 has no solution cell")
+    refused([answer, check, {**solution, "source": "none"}], ".* with a ```python block")
+    refused([toys.code("x", metadata=toys.about("one", "answer"))], "'one' is no exercise")
+    toys.write_exercises(tmp_path, c1=1)
+    toys.write(tmp_path / "02_more.ipynb", (tmp_path / "01_toys.ipynb").read_text())
+    with pytest.raises(ValueError, match="02_more.ipynb: exercise 1.1 is in 01_toys.ipynb too"):
+        grading.load_exercises(tmp_path)
+    monkeypatch.setattr("cbam_course.grading.pristine.PACKAGE", tmp_path / "cbam_course")
+    with pytest.raises(ValueError, match="name that folder with --exercises"):
+        grading.load_exercises()
