@@ -17,35 +17,18 @@ def from_images_to_weights(trial: Trial, feature_map, channel_map, spatial_map, 
         "feature_map",
         {
             (4, 16, 32, 48): "Without padding a filter of 5 does not fit everywhere.",
-            (4, 16, 30, 46): "A filter of 5 loses two positions on each side, four in all.",
             (4, 48, 28, 44): "A filter adds up the colors: one channel a filter.",
         },
     )
-    channel_map = shape(
-        channel_map,
-        (4, 16, 1, 1),
-        "channel_map",
-        {
-            (4, 16): "Keep two axes of size 1, or it does not multiply the features.",
-            (1, 16, 1, 1): "Each image of the batch has a map of its own.",
-        },
-    )
-    spatial_map = shape(
-        spatial_map,
-        (4, 1, 28, 44),
-        "spatial_map",
-        {
-            (4, 28, 44): "Keep an axis of size 1 for the channels.",
-            (4, 1, 32, 48): "It weighs positions of the feature map, not pixels.",
-        },
-    )
+    keep = "Keep the axes of size 1, or it does not multiply the features."
+    channel_map = shape(channel_map, (4, 16, 1, 1), "channel_map", {(4, 16): keep})
+    spatial_map = shape(spatial_map, (4, 1, 28, 44), "spatial_map", {(4, 28, 44): keep})
     saved = number(
         saved,
         18464,
         "saved",
         {
             73856: "That is for four images. One is asked for.",
-            18480: "You took away the numbers of the spatial map only.",
             1248: "That is what the two small maps have. How many do they save?",
         },
     )

@@ -25,18 +25,9 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
         {
             (6, 160): "Keep two axes of size 1, or the map does not multiply `x`.",
             (6, 160, 14, 14): "There is one weight per channel, whatever the position.",
-            (1, 160, 1, 1): "Each image of the batch has weights of its own.",
         },
     )
-    parameters = number(
-        parameters,
-        3370,
-        "parameters",
-        {
-            3200: "The two weights have 3200. The biases are parameters too.",
-            1770: "There are two weights of the same size; you have one.",
-        },
-    )
+    parameters = number(parameters, 3370, "parameters", {3200: "The biases are parameters too."})
     block = trial.fill(SqueezeExcitation(channels, reduction))
     gates = block.attention_map(trial.features(*map_shape[:2], 14, 14))
     trial.show("Gates of a block made from your numbers", gates)

@@ -37,15 +37,9 @@ def who_hears_whom(trial: Trial, kernel_size, heard_by_1, entries, fc_weights) -
         "entries",
         {
             1280: "The rows at the two ends have fewer neighbors.",
-            1276: "At each end two rows are short, one by two entries and one by one.",
         },
     )
-    fc_weights = number(
-        fc_weights,
-        8192,
-        "fc_weights",
-        {4096: "There are two layers.", 8464: "This FC has no biases."},
-    )
+    fc_weights = number(fc_weights, 8192, "fc_weights", {4096: "There are two layers."})
     block = trial.fill(ECA(256, kernel_size, pools=BOTH))
     gates = block.attention_map(trial.features(1, 256, 4, 3))[0, list(heard_by_1)]
     # One number: how many there are would be told by a list.

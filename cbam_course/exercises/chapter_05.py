@@ -27,26 +27,15 @@ def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, r
         kernel_size_b,
         5,
         "kernel_size_b",
-        {
-            7: "It would cost 98. The MLP leaves 50.",
-            25: "There are 25 weights for each of two maps. How long is a side?",
-        },
+        {25: "There are 25 weights for each of two maps. How long is a side?"},
     )
     along_the_channels_c = number(
         along_the_channels_c,
         5,
         "along_the_channels_c",
-        {
-            3: "That is the adaptive size. Does it add up to 103?",
-            54: "The 7x7 kernel reads two maps.",
-        },
+        {3: "That is the adaptive size. Does it add up to 103?"},
     )
-    reduction_d = number(
-        reduction_d,
-        12,
-        "reduction_d",
-        {8: hidden, 16: "With r = 16, block D would have 1,354 parameters."},
-    )
+    reduction_d = number(reduction_d, 12, "reduction_d", {8: hidden})
     authors = {
         "channel_options": {"bias": True, "layer": "linear"},
         "spatial_options": {"pools": ("max", "avg"), "batch_norm": True},
