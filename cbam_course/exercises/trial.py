@@ -129,7 +129,7 @@ class Trial:
             raise Wrong(f"{given} there is no error: raise a ValueError that says so.")
         if not isinstance(error, ValueError):
             kind = type(error).__name__
-            raise Wrong(f"{given} there is a {kind}; it should be a ValueError that says so.")
+            raise Wrong(f"{given} it raises {kind}; it should be a ValueError that says so.")
 
     def expect(self, condition: object, message: str) -> None:
         """Raise :class:`Wrong` with ``message`` unless ``condition`` holds."""

@@ -159,7 +159,7 @@ WRITE = [
             ),
         ),
         ("no error", "there is no error", ("hidden < 1", "False")),
-        ("another error", "is a KeyError", ("raise ValueError", "raise KeyError")),
+        ("another error", "it raises KeyError", ("raise ValueError", "raise KeyError")),
         ("a pair", "should be a tensor", (RESULT, f"{RESULT}, gates")),
     ),
     *wrongs(

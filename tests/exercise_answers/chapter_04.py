@@ -134,7 +134,7 @@ WRITE = [
         ),
         ("a bias", "without a bias", (", bias=False", "")),
         ("even accepted", "there is no error", ("% 2 == 0", "% 2 == 2")),
-        ("another error", "is a TypeError", ("ValueError", "TypeError")),
+        ("another error", "it raises TypeError", ("ValueError", "TypeError")),
         ("the map", "Did you multiply", (RESULT, "torch.sigmoid(scores)")),
         ("no sigmoid", "where is the sigmoid", ("torch.sigmoid(scores)", "scores")),
         ("sigmoid twice", "applied twice", ("(scores)", "(scores.sigmoid())")),
