@@ -33,10 +33,10 @@ python:
 	       "or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 
 book: python
-	@"$(PYTHON)" tests/environment.py book
+	@"$(PYTHON)" -m tests.tools.environment book
 	@rm -rf _build/html _build/.doctrees _build/ready
 	@echo "Building the book ..."
-	@.venv-book/bin/python tests/build_book.py
+	@.venv-book/bin/python -m tests.tools.build_book
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 	@echo "make serve shows it on http://127.0.0.1:$(PORT)"
 
@@ -47,30 +47,30 @@ serve:
 
 # The site is built by its tests, if it is older than its sources: at the same time as others run.
 test: python
-	@"$(PYTHON)" tests/environment.py book
-	@"$(PYTHON)" tests/environment.py test
+	@"$(PYTHON)" -m tests.tools.environment book
+	@"$(PYTHON)" -m tests.tools.environment test
 	@.venv/bin/python -m pytest --nbval -q -n "$(JOBS)" $(ARGS)
 
 notebooks: python
-	@"$(PYTHON)" tests/environment.py test
-	@.venv/bin/python tests/execute.py $(ARGS)
+	@"$(PYTHON)" -m tests.tools.environment test
+	@.venv/bin/python -m tests.tools.execute $(ARGS)
 
 exercises: python
-	@"$(PYTHON)" tests/environment.py test
-	@.venv/bin/python tests/execute_exercises.py $(ARGS)
+	@"$(PYTHON)" -m tests.tools.environment test
+	@.venv/bin/python -m tests.tools.execute --exercises $(ARGS)
 
 mutants: python
-	@"$(PYTHON)" tests/environment.py test
-	@.venv/bin/python tests/mutants.py $(ARGS)
+	@"$(PYTHON)" -m tests.tools.environment test
+	@.venv/bin/python -m tests.tools.mutants $(ARGS)
 
 matrix: python
-	@"$(PYTHON)" tests/matrix.py $(ARGS)
+	@"$(PYTHON)" -m tests.tools.matrix $(ARGS)
 
 colab: python
-	@"$(PYTHON)" tests/colab.py $(ARGS)
+	@"$(PYTHON)" -m tests.tools.colab $(ARGS)
 
 address: python
-	@"$(PYTHON)" tests/address.py
+	@"$(PYTHON)" -m tests.tools.address
 
 # Exact pins for every supported Python; needs uv.
 constraints:

@@ -13,17 +13,14 @@ from collections import Counter
 from functools import cache
 from xml.etree import ElementTree
 
-import execute
-import exercise_answers
-import exercise_rules
-import project
 import pytest
-from execute_exercises import CELL_METADATA, FOLDER, SEED, exercise_notebooks
-from exercise_cells import solved
-from exercise_running import all_exercises, read, run
-from notebook_rules import code_cells
 
 from cbam_course.exercises import EXERCISES
+from tests import exercise_answers
+from tests.support import exercise_rules, notebook_format, project
+from tests.support.exercise_cells import CELL_METADATA, FOLDER, SEED, exercise_notebooks, solved
+from tests.support.exercise_running import all_exercises, read, run
+from tests.support.notebook_rules import code_cells
 
 NOTEBOOKS = exercise_notebooks()
 NUMBERS = list(all_exercises())
@@ -140,8 +137,8 @@ def test_nbval_tells_the_unsolved_from_the_solved(tmp_path):
     folder = tmp_path / "exercises"
     folder.mkdir()
     for name, content in (("unsolved", notebook), ("solved", solved(notebook))):
-        clean = execute.normalize(copy.deepcopy(content), CELL_METADATA)
-        execute.write(clean, folder / f"{name}.ipynb")
+        clean = notebook_format.normalize(copy.deepcopy(content), CELL_METADATA)
+        notebook_format.write(clean, folder / f"{name}.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
     command += ["-p", "no:cacheprovider", "-o", "norecursedirs=exercises", "--junitxml=junit.xml"]
     environment = {key: value for key, value in os.environ.items() if key != SEED}

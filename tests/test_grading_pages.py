@@ -8,11 +8,11 @@ import grading_attacks
 import grading_toys as toys
 import pytest
 from packaging.requirements import Requirement
-from project import ROOT, address, pyproject
 
 from cbam_course import grading
 from cbam_course.cli import main
 from cbam_course.grading.answers import collect_answers
+from tests.support.project import ROOT, address, pyproject
 
 PAGES = {name: (ROOT / "book" / f"{name}.md").read_text("utf-8") for name in
          ("exercises", "teaching")}  # fmt: skip

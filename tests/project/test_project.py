@@ -9,15 +9,23 @@ import sys
 import zipfile
 from pathlib import Path
 
-import address
-import environment
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from project import ROOT, badge, chapters, first_cell, pyproject, tracked_files, version
-from project import address as repository
+
+from tests.support.project import (
+    ROOT,
+    badge,
+    chapters,
+    first_cell,
+    pyproject,
+    tracked_files,
+    version,
+)
+from tests.support.project import address as repository
+from tests.tools import address, environment
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -151,7 +159,7 @@ def test_the_pins_satisfy_what_pyproject_asks_for(requirement):
 
 def test_colab_keeps_what_it_has():
     """Colab's versions satisfy every floor: pip has nothing to replace there."""
-    colab = constraints(ROOT / "tests" / "colab-constraints.txt")
+    colab = constraints(ROOT / "tests" / "tools" / "colab-constraints.txt")
     for line in pyproject()["project"]["dependencies"]:
         requirement = Requirement(line)
         for pin in colab.get(canonicalize_name(requirement.name), []):
@@ -166,7 +174,7 @@ def test_no_dependency_is_pinned_in_pyproject():
 
 def test_the_constraints_name_no_place():
     """Only names, versions and markers: no host, no path, no option of pip."""
-    for path in (ROOT / "constraints.txt", *(ROOT / "tests").glob("*-constraints.txt")):
+    for path in (ROOT / "constraints.txt", *(ROOT / "tests" / "tools").glob("*-constraints.txt")):
         for line in path.read_text().splitlines():
             assert re.fullmatch(r"#[^/]*|[\w.-]+==[\w.!+]+( ; [^/@]+)?", line), (path.name, line)
             assert "+" not in line.split(";")[0], line

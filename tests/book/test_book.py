@@ -11,11 +11,19 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from project import ROOT, chapters
+
+from tests.support.project import ROOT, chapters
 
 SITE = ROOT / "_build" / "html"
 READY = ROOT / "_build" / "ready"
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "cbam_course", "tests/build_book.py")
+SOURCES = (
+    "_config.yml",
+    "_toc.yml",
+    "book",
+    "notebooks",
+    "cbam_course",
+    "tests/tools/build_book.py",
+)
 # Written when the tools that build the site were installed.
 TOOLS = ROOT / ".venv-book" / "ready"
 # What a page loads by itself, as opposed to a link that a reader may follow.

@@ -2,12 +2,13 @@
 
 import copy
 
-import execute
 import nbformat
-import notebook_rules as rules
-import project
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tests.support import notebook_format, project
+from tests.support import notebook_rules as rules
+from tests.tools import execute
 
 CHAPTERS = project.chapters()
 CHAPTER = rules.Chapter("notebooks/01_example.ipynb", "https://github.com/owner/course")
@@ -91,7 +92,7 @@ def good():
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
-    return execute.normalize(notebook)
+    return notebook_format.normalize(notebook)
 
 
 def printing(text):
@@ -300,7 +301,7 @@ def test_words_that_only_look_like_trouble_pass():
 def test_storing_outputs_is_the_same_twice(tmp_path):
     notebook = new_notebook(cells=[new_code_cell("print('one')\nprint('two')\n1 + 1")])
     path = tmp_path / "small.ipynb"
-    execute.write(notebook, path)
+    notebook_format.write(notebook, path)
     execute.execute(path)
     first = path.read_text()
     execute.execute(path)

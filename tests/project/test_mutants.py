@@ -1,6 +1,6 @@
 """The mutation test of the exercises: a sample of it, and the machinery itself.
 
-`python tests/mutants.py` runs all of it.
+`python -m tests.tools.mutants` runs all of it.
 """
 
 import json
@@ -8,12 +8,13 @@ import re
 from collections import Counter
 from functools import cache
 
-import mutants
 import pytest
-from exercise_running import all_exercises
-from mutant_museum import EXHIBITS, MUSEUM, NOWHERE, museum_mutants
-from mutant_operators import OPERATORS, Mutant, plain
-from mutant_survivors import SURVIVORS, Survivor
+
+from tests.support.exercise_running import all_exercises
+from tests.tools import mutants
+from tests.tools.mutant_museum import EXHIBITS, MUSEUM, NOWHERE, museum_mutants
+from tests.tools.mutant_operators import OPERATORS, Mutant, plain
+from tests.tools.mutant_survivors import SURVIVORS, Survivor
 
 NUMBERS = list(all_exercises())
 A_SAMPLE = 4  # mutants of each exercise

@@ -6,7 +6,8 @@ are listed; mutant_survivors.py explains each, and one that nobody has explained
 are a museum's mistake that passes, a check that breaks, and a right answer that fails. A change
 that leaves all predicted values as they are, such as 512 / 64 for 512 // 64, is no mutant.
 
-`python tests/mutants.py` runs all of it, `--chapter 2` one chapter (again for another). The exit
+`python -m tests.tools.mutants` runs all of it, `--chapter 2` one chapter (again for another).
+The exit
 code is 0 if everything holds.
 """
 
@@ -22,15 +23,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import exercise_answers
-import exercise_running
 import torch
-from exercise_running import Outcome, all_exercises
-from mutant_museum import museum_mutants
-from mutant_operators import Mutant, mutants
-from mutant_survivors import GAP, SURVIVORS
 
 from cbam_course.exercises import EXERCISES
+from tests import exercise_answers
+from tests.support import exercise_running
+from tests.support.exercise_running import Outcome, all_exercises
+from tests.tools.mutant_museum import museum_mutants
+from tests.tools.mutant_operators import Mutant, mutants
+from tests.tools.mutant_survivors import GAP, SURVIVORS
 
 FEWEST, LEAST_SHARE, FEWEST_RIGHT = 200, 0.95, 20
 SECONDS = 10

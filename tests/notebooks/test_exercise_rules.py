@@ -1,13 +1,11 @@
 """Every rule for exercise notebooks can fail."""
 
-import execute
-import exercise_cells
-import exercise_rules as rules
-import notebook_rules
-import project
 import pytest
-from execute_exercises import CELL_METADATA
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tests.support import exercise_cells, notebook_format, notebook_rules, project
+from tests.support import exercise_rules as rules
+from tests.support.exercise_cells import CELL_METADATA
 
 CHAPTER = rules.Chapter("notebooks/exercises/02_example.ipynb", "https://github.com/owner/course")
 PAGE = (
@@ -58,7 +56,7 @@ def good():
     notebook = new_notebook(cells=cells)
     for count, cell in enumerate(notebook_rules.code_cells(notebook), 1):
         cell.execution_count = count
-    return execute.normalize(notebook, CELL_METADATA)
+    return notebook_format.normalize(notebook, CELL_METADATA)
 
 
 def cell_of(notebook, name):

@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 
 import nbformat
-from execute import CELL_METADATA, normalize
-from project import badge, first_cell
+
+from tests.support.notebook_format import CELL_METADATA, normalize
+from tests.support.project import badge, first_cell
 
 # The parts that every chapter has: the box in its first cell, and these headings, in this order.
 OPENING = "> **In this chapter**"

@@ -7,10 +7,10 @@ import click
 import nbformat
 import numpy as np
 from PIL import Image
-from project import ROOT, chapters
 
 from cbam_course import diagrams, records
 from cbam_course.cli import main
+from tests.support.project import ROOT, chapters
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -7,11 +7,10 @@ words. What the code does is not looked at here: test_exercises.py runs it.
 import ast
 import re
 
-import notebook_rules
-from execute_exercises import CELL_METADATA
-from exercise_cells import KEY, MARKER, exercise_cells
-from notebook_rules import Chapter, code_cells, headings, tags
-from project import badge, first_cell
+from tests.support import notebook_rules
+from tests.support.exercise_cells import CELL_METADATA, KEY, MARKER, exercise_cells
+from tests.support.notebook_rules import Chapter, code_cells, headings, tags
+from tests.support.project import badge, first_cell
 
 FEWEST_EXERCISES = 3
 BOX = """\

@@ -6,8 +6,8 @@ has to notice every one of them.
 
 from dataclasses import dataclass
 
-from exercise_answers.editing import changed
-from mutant_operators import Mutant, plain
+from tests.exercise_answers.editing import changed
+from tests.tools.mutant_operators import Mutant, plain
 
 MUSEUM = {
     1: "reduction ratio accepted and ignored, 16 is hard-coded",

@@ -18,8 +18,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import environment
-from project import ROOT, chapters
+from tests.support.project import ROOT, chapters
+from tests.tools import environment
 
 EXERCISES = ROOT / "notebooks" / "exercises"
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -41,8 +41,8 @@ ENVIRONMENTS = (
     Environment("py3.12", "3.12", CONSTRAINTS),
     Environment("py3.13", "3.13", CONSTRAINTS),
     Environment("newest", "3.13", None),
-    Environment("colab", "3.13", ROOT / "tests" / "colab-constraints.txt"),
-    Environment("lowest", "3.11", ROOT / "tests" / "lowest-constraints.txt"),
+    Environment("colab", "3.13", ROOT / "tests" / "tools" / "colab-constraints.txt"),
+    Environment("lowest", "3.11", ROOT / "tests" / "tools" / "lowest-constraints.txt"),
 )
 
 
@@ -66,8 +66,8 @@ def solved(notebooks: list[Path], python: Path | str, folder: Path) -> list[Path
     """Return `notebooks` with a solved copy, made in `folder`, in the place of each exercise."""
     unsolved = [path for path in notebooks if path.parent == EXERCISES]
     if unsolved:  # nbformat, which reads them, is in the environment and maybe not here
-        script = ROOT / "tests" / "exercise_cells.py"
-        subprocess.run([python, script, folder, *unsolved], check=True)
+        module = "tests.support.exercise_cells"
+        subprocess.run([python, "-m", module, folder, *unsolved], cwd=ROOT, check=True)
     return [folder / path.name if path in unsolved else path for path in notebooks]
 
 
@@ -99,13 +99,11 @@ def prepare(wanted: Environment, python: str) -> Path:
     folder = ROOT / f".venv-matrix-{wanted.name}"
     constraints = wanted.constraints or os.devnull
     code = (
-        "import sys, environment; "
+        "import sys; from tests.tools import environment; "
         "environment.make(sys.argv[1], environment.requirements('test'), sys.argv[2])"
     )
     print(f"Setting up {folder.name} ...", flush=True)
-    subprocess.run(
-        [python, "-c", code, str(folder), str(constraints)], cwd=ROOT / "tests", check=True
-    )
+    subprocess.run([python, "-c", code, str(folder), str(constraints)], cwd=ROOT, check=True)
     return Path(environment.python_of(str(folder)))
 
 

@@ -1,7 +1,7 @@
 """Make an environment of the project with nothing but Python's standard library.
 
-`python tests/environment.py test` makes .venv (the package and what its tests need),
-`python tests/environment.py book` makes .venv-book (the site's tools, without torch).
+`python -m tests.tools.environment test` makes .venv (the package and what its tests need),
+`python -m tests.tools.environment book` makes .venv-book (the site's tools, without torch).
 A finished environment keeps a key of what it was made from: a second run installs nothing, an
 interrupted one starts again, and changed requirements are installed over what is there.
 """
@@ -14,7 +14,7 @@ import sys
 import time
 
 SUPPORTED = ((3, 11), (3, 13))
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CONSTRAINTS = os.path.join(ROOT, "constraints.txt")
 FOLDERS = {"test": ".venv", "book": ".venv-book"}
 COSTS = {"test": "two minutes, several GB with PyTorch", "book": "half a minute"}
@@ -121,7 +121,7 @@ def works(folder):
 def main(arguments):
     """Make the environment that the command line names."""
     if len(arguments) != 1 or arguments[0] not in FOLDERS:
-        fail("usage: python tests/environment.py test|book")
+        fail("usage: python -m tests.tools.environment test|book")
     name = arguments[0]
     check_python()
     folder = os.path.join(ROOT, FOLDERS[name])

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import matrix
 import nbformat
-import project
 import pytest
+
+from tests.support import project
+from tests.tools import matrix
 
 
 def result(outcome):

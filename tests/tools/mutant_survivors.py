@@ -2,7 +2,7 @@
 
 Most are right answers too. What begins with "A gap" is not, and its check does not notice it yet.
 Reviewed by hand: an entry whose mutant is no longer made, or no longer passes, is stale, and
-`python tests/mutants.py` and the tests say so.
+`python -m tests.tools.mutants` and the tests say so.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """What an exercise notebook is made of: page, answer, check and solution of each exercise.
 
-`python tests/exercise_cells.py FOLDER NOTEBOOK...` writes solved copies of notebooks into a folder.
-For the course's own notebooks, whose form is tested. What learners hand in may be anything, and
-cbam_course.grading reads it.
+`python -m tests.support.exercise_cells FOLDER NOTEBOOK...` writes solved copies of notebooks into a
+folder. For the course's own notebooks, whose form is tested. What learners hand in may be anything,
+and cbam_course.grading reads it.
 """
 
 import copy
@@ -15,7 +15,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tests.support import notebook_format
+from tests.support.project import ROOT
+
+FOLDER = ROOT / "notebooks" / "exercises"
+SEED = "CBAM_COURSE_SEED"
 KEY = "cbam_course"
+CELL_METADATA = {*notebook_format.CELL_METADATA, KEY}
 ROLES = ("answer", "check", "solution")
 # The first line of an answer cell, for notebooks whose editor lost the cell's metadata.
 MARKER = "# Answer {}"
@@ -62,6 +68,11 @@ class ExerciseCells:
         if len(blocks) != 1:
             raise ValueError(f"solution {self.number} has {len(blocks)} blocks of Python, not one")
         return f"{MARKER.format(self.number)}\n{blocks[0].rstrip()}"
+
+
+def exercise_notebooks(folder: Path = FOLDER) -> list[Path]:
+    """Return the exercise notebooks, in the order of their names."""
+    return sorted(folder.glob("*.ipynb"))
 
 
 def exercise_cells(notebook: NotebookNode) -> dict[str, ExerciseCells]:

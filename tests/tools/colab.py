@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import environment
-from matrix import every_notebook, find_python, solved
-from project import ROOT, address
+from tests.support.project import ROOT, address
+from tests.tools import environment
+from tests.tools.matrix import every_notebook, find_python, solved
 
 FOLDER = ROOT / ".venv-matrix-colab-bare"
-CONSTRAINTS = ROOT / "tests" / "colab-constraints.txt"
+CONSTRAINTS = ROOT / "tests" / "tools" / "colab-constraints.txt"
 PYTHON = "3.13"
 # What the course uses that Colab has too, in whatever version goes with the pinned ones.
 ALSO = ("matplotlib", "scikit-learn", "tqdm", "click", "nbclient", "pandas", "pip", "setuptools")
@@ -98,12 +98,15 @@ def main(arguments: list[str]) -> int:
     if interpreter is None:
         print(f"not run: there is no Python {PYTHON} here, Colab's", file=sys.stderr)
         return 2
-    code = "import sys, environment; environment.make(sys.argv[1], sys.argv[3:], sys.argv[2])"
+    code = (
+        "import sys; from tests.tools import environment; "
+        "environment.make(sys.argv[1], sys.argv[3:], sys.argv[2])"
+    )
     print(f"Setting up {FOLDER.name} ...", flush=True)
     wanted = [*pins(), *ALSO]
     subprocess.run(
         [interpreter, "-c", code, str(FOLDER), str(CONSTRAINTS), *wanted],
-        cwd=ROOT / "tests",
+        cwd=ROOT,
         check=True,
     )
     python = environment.python_of(str(FOLDER))

@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from project import GITHUB, ROOT, address, tracked_files
+from tests.support.project import GITHUB, ROOT, address, tracked_files
 
 
 def current_address(root: Path) -> str:

@@ -10,10 +10,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import nbformat
-from execute_exercises import SEED, exercise_notebooks
-from exercise_cells import ExerciseCells, exercise_cells
 
 from cbam_course import exercises
+from tests.support.exercise_cells import SEED, ExerciseCells, exercise_cells, exercise_notebooks
 
 
 @dataclass(frozen=True)
