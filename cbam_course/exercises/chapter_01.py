@@ -11,27 +11,19 @@ from .trial import Mistakes, Trial, close
 
 @exercise("1.1", "From pictures to weights")
 def from_images_to_weights(trial: Trial, feature_map, channel_map, spatial_map, saved) -> None:
-    feature_map = shape(
-        feature_map,
-        (4, 16, 28, 44),
-        "feature_map",
-        {
-            (4, 16, 32, 48): "Without padding a filter of 5 does not fit everywhere.",
-            (4, 48, 28, 44): "A filter adds up the colors: one channel a filter.",
-        },
-    )
+    mistakes = {
+        (4, 16, 32, 48): "Without padding a filter of 5 does not fit everywhere.",
+        (4, 48, 28, 44): "A filter adds up the colors: one channel a filter.",
+    }
+    feature_map = shape(feature_map, (4, 16, 28, 44), "feature_map", mistakes)
     keep = "Keep the axes of size 1, or it does not multiply the features."
     channel_map = shape(channel_map, (4, 16, 1, 1), "channel_map", {(4, 16): keep})
     spatial_map = shape(spatial_map, (4, 1, 28, 44), "spatial_map", {(4, 28, 44): keep})
-    saved = number(
-        saved,
-        18464,
-        "saved",
-        {
-            73856: "That is for four images. One is asked for.",
-            1248: "That is what the two small maps have. How many do they save?",
-        },
-    )
+    mistakes = {
+        73856: "That is for four images. One is asked for.",
+        1248: "That is what the two small maps have. How many do they save?",
+    }
+    saved = number(saved, 18464, "saved", mistakes)
     x = trial.features(*feature_map)
     weighted = x * trial.rand(*channel_map) * trial.rand(*spatial_map)
     trial.show("Features weighted with two maps of your shapes", weighted)

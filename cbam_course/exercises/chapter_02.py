@@ -8,6 +8,7 @@ from .errors import NotSolved, Wrong
 from .framework import exercise
 from .matching import count_parameters, match
 from .predictions import number, shape
+from .returned import returned_numbers
 from .trial import Mistakes, Trial, difference
 
 
@@ -18,15 +19,11 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
     reduction = number(
         reduction, 16, "reduction", {10: f"{hidden} By what is 160 divided to get it?"}
     )
-    map_shape = shape(
-        map_shape,
-        (6, 160, 1, 1),
-        "map_shape",
-        {
-            (6, 160): "Keep two axes of size 1, or the map does not multiply `x`.",
-            (6, 160, 14, 14): "There is one weight per channel, whatever the position.",
-        },
-    )
+    mistakes = {
+        (6, 160): "Keep two axes of size 1, or the map does not multiply `x`.",
+        (6, 160, 14, 14): "There is one weight per channel, whatever the position.",
+    }
+    map_shape = shape(map_shape, (6, 160, 1, 1), "map_shape", mistakes)
     parameters = number(parameters, 3370, "parameters", {3200: "The biases are parameters too."})
     block = trial.fill(SqueezeExcitation(channels, reduction))
     gates = block.attention_map(trial.features(*map_shape[:2], 14, 14))
@@ -167,18 +164,17 @@ def cost(stages: list[tuple[int, int]], ratio: int) -> int:
 def smallest_within(trial: Trial, function, stages, budget) -> tuple[int, int]:
     """Call the learner's function and return its pair, if it is the right one."""
     got = trial.call(function, list(stages), budget)
-    try:
-        ratio, parameters = (round(float(value)) for value in got)
-    except (TypeError, ValueError):
-        raise Wrong(f"`smallest_ratio` should return two numbers; it returns {got!r}.") from None
+    ratio, parameters = returned_numbers(got, 2, "`smallest_ratio`")
     costs = {r: cost(stages, r) for r in RATIOS}
     right = next(((r, n) for r, n in costs.items() if n <= budget), (0, 0))
     if (ratio, parameters) == right:
         return right
     case = f"For the stages {stages} and a budget of {budget:,} parameters"
     if right == (0, 0):
-        raise Wrong(f"{case} no ratio fits: return (0, 0), not ({ratio}, {parameters:,}).")
-    trial.expect(ratio in costs, f"{case} you return the ratio {ratio}; it should be in {RATIOS}.")
+        raise Wrong(f"{case} no ratio fits: return (0, 0), not ({ratio:g}, {parameters:,.0f}).")
+    trial.expect(
+        ratio in costs, f"{case} you return the ratio {ratio:g}; it should be in {RATIOS}."
+    )
     without_biases = sum(2 * n * c * (c // ratio) for n, c in stages)
     one_a_stage = cost([(1, c) for _, c in stages], ratio)
     hints = {
@@ -187,11 +183,11 @@ def smallest_within(trial: Trial, function, stages, budget) -> tuple[int, int]:
     }
     trial.expect(
         parameters == costs[ratio],
-        f"{case} you count {parameters:,} parameters with ratio {ratio}, expected "
+        f"{case} you count {parameters:,.0f} parameters with ratio {ratio:g}, expected "
         f"{costs[ratio]:,}. {hints.get(parameters, '')}".rstrip(),
     )
     trial.expect(
-        parameters <= budget, f"{case} the ratio {ratio} is too expensive: {parameters:,}."
+        parameters <= budget, f"{case} the ratio {ratio:g} is too expensive: {parameters:,.0f}."
     )
     exactly = " exactly, and that is within the budget" if right[1] == budget else ""
-    raise Wrong(f"{case} the ratio {ratio} fits, but {right[0]}, a smaller one, fits{exactly}.")
+    raise Wrong(f"{case} the ratio {ratio:g} fits, but {right[0]}, a smaller one, fits{exactly}.")

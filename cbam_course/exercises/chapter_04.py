@@ -15,39 +15,23 @@ from .trial import Mistakes, Trial, close, difference
 
 @exercise("4.1", "Count and reach")
 def count_and_reach(trial: Trial, map_shape, with_norm, with_squeeze, touched) -> None:
-    map_shape = shape(
-        map_shape,
-        (2, 1, 20, 30),
-        "map_shape",
-        {
-            (2, 20, 30): "Keep an axis of size 1, or the map does not multiply `x`.",
-            (2, 2, 20, 30): "Two maps go into the convolution. How many come out?",
-        },
-    )
-    with_norm = number(
-        with_norm,
-        53,
-        "with_norm",
-        {
-            50: "The bias and the BatchNorm have parameters too.",
-            55: "The stored mean and variance are no parameters: nobody learns them.",
-        },
-    )
-    with_squeeze = number(
-        with_squeeze,
-        171,
-        "with_squeeze",
-        {146: "The convolution reads three maps, with a slice for each."},
-    )
-    touched = number(
-        touched,
-        12,
-        "touched",
-        {
-            25: "The position lies at the border. Part of the 25 does not exist.",
-            9: "That would be right for the corner. This is row 1.",
-        },
-    )
+    mistakes = {
+        (2, 20, 30): "Keep an axis of size 1, or the map does not multiply `x`.",
+        (2, 2, 20, 30): "Two maps go into the convolution. How many come out?",
+    }
+    map_shape = shape(map_shape, (2, 1, 20, 30), "map_shape", mistakes)
+    mistakes = {
+        50: "The bias and the BatchNorm have parameters too.",
+        55: "The stored mean and variance are no parameters: nobody learns them.",
+    }
+    with_norm = number(with_norm, 53, "with_norm", mistakes)
+    mistakes = {146: "The convolution reads three maps, with a slice for each."}
+    with_squeeze = number(with_squeeze, 171, "with_squeeze", mistakes)
+    mistakes = {
+        25: "The position lies at the border. Part of the 25 does not exist.",
+        9: "That would be right for the corner. This is row 1.",
+    }
+    touched = number(touched, 12, "touched", mistakes)
     block = trial.fill(SpatialAttention(5))
     batch, _, height, width = map_shape
     attention = block.attention_map(trial.features(batch, 4, height, width))

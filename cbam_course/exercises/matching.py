@@ -29,7 +29,7 @@ def match(
     """Give ``block`` the random parameters of ``truth`` and compare what they make of ``inputs``.
 
     Args:
-        trial: the trial of the check.
+        trial: what fills the truth and calls the block.
         block: a module of the learner's.
         truth: a module of the course's.
         inputs: feature maps.

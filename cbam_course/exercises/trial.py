@@ -75,9 +75,9 @@ class Trial:
     def attempt(
         self, function: Callable, *arguments: object, **options: object
     ) -> tuple[object, Exception | None]:
-        """Call a function, class or module of the learner's, and return its result and its error.
+        """Call a function, class or module of the learner's; tensors are handed over as copies.
 
-        Tensors are handed over as copies. One of the two that are returned is None.
+        Returns its result and None, or None and its error.
 
         Raises:
             NotSolved: if it raises ``NotImplementedError``, as the answer cell does when it comes.
@@ -97,31 +97,24 @@ class Trial:
             return None, error
 
     def call(self, function: Callable, *arguments: object, **options: object) -> object:
-        """Call a function, class or module of the learner's; tensors are handed over as copies.
+        """Like :meth:`attempt`, and return the result.
 
         Raises:
-            NotSolved: if it returns nothing, or still raises ``NotImplementedError``.
-            Stopped: if it raises another error; the learner's part of the traceback is told.
-            Wrong: if it cannot be called.
+            NotSolved: if it returns nothing.
+            Stopped: if it raises an error; the learner's part of the traceback is told.
         """
         result, error = self.attempt(function, *arguments, **options)
         if error is not None:
             raise Stopped(story(error)) from None
         if result is None or result is ...:
             name = getattr(function, "__name__", type(function).__name__)
-            raise NotSolved(
-                f"`{name}` returns nothing yet. Is its body written, with a `return` on every way "
-                "through it?"
-            )
+            raise NotSolved(f"`{name}` returns nothing yet. Is there a `return` on every way?")
         return result
 
     def refused(self, function: Callable, *arguments: object, why: str) -> None:
-        """Raise :class:`Wrong` unless these arguments raise a ``ValueError``.
+        """Raise :class:`Wrong` unless a learner's function refuses these with a ``ValueError``.
 
-        Args:
-            function: the learner's function or class.
-            arguments: what it should refuse.
-            why: a sentence without its full stop, such as ``"4 is even"``.
+        ``why`` is a sentence without its full stop, such as ``"4 is even"``.
         """
         _, error = self.attempt(function, *arguments)
         given = f"{why}. With the arguments {', '.join(map(repr, arguments))}"
@@ -141,14 +134,9 @@ class Trial:
     ) -> Tensor:
         """Compare a tensor of the learner's with the right one.
 
-        Args:
-            got: the learner's tensor; its type of numbers and its memory format do not matter.
-            expected: the right one.
-            name: how a message calls it, such as ``"Your map"``.
-            mistakes: pairs of a wrong tensor and the message for whoever has computed it.
-
-        Returns:
-            The learner's tensor, detached, in float64.
+        Its type of numbers and its memory format do not matter. ``name`` is how a message calls
+        it, such as ``"Your map"``; ``mistakes`` are pairs of a wrong tensor and what to say to
+        whoever has computed it. Returns the learner's tensor, detached, in float64.
 
         Raises:
             Wrong: if they differ.

@@ -43,7 +43,7 @@ PRICES = [
     ),
 ]
 
-FIRST, SECOND = "torch.sigmoid(scores)[:, :, None, None]", "return x * torch.sigmoid(scores)"
+SECOND = "return x * torch.sigmoid(scores)"
 MAXIMA = "self.mlp(x.amax(dim=(2, 3)))"
 KEEP_F = ("        scores = self.mlp", "        F = x\n        scores = self.mlp")
 POOLED = "[x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)]"
@@ -142,12 +142,6 @@ WRITE = [
         ("map of F", "from F", KEEP_F, (POOLED, POOLED.replace("x.", "F."))),
         ("a residual", "residual", KEEP_F, (SECOND, "return F + x * torch.sigmoid(scores)")),
         ("half of it", "Where is the second product", (SECOND, "return x")),
-        (
-            "second map times F",
-            "multiplies F",
-            KEEP_F,
-            (SECOND, "return F * torch.sigmoid(scores)"),
-        ),
         ("the map", "Did you multiply", (SECOND, "return torch.sigmoid(scores)")),
         ("twice", "the square", KEEP_F, (SECOND, "return F * x * torch.sigmoid(scores)")),
         (
@@ -156,15 +150,6 @@ WRITE = [
             (MAXIMA, MAXIMA.replace("amax", "mean")),
         ),
         ("added first", "before the MLP", (f") + {MAXIMA}", " + x.amax(dim=(2, 3)))")),
-        (
-            "a sigmoid each",
-            "one for the sum",
-            (
-                "return self.fc2(torch.relu(self.fc1(z)))",
-                "return self.fc2(torch.relu(self.fc1(z))).sigmoid()",
-            ),
-            (FIRST, "scores[:, :, None, None]"),
-        ),
         ("no ReLU", "other values: at", ("torch.relu", "")),
         ("no sigmoid at the end", "other values", (SECOND, "return x * scores")),
         ("maximum lost in the second half", "other values", ("x.amax(dim=1", "x.mean(dim=1")),
@@ -302,9 +287,9 @@ SEEN = [
         ),
         ("tolerances too wide", "its tolerance", ("x.flip(1)))", "x.flip(1)), atol=100)")),
         ("near the spike", "no maximum", ("slice(8, None)", "slice(2)")),
-        ("another word", "should be one of 'right'", ('return "right"', 'return "fine"')),
+        ("another word", "the words are ['right'", ('return "right"', 'return "fine"')),
     ),
-    wrong("5.4", "a number", "def diagnose(block):\n    return 1", "should be one of 'right'"),
+    wrong("5.4", "a number", "def diagnose(block):\n    return 1", "the words are ['right'"),
     wrong(
         "5.4",
         "three channels",

@@ -308,17 +308,10 @@ def test_wrong_shapes(answer):
         predictions.shape(answer, (2, 3), "s")
 
 
-def test_sets_and_choices():
+def test_sets_and_open_entries():
     assert predictions.numbers({3, 1}, (1, 3), "n", "") == (1, 3)
     with pytest.raises(Wrong, match="`n`: 1 missing, 2 too many. Look."):
         predictions.numbers([1, 8, 9], (1, 3), "n", "Look.")
-    words = "fc", "conv"
-    assert predictions.choice(" FC ", "fc", "c", words, {}) == "fc"
-    with pytest.raises(Wrong, match="^why$"):
-        predictions.choice("conv", "fc", "c", words, {"conv": "why"})
-    for answer in ("se", ["fc"]):
-        with pytest.raises(Wrong, match="one of 'fc', 'conv'; it is"):
-            predictions.choice(answer, "fc", "c", words, {})
     with pytest.raises(NotSolved, match="`s` is still open"):
         predictions.shape([1, ...], (1, 2), "s")
 
