@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import Wrong
-from .trial import Mistakes, Trial, close, difference
+from .trial import Mistakes, Trial, close, difference, verdict
 
 
 def match(
@@ -75,7 +75,7 @@ def match(
         )
     for outputs, (wrong, message) in product(tries, known):
         if _all_close(outputs, wrong):
-            raise Wrong(message)
+            raise verdict(message)
     got, right = next(p for p in zip(tries[0], expected, strict=True) if not close(*p))
     raise Wrong(f"Your block's output {difference(got, right)}")
 

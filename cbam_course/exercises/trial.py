@@ -3,6 +3,7 @@
 import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress, product
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ SEED = "CBAM_COURSE_SEED"
 # Answers in float32 are right too; the printed values, rounded to 1e-3, hardly ever notice.
 TOLERANCE = 2e-5
 UNTOUCHED = "The answer cell still raises NotImplementedError: write your code in its place."
+AS_IT_CAME = "The result is still that of the code as it came."
 
 Mistakes = Iterable[tuple[Tensor, str]]
 
@@ -147,7 +149,7 @@ class Trial:
         for wrong, message in mistakes:
             # A mistake that makes no difference on this input cannot be the one.
             if not close(wrong.detach(), expected) and close(got, wrong.detach()):
-                raise Wrong(message)
+                raise verdict(message)
         raise Wrong(f"{name} {difference(got, expected)}")
 
     def tensor(self, value: object, name: str = "Your result") -> Tensor:
@@ -175,6 +177,22 @@ class Trial:
         """Print one number that depends on all of ``numbers`` and does not give them away."""
         weighed = sum(int(n) * w for n, w in zip(numbers, self.rand(len(numbers)), strict=True))
         self.show(label, float(weighed) % 1, digits=4)
+
+
+def with_bugs(make: Callable[..., Tensor], *messages: str) -> Mistakes:
+    """Results of a given function with some of its bugs left, and what to say of each.
+
+    ``make`` gets one bool a bug: whether it is left. With all of them the code is as it came.
+    """
+    for left in list(product((False, True), repeat=len(messages)))[1:]:
+        count = f"{sum(left)} bugs are left. " if sum(left) > 1 else ""
+        said = count + " ".join(compress(messages, left))
+        yield make(*left), AS_IT_CAME if all(left) else said
+
+
+def verdict(message: str) -> ExerciseError:
+    """The error that says ``message``."""
+    return (NotSolved if message == AS_IT_CAME else Wrong)(message)
 
 
 def close(got: Tensor, expected: Tensor) -> bool:

@@ -140,19 +140,23 @@ SPOTLIGHT = [
     ),
     *wrongs(
         "1.3",
-        (
-            "only no longer in place",
-            "Two bugs are left",
-            (LARGEST, "loudness.max()"),
-            ("x * where", "x * where[:, 0]"),
-        ),
         ("one largest", "brightest image", (LARGEST, "loudness.max()")),
         ("where on the channels", "on which axes does it land", ("x * where", "x * where[:, 0]")),
         ("still in place", "writes into x", IN_PLACE),
         ("in place, one largest", "brightest image", IN_PLACE, (LARGEST, "loudness.max()")),
-        ("the map", "the map alone", ("x * where", "where")),
+        ("the map", "Did you multiply", ("x * where", "where")),
         ("the maximum", "other values", ("mean", "amax")),
         ("no function", "yours is 1 (int)", "spotlight = 1"),
+    ),
+    *wrongs(
+        "1.3",
+        (
+            "only no longer in place",
+            "still that of the code as it came",
+            (LARGEST, "loudness.max()"),
+            ("x * where", "x * where[:, 0]"),
+        ),
+        outcome="NotSolved",
     ),
     *wrongs("1.3", ("an axis too many", "line 3", ("dim=1,", "dim=7,")), outcome="Stopped"),
 ]

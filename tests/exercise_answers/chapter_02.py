@@ -185,10 +185,14 @@ REPAIR = [
     *wrongs(
         "2.3",
         ("ratio still ignored", "Who uses the reduction ratio", ("// reduction", "// 16")),
-        ("residual left", "added to the product", ("x * gates", "x + x * gates")),
-        ("sigmoid left", "How often", ("x * gates", "x * gates.sigmoid()")),
-        ("two left", "Two bugs are left", ("x * gates", "x + x * gates.sigmoid()")),
-        ("both sigmoids removed", "There should be one", (SIGMOID, "")),
+        ("residual left", "no residual", ("x * gates", "x + x * gates")),
+        ("sigmoid left", "applied twice", ("x * gates", "x * gates.sigmoid()")),
+        (
+            "two left",
+            "a residual inside, and the sigmoid",
+            ("x * gates", "x + x * gates.sigmoid()"),
+        ),
+        ("both sigmoids removed", "where is the sigmoid", (SIGMOID, "")),
         ("the ReLU gone", "no ReLU", ("nn.ReLU()", "nn.Identity()")),
     ),
 ]
@@ -245,7 +249,11 @@ BUDGET = [
         ("below the budget", "fits exactly", ("<=", "<")),
         ("the largest", "a smaller one", ("2, 4, 8, 16, 32, 64", "64, 32, 16, 8, 4, 2")),
         ("the last one anyway", "return (0, 0)", ("return 0, 0", "return ratio, parameters")),
-        ("the ratio alone", "two numbers", ("return ratio, parameters", "return ratio")),
+        (
+            "the ratio alone",
+            "should return 2 numbers",
+            ("return ratio, parameters", "return ratio"),
+        ),
         ("all ratios", "should be in", ("(2, 4, 8, 16, 32, 64)", "range(2, 65)")),
         ("any ratio", "too expensive", ("if parameters <= budget", "if True")),
     ),

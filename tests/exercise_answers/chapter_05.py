@@ -206,18 +206,17 @@ REPAIR = [
         "5.3",
         ("maximum left", "maximum does not arrive", DEAF),
         ("product left", "the square of the input", SQUARED),
-        ("product left, its map too", "the square", ("x = self.weigh", "x = x * self.weigh")),
         ("map left", "from F", UNREFINED),
-        ("maximum and product left", "Two bugs", DEAF, SQUARED),
-        ("maximum and map left", "Two bugs", DEAF, UNREFINED),
-        ("product and map left", "Two bugs", BOTH),
+        ("maximum and product left", "2 bugs are left", DEAF, SQUARED),
+        ("maximum and map left", "2 bugs are left", DEAF, UNREFINED),
+        ("product and map left", "2 bugs are left", BOTH),
         (
             "rounded up",
             "30, 4, 3 your block has 498",
             ("channels // reduction", "-(-channels // reduction)"),
         ),
     ),
-    *wrongs("5.3", ("all left", "all three bugs", DEAF, BOTH), outcome="NotSolved"),
+    *wrongs("5.3", ("all left", "as it came", DEAF, BOTH), outcome="NotSolved"),
 ]
 
 PATTERNS = "torch.allclose(spatial_pattern(x), spatial_pattern(x.flip(1)))"
