@@ -72,11 +72,7 @@ def block_like_the_course(trial: Trial, Block) -> None:
 
 def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> Mistakes:
     """Outputs of blocks with one mistake each, and what to say of it."""
-
-    def scores(squeezed: Tensor) -> Tensor:
-        return truth.mlp(squeezed)
-
-    average = x.mean(dim=(2, 3), keepdim=True)
+    scores, average = truth.mlp, x.mean(dim=(2, 3), keepdim=True)
     gates = scores(average).sigmoid()
     first, _, second = truth.mlp
     returned = "Your block returns the gates. Did you multiply the feature map by them?"
@@ -89,10 +85,7 @@ def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> Mista
         (x * gates.sigmoid(), "The sigmoid is applied twice: no gate can be below one half."),
         (x * second(first(average)).sigmoid(), "There is no ReLU between the two layers."),
         (x * scores(average.mean(0, True)).sigmoid(), "The squeeze runs over the batch too."),
-        (
-            x * scores(x.amax((2, 3), True)).sigmoid(),
-            "The squeeze is the average, not the maximum.",
-        ),
+        (x * scores(x.amax((2, 3), True)).sigmoid(), "The squeeze is an average, no maximum."),
     ]
 
 

@@ -141,7 +141,7 @@ WRITE = [
         ),
         ("no ReLU", "no ReLU", ("torch.relu", "")),
         ("over the batch", "the batch too", (MEAN, "x.mean(dim=(0, 2, 3))[None]")),
-        ("the maximum", "not the maximum", (MEAN, "x.amax(dim=(2, 3))")),
+        ("the maximum", "no maximum", (MEAN, "x.amax(dim=(2, 3))")),
         (
             "softmax",
             "other values",
