@@ -82,19 +82,6 @@ WRITE = [
             return torch.vmap(one)(x)
         """,
     ),
-    right(
-        "3.2",
-        "the package's class",
-        """
-        from cbam_course.attention import ChannelAttention
-
-        def channel_map(x, W1, W2):
-            hidden, channels = W1.shape
-            block = ChannelAttention(channels, channels // hidden, layer="linear")
-            block.mlp[0].weight.data, block.mlp[2].weight.data = W1, W2
-            return block.attention_map(x)
-        """,
-    ),
     right("3.2", "in float32", solution("3.2", ("(scores)", "(scores.float())"))),
     *wrongs(
         "3.2",

@@ -106,23 +106,6 @@ WRITE = [
             return Gate(conv, nn.Sigmoid())
         """,
     ),
-    right(
-        "4.2",
-        "a raw kernel",
-        """
-        class Block(nn.Module):
-            def __init__(self, kernel_size=7):
-                super().__init__()
-                if kernel_size % 2 == 0:
-                    raise ValueError
-                self.kernel = nn.Parameter(torch.randn(2, kernel_size, kernel_size))
-
-            def forward(self, x):
-                pooled = torch.cat((x.mean(1, keepdim=True), x.amax(1, keepdim=True)), 1)
-                side = self.kernel.shape[-1] // 2
-                return x * F.conv2d(pooled, self.kernel[None], padding=side).sigmoid()
-        """,
-    ),
     *wrongs(
         "4.2",
         ("kernel 49", "conv.weight [1, 2, 49, 49]; expected", ("=7", "=49")),
