@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 6."""
 
 from . import right, wrong
-from .editing import changed, edited
+from .editing import edited, written
 
 # 6.1 Before you press Enter.
 
@@ -18,6 +18,21 @@ shape_v1 = {shape_v1}
 
 
 PREDICT = [
+    *written(
+        "6.1",
+        r"""
+# the strides measured
+fresh_parameters, left_over = 2555834, 2058408
+shapes = []
+for version in ("v1.5", "v1"):
+    with torch.device("meta"):
+        network = models.resnet50(version=version, in_channels=6)
+        x = network.maxpool(network.conv1(torch.zeros(2, 6, 160, 224)))
+        x = network.layer2(network.layer1(x))
+        shapes.append(network.layer3[0].conv1(x).shape)
+shape_v15, shape_v1 = shapes
+""",
+    ),
     right("6.1", "tuples", predicted(shape_v15="(2, 256, 20, 28)", shape_v1="2, 256, 10, 14")),
     right(
         "6.1",
@@ -28,21 +43,6 @@ PREDICT = [
             "torch.Size([2, 256, 20, 28])",
             "torch.tensor([2, 256, 10, 14])",
         ),
-    ),
-    right(
-        "6.1",
-        "the strides measured",
-        """
-        fresh_parameters, left_over = 2555834, 2058408
-        shapes = []
-        for version in ("v1.5", "v1"):
-            with torch.device("meta"):
-                network = models.resnet50(version=version, in_channels=6)
-                x = network.maxpool(network.conv1(torch.zeros(2, 6, 160, 224)))
-                x = network.layer2(network.layer1(x))
-                shapes.append(network.layer3[0].conv1(x).shape)
-        shape_v15, shape_v1 = shapes
-        """,
     ),
     wrong("6.1", "no gates", predicted("2555818"), "has a gate"),
     wrong("6.1", "no convolution", predicted("2537018"), "has 3 input channels, not 6"),
@@ -77,82 +77,43 @@ class Block(BasicBlock):
         x = x + shortcut
         return self.relu(x)
 """
-GATE, ADD, LAST = "x = self.attention(x)", "x = x + shortcut", "return self.relu(x)"
-FIRST = "x = self.relu(self.bn1(self.conv1(x)))"
-SECOND = "x = self.bn2(self.conv2(x))"
 
 PLACE = [
-    right("6.2", "in place", changed(BLOCK, (ADD, "x += shortcut"), (LAST, "return x.relu_()"))),
-    right(
+    *written(
         "6.2",
-        "the shortcut handed over",
-        """
-        class Block(BasicBlock):
-            def __init__(self, c_in, channels, stride, attention):
-                shortcut = None
-                if (c_in, stride) != (channels, 1):
-                    convolution = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-                    shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
-                super().__init__(c_in, channels, stride, shortcut)
-                self.attention = attention(channels)
+        r"""
+# the shortcut handed over
+class Block(BasicBlock):
+    def __init__(self, c_in, channels, stride, attention):
+        shortcut = None
+        if (c_in, stride) != (channels, 1):
+            convolution = nn.Conv2d(c_in, channels, 1, stride, bias=False)
+            shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
+        super().__init__(c_in, channels, stride, shortcut)
+        self.attention = attention(channels)
 
-            def forward(self, x):
-                y = self.conv1(x)
-                y = nn.functional.relu(self.bn1(y))
-                y = self.attention(self.bn2(self.conv2(y)))
-                y = y.add_(self.downsample(x) if self.downsample else x)
-                return nn.functional.relu(y)
-        """,
-    ),
-    right(
-        "6.2",
-        "attention behind bn2, by torchvision's forward",
-        """
-        class Block(BasicBlock):
-            def __init__(self, c_in, channels, stride, attention):
-                super().__init__(c_in, channels, stride)
-                if stride > 1 or c_in - channels:
-                    self.downsample = nn.Sequential(
-                        nn.Conv2d(c_in, channels, (1, 1), (stride, stride), bias=False),
-                        nn.BatchNorm2d(channels),
-                    )
-                self.attention = attention(channels)
-                self.bn2.register_forward_hook(lambda norm, inputs, out: self.attention(out))
+    def forward(self, x):
+        y = self.conv1(x)
+        y = nn.functional.relu(self.bn1(y))
+        y = self.attention(self.bn2(self.conv2(y)))
+        y = y.add_(self.downsample(x) if self.downsample else x)
+        return nn.functional.relu(y)
 
-            def forward(self, x):
-                return super().forward(x)
-        """,
-    ),
-    right("6.2", "a result in float32", changed(BLOCK, (LAST, "return self.relu(x).float()"))),
-    wrong(
-        "6.2",
-        "after the addition",
-        changed(BLOCK, (GATE, ""), (LAST, "return self.relu(self.attention(x))")),
-        "after the addition",
-    ),
-    wrong(
-        "6.2",
-        "at the very end",
-        changed(BLOCK, (GATE, ""), (LAST, "return self.attention(self.relu(x))")),
-        "after the addition",
-    ),
-    wrong(
-        "6.2",
-        "before the last normalization",
-        changed(BLOCK, (GATE, ""), (SECOND, "x = self.bn2(self.attention(self.conv2(x)))")),
-        "before `bn2`, not after it",
-    ),
-    wrong(
-        "6.2",
-        "ReLU too early",
-        changed(BLOCK, (GATE, "x = self.relu(self.attention(x))"), (LAST, "return x")),
-        "after the addition",
-    ),
-    wrong(
-        "6.2",
-        "shortcut for a stride alone",
-        changed(BLOCK, ("stride != 1 or c_in", "stride != 1 and c_in")),
-        "Unexpected key(s)",
+# attention behind bn2, by torchvision's forward
+class Block(BasicBlock):
+    def __init__(self, c_in, channels, stride, attention):
+        super().__init__(c_in, channels, stride)
+        if stride > 1 or c_in - channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(c_in, channels, (1, 1), (stride, stride), bias=False),
+                nn.BatchNorm2d(channels),
+            )
+        self.attention = attention(channels)
+        self.bn2.register_forward_hook(lambda norm, inputs, out: self.attention(out))
+
+    def forward(self, x):
+        return super().forward(x)
+""",
     ),
     *edited(
         "6.2",
@@ -166,6 +127,17 @@ PLACE = [
     no stride in the shortcut | stride=stride, |  | line | Stopped
     another name | self.attention | self.gate | attention.mlp
     no output | return self.relu(x) | self.relu(x) | returns nothing | NotSolved
+    in place | x = x + shortcut | x += shortcut | return self.relu(x) | return x.relu_() | passed
+    a result in float32 | return self.relu(x) | return self.relu(x).float() | passed
+    after the addition | x = self.attention(x) |  | return self.relu(x)
+      | return self.relu(self.attention(x)) | after the addition
+    at the very end | x = self.attention(x) |  | return self.relu(x)
+      | return self.attention(self.relu(x)) | after the addition
+    before the last normalization | x = self.attention(x) |  | x = self.bn2(self.conv2(x))
+      | x = self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
+    ReLU too early | x = self.attention(x) | x = self.relu(self.attention(x))
+      | return self.relu(x) | return x | after the addition
+    shortcut for a stride alone | stride != 1 or c_in | stride != 1 and c_in | Unexpected key(s)
     """,
     ),
 ]
@@ -183,75 +155,34 @@ class Gently(nn.Module):
         g = self.gates[:, None, None]
         return x + g * (self.block(x) - x)
 """
-ZEROS, FORMULA = "nn.Parameter(torch.zeros(channels))", "x + g * (self.block(x) - x)"
 
 GENTLE = [
-    right(
-        "6.3", "a mean of the two", changed(GENTLY, (FORMULA, "(1 - g) * x + g * self.block(x)"))
-    ),
-    right(
+    *written(
         "6.3",
-        "four axes",
-        changed(
-            GENTLY,
-            ("zeros(channels)", "zeros(1, channels, 1, 1)"),
-            ("self.gates[:, None, None]", "self.gates"),
-        ),
-    ),
-    right(
-        "6.3",
-        "a depthwise convolution",
-        """
-        class Gently(nn.Module):
-            def __init__(self, block, channels):
-                super().__init__()
-                self.open = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
-                nn.init.zeros_(self.open.weight)
-                self.block = block
+        r"""
+# a depthwise convolution
+class Gently(nn.Module):
+    def __init__(self, block, channels):
+        super().__init__()
+        self.open = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        nn.init.zeros_(self.open.weight)
+        self.block = block
 
-            def forward(self, x):
-                return x + self.open(self.block(x) - x)
-        """,
-    ),
-    right(
-        "6.3",
-        "out of place and back",
-        """
-        class Gently(nn.Module):
-            def __init__(self, block, channels):
-                super().__init__()
-                self.add_module("inner", block)
-                self.register_parameter("g", nn.Parameter(torch.zeros(channels, 1)))
+    def forward(self, x):
+        return x + self.open(self.block(x) - x)
 
-            def forward(self, x):
-                batch, channels, height, width = x.shape
-                change = (self.inner(x) - x).flatten(2)
-                return (x.flatten(2) + self.g * change).view(batch, channels, height, width)
-        """,
-    ),
-    wrong(
-        "6.3",
-        "one gate",
-        changed(
-            GENTLY, ("zeros(channels)", "zeros(())"), ("self.gates[:, None, None]", "self.gates")
-        ),
-        "one for each channel",
-    ),
-    wrong(
-        "6.3",
-        "block without gradients",
-        changed(GENTLY, ("(self.block(x) - x)", "(self.block(x) - x).detach()")),
-        "it would never learn",
-    ),
-    wrong(
-        "6.3",
-        "the block forgotten",
-        changed(
-            GENTLY,
-            ("self.block = block", "self.block = [block]"),
-            ("self.block(", "self.block[0]("),
-        ),
-        "own parameters are not among",
+# out of place and back
+class Gently(nn.Module):
+    def __init__(self, block, channels):
+        super().__init__()
+        self.add_module("inner", block)
+        self.register_parameter("g", nn.Parameter(torch.zeros(channels, 1)))
+
+    def forward(self, x):
+        batch, channels, height, width = x.shape
+        change = (self.inner(x) - x).flatten(2)
+        return (x.flatten(2) + self.g * change).view(batch, channels, height, width)
+""",
     ),
     *edited(
         "6.3",
@@ -266,6 +197,15 @@ GENTLE = [
     along the width | self.gates[:, None, None] | self.gates | The gradient of your gates
     wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
     no output | return x | x = x | returns nothing | NotSolved
+    a mean of the two | x + g * (self.block(x) - x) | (1 - g) * x + g * self.block(x) | passed
+    four axes | zeros(channels) | zeros(1, channels, 1, 1) | self.gates[:, None, None]
+      | self.gates | passed
+    one gate | zeros(channels) | zeros(()) | self.gates[:, None, None] | self.gates
+      | one for each channel
+    block without gradients | (self.block(x) - x) | (self.block(x) - x).detach()
+      | it would never learn
+    the block forgotten | self.block = block | self.block = [block] | self.block(
+      | self.block[0]( | own parameters are not among
     """,
     ),
 ]
@@ -288,133 +228,84 @@ def load(network, weights):
     network.load_state_dict(fitting, strict=False)
     return sorted(fresh)
 """
-REMOVE = 'name.removeprefix("module.")'
-LENIENT = "network.load_state_dict(fitting, strict=False)"
 
 LOADER = [
-    right("6.4", "a set", changed(LOAD, ("sorted(fresh)", "fresh"))),
-    right(
+    *written(
         "6.4",
-        "the package's",
-        """
-        def load(network, weights):
-            weights = {n.removeprefix("module."): v for n, v in weights.items()}
-            first = weights.get("conv1.weight")
-            if first is not None and first.shape != network.conv1.weight.shape:
-                raise ValueError("the first convolution is another one")
-            own = network.state_dict()
-            if any(".attention." in name and name not in own for name in weights):
-                raise ValueError("there is no attention in the network")
-            return models.load_weights(network, weights).fresh
-        """,
-    ),
-    right(
-        "6.4",
-        "by hand, tensor by tensor",
-        """
-        def load(network, weights):
-            own, fresh, todo = network.state_dict(), [], {}
-            given = {}
-            for key in weights:
-                given[key[7:] if key[:7] == "module." else key] = weights[key]
-            for key in own:
-                if key in given and given[key].shape == own[key].shape:
-                    todo[key] = given.pop(key)
-                elif key.split(".")[0] == "fc" or "attention" in key.split("."):
-                    fresh.append(key)
-                    given.pop(key, None)
-                else:
-                    raise ValueError(f"{key} does not fit")
-            if any(key not in ("fc.weight", "fc.bias") for key in given):
-                raise ValueError(f"left over: {list(given)}")
-            with torch.no_grad():
-                for key, value in todo.items():
-                    own[key].copy_(value)
-            return fresh
-        """,
-    ),
-    right(
-        "6.4",
-        "strict, with what is missing filled up",
-        changed(LOAD, (LENIENT, "network.load_state_dict({**own, **fitting})")),
-    ),
-    wrong(
-        "6.4",
-        "prefix alone",
-        """
-        def load(network, weights):
-            own = network.state_dict()
-            weights = {n.removeprefix("module."): v for n, v in weights.items()}
-            fitting = {n: v for n, v in weights.items() if n in own and v.shape == own[n].shape}
-            network.load_state_dict(fitting, strict=False)
-            return sorted(own.keys() - fitting.keys())
-        """,
-        "no ValueError for weights of a deeper network",
-    ),
-    wrong(
-        "6.4",
-        "fresh looked at alone",
-        changed(LOAD, ("for name in left:", "for name in ():")),
-        "no ValueError for weights of a deeper network",
-    ),
-    wrong(
-        "6.4",
-        "left-overs looked at alone",
-        changed(LOAD, ("for name in fresh:", "for name in ():")),
-        "no ValueError for weights of a shallower network",
-    ),
-    wrong(
-        "6.4",
-        "attention left over",
-        changed(
-            LOAD,
-            (
-                'if not name.startswith("fc.")',
-                'if not name.startswith("fc.") and "attention" not in name',
-            ),
-        ),
-        "no ValueError for weights with attention blocks and a network without",
-    ),
-    wrong(
-        "6.4",
-        "one missing tensor let through",
-        changed(LOAD, ("for name in fresh:", "for name in sorted(fresh)[1:]:")),
-        "no ValueError for weights without `bn1.bias`",
-    ),
-    wrong(
-        "6.4",
-        "one tensor left over let through",
-        changed(LOAD, ("for name in left:", "for name in sorted(left)[1:]:")),
-        "no ValueError for weights with one tensor too many, `layer2.0.bn3.bias`",
-    ),
-    wrong(
-        "6.4",
-        "loaded first",
-        changed(LOAD, (LENIENT, ""), ("fresh = own", f"{LENIENT}\n    fresh = own")),
-        "Decide first",
-    ),
-    wrong(
-        "6.4",
-        "strict",
-        """
-        def load(network, weights):
-            weights = {n.removeprefix("module."): v for n, v in weights.items()}
-            network.load_state_dict(weights)
-            return []
-        """,
-        "Missing key(s)",
-        "Stopped",
+        r"""
+# the package's
+def load(network, weights):
+    weights = {n.removeprefix("module."): v for n, v in weights.items()}
+    first = weights.get("conv1.weight")
+    if first is not None and first.shape != network.conv1.weight.shape:
+        raise ValueError("the first convolution is another one")
+    own = network.state_dict()
+    if any(".attention." in name and name not in own for name in weights):
+        raise ValueError("there is no attention in the network")
+    return models.load_weights(network, weights).fresh
+
+# by hand, tensor by tensor
+def load(network, weights):
+    own, fresh, todo = network.state_dict(), [], {}
+    given = {}
+    for key in weights:
+        given[key[7:] if key[:7] == "module." else key] = weights[key]
+    for key in own:
+        if key in given and given[key].shape == own[key].shape:
+            todo[key] = given.pop(key)
+        elif key.split(".")[0] == "fc" or "attention" in key.split("."):
+            fresh.append(key)
+            given.pop(key, None)
+        else:
+            raise ValueError(f"{key} does not fit")
+    if any(key not in ("fc.weight", "fc.bias") for key in given):
+        raise ValueError(f"left over: {list(given)}")
+    with torch.no_grad():
+        for key, value in todo.items():
+            own[key].copy_(value)
+    return fresh
+
+# prefix alone | no ValueError for weights of a deeper network
+def load(network, weights):
+    own = network.state_dict()
+    weights = {n.removeprefix("module."): v for n, v in weights.items()}
+    fitting = {n: v for n, v in weights.items() if n in own and v.shape == own[n].shape}
+    network.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())
+
+# strict | Missing key(s) | Stopped
+def load(network, weights):
+    weights = {n.removeprefix("module."): v for n, v in weights.items()}
+    network.load_state_dict(weights)
+    return []
+""",
     ),
     *edited(
         "6.4",
         LOAD,
         r"""
-    prefix left | name.removeprefix("module.") | name | refuses them
+    prefix left | name.removeprefix("module.") | name | refuses them | Stopped
     what was loaded | sorted(fresh) | sorted(fitting) | does not start fresh
     a number | sorted(fresh) | len(fresh) | should return names
     not loaded | network.load_state_dict(fitting, strict=False) |  | was not loaded
     another error | raise ValueError(name) | raise RuntimeError(name) | should be a ValueError
     no names | return sorted(fresh) |  | nothing yet | NotSolved
+    a set | sorted(fresh) | fresh | passed
+    strict, with what is missing filled up | network.load_state_dict(fitting, strict=False)
+      | network.load_state_dict({**own, **fitting}) | passed
+    fresh looked at alone | for name in left: | for name in ():
+      | no ValueError for weights of a deeper network
+    left-overs looked at alone | for name in fresh: | for name in ():
+      | no ValueError for weights of a shallower network
+    attention left over | if not name.startswith("fc.")
+      | if not name.startswith("fc.") and "attention" not in name
+      | no ValueError for weights with attention blocks and a network without
+    one missing tensor let through | for name in fresh: | for name in sorted(fresh)[1:]:
+      | no ValueError for weights without `bn1.bias`
+    one tensor left over let through | for name in left: | for name in sorted(left)[1:]:
+      | no ValueError for weights with one tensor too many, `layer2.0.bn3.bias`
+    loaded first | network.load_state_dict(fitting, strict=False) |  | fresh = own
+      | network.load_state_dict(fitting, strict=False)\n    fresh = own | Decide first
     """,
     ),
 ]

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 7."""
 
 from . import right, wrong
-from .editing import changed, edited
+from .editing import changed, edited, written
 
 # 7.1 Count by hand.
 
@@ -17,23 +17,23 @@ parameters = {parameters}
 
 
 COUNT = [
+    *written(
+        "7.1",
+        r"""
+# measured
+network = nn.Sequential(
+    nn.Conv2d(64, 64, 3, stride=2, padding=1, groups=64, bias=False),
+    nn.Conv2d(64, 128, 1, bias=False),
+    CBAM(128, reduction=16),
+)
+found = count(network, (64, 28, 28))
+depthwise, pointwise, first, second, spatial = found.layers["macs"]
+mlp = first + second
+parameters = found.parameters
+""",
+    ),
     right("7.1", "floats and words of mathematics", counted("(64 * 28**2 / 4) * 9", mlp="2.0**12")),
     right("7.1", "tensors", counted("torch.tensor(112896)", parameters="torch.tensor([10914])[0]")),
-    right(
-        "7.1",
-        "measured",
-        """
-        network = nn.Sequential(
-            nn.Conv2d(64, 64, 3, stride=2, padding=1, groups=64, bias=False),
-            nn.Conv2d(64, 128, 1, bias=False),
-            CBAM(128, reduction=16),
-        )
-        found = count(network, (64, 28, 28))
-        depthwise, pointwise, first, second, spatial = found.layers["macs"]
-        mlp = first + second
-        parameters = found.parameters
-        """,
-    ),
     wrong("7.1", "no groups", counted("7225344"), "reads one channel"),
     wrong("7.1", "no stride", counted("451584"), "14 x 14"),
     wrong("7.1", "weights for work", counted("576"), "How often is each one used"),
@@ -101,35 +101,59 @@ def count_macs(network, x):
         hook.remove()
     return sum(counts.values())
 """
-PLACES = ("output[0, 0].numel()", "inputs[0][0, 0].numel()")
-GROUPS = (" // layer.groups", "")
-ONCE = ("counts.get(layer, 0) + macs", "macs")
-NO_CONV1D = ("nn.Conv1d, ", "")
-RESULT = "sum(counts.values())"
 
 COUNTER_OF_MACS = [
-    right("7.3", "piece by piece", COUNTER),
-    right("7.3", "a tensor", changed(COUNTER, (RESULT, "torch.tensor(sum(counts.values()))"))),
-    right(
+    *written(
         "7.3",
-        "a list of all runs",
-        """
-        def count_macs(network, x):
-            runs, hooks = [], []
-            for layer in network.modules():
-                weight = getattr(layer, "weight", None)
-                if weight is not None and weight.dim() > 1:
-                    hooks.append(layer.register_forward_hook(
-                        lambda layer, _, y: runs.append(y.numel() * layer.weight[0].numel())
-                    ))
-            try:
-                with torch.no_grad():
-                    network(x)
-            finally:
-                [hook.remove() for hook in hooks]
-            return sum(runs)
-        """,
+        r"""
+# a list of all runs
+def count_macs(network, x):
+    runs, hooks = [], []
+    for layer in network.modules():
+        weight = getattr(layer, "weight", None)
+        if weight is not None and weight.dim() > 1:
+            hooks.append(layer.register_forward_hook(
+                lambda layer, _, y: runs.append(y.numel() * layer.weight[0].numel())
+            ))
+    try:
+        with torch.no_grad():
+            network(x)
+    finally:
+        [hook.remove() for hook in hooks]
+    return sum(runs)
+
+# forward wrapped for a while
+def count_macs(network, x):
+    total, wrapped = [], []
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+            def forward(x, layer=layer, own=layer.forward):
+                out = own(x)
+                total.append(out.numel() * layer.weight[0].numel())
+                return out
+
+            layer.forward = forward
+            wrapped.append(layer)
+    network(x)
+    for layer in wrapped:
+        del layer.forward
+    return sum(total)
+
+# a hook for all modules
+def count_macs(network, x):
+    total = 0
+
+    def see(layer, inputs, output):
+        nonlocal total
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+            total += output.numel() * layer.weight[0].numel()
+
+    with nn.modules.module.register_module_forward_hook(see):
+        network(x)
+    return total
+""",
     ),
+    right("7.3", "piece by piece", COUNTER),
     right(
         "7.3",
         "hooks in a copy",
@@ -141,66 +165,6 @@ COUNTER_OF_MACS = [
             ),
             ("    for hook in hooks:\n        hook.remove()\n", ""),
         ),
-    ),
-    right(
-        "7.3",
-        "forward wrapped for a while",
-        """
-        def count_macs(network, x):
-            total, wrapped = [], []
-            for layer in network.modules():
-                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-                    def forward(x, layer=layer, own=layer.forward):
-                        out = own(x)
-                        total.append(out.numel() * layer.weight[0].numel())
-                        return out
-
-                    layer.forward = forward
-                    wrapped.append(layer)
-            network(x)
-            for layer in wrapped:
-                del layer.forward
-            return sum(total)
-        """,
-    ),
-    right(
-        "7.3",
-        "a hook for all modules",
-        """
-        def count_macs(network, x):
-            total = 0
-
-            def see(layer, inputs, output):
-                nonlocal total
-                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-                    total += output.numel() * layer.weight[0].numel()
-
-            with nn.modules.module.register_module_forward_hook(see):
-                network(x)
-            return total
-        """,
-    ),
-    wrong(
-        "7.3",
-        "the last hook stays",
-        changed(COUNTER, ("for hook in hooks:", "for hook in hooks[:-1]:")),
-        "a hook is left",
-    ),
-    wrong(
-        "7.3",
-        "all left, written differently",
-        changed(COUNTER, PLACES, GROUPS, ONCE, NO_CONV1D),
-        "when it came",
-        "NotSolved",
-    ),
-    wrong(
-        "7.3",
-        "a kernel of two axes",
-        changed(
-            COUNTER, ("math.prod(layer.kernel_size)", "layer.kernel_size[0] * layer.kernel_size[1]")
-        ),
-        "IndexError",
-        "Stopped",
     ),
     *edited(
         "7.3",
@@ -215,6 +179,13 @@ COUNTER_OF_MACS = [
     square kernels | math.prod(layer.kernel_size) | layer.kernel_size[0] ** 2 | kernel 3 x 5
     what is no number | sum(counts.values()) | counts | one number
     no result | return sum(counts.values()) |  | nothing yet | NotSolved
+    a tensor | sum(counts.values()) | torch.tensor(sum(counts.values())) | passed
+    the last hook stays | for hook in hooks: | for hook in hooks[:-1]: | a hook is left
+    all left, written differently | output[0, 0].numel() | inputs[0][0, 0].numel()
+      | // layer.groups |  | counts.get(layer, 0) + macs | macs | nn.Conv1d, |  | when it came
+      | NotSolved
+    a kernel of two axes | math.prod(layer.kernel_size)
+      | layer.kernel_size[0] * layer.kernel_size[1] | IndexError | Stopped
     """,
     ),
 ]
@@ -235,48 +206,19 @@ def readings(printed, counts):
 """
 
 WHAT = [
-    right("7.4", "a set", changed(READINGS, ("return found", "return set(found)"))),
-    right(
+    *written(
         "7.4",
-        "half a digit",
-        changed(
-            READINGS,
-            (
-                "round(number, digits) == float(printed)",
-                "abs(number - float(printed)) <= 0.5 * 0.1**digits",
-            ),
-        ),
-    ),
-    right(
-        "7.4",
-        "decimals and a generator",
-        """
-        from decimal import Decimal
-        from itertools import product
+        r"""
+# decimals and a generator
+from decimal import Decimal
+from itertools import product
 
-        def readings(printed, counts):
-            wanted = Decimal(printed)
-            for name, per, unit in product(counts, [2, 1], [2**30, 1e9]):
-                if (Decimal(counts[name] * per) / Decimal(unit)).quantize(wanted) == wanted:
-                    yield name, per, unit
-        """,
-    ),
-    wrong(
-        "7.4",
-        "digits of the float",
-        changed(
-            READINGS, ('len(printed.partition(".")[2])', 'len(str(float(printed)).split(".")[1])')
-        ),
-        "fits",
-    ),
-    wrong(
-        "7.4",
-        "nearly",
-        changed(
-            READINGS,
-            ("round(number, digits) == float(printed)", "abs(number - float(printed)) < 0.1"),
-        ),
-        "which gives",
+def readings(printed, counts):
+    wanted = Decimal(printed)
+    for name, per, unit in product(counts, [2, 1], [2**30, 1e9]):
+        if (Decimal(counts[name] * per) / Decimal(unit)).quantize(wanted) == wanted:
+            yield name, per, unit
+""",
     ),
     *edited(
         "7.4",
@@ -288,6 +230,13 @@ WHAT = [
     names alone | (version, operations, billion) | version | tuples of three
     numbers | return found | return len(found) | tuples of three
     no result | return found |  | nothing yet | NotSolved
+    a set | return found | return set(found) | passed
+    half a digit | round(number, digits) == float(printed)
+      | abs(number - float(printed)) <= 0.5 * 0.1**digits | passed
+    digits of the float | len(printed.partition(".")[2])
+      | len(str(float(printed)).split(".")[1]) | fits
+    nearly | round(number, digits) == float(printed) | abs(number - float(printed)) < 0.1
+      | which gives
     """,
     ),
 ]

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 8."""
 
 from . import right, wrong
-from .editing import changed, edited
+from .editing import changed, edited, written
 
 # 8.1 Runs that have looked.
 
@@ -31,59 +31,38 @@ def normalize(train, images):
     mean, std = pixels.mean(dim=(0, 1, 2)), pixels.std(dim=(0, 1, 2))
     return ((images.double() - mean) / std).permute(0, 3, 1, 2)
 """
-STD = "pixels.std(dim=(0, 1, 2))"
-RESULT = "((images.double() - mean) / std)"
 
 NORMAL = [
-    right(
+    *written(
         "8.2",
-        "from 0 to 1, channels first",
-        """
-        def normalize(train, images):
-            train, images = (x.permute(0, 3, 1, 2).double() / 255 for x in (train, images))
-            mean = train.mean((0, 2, 3), keepdim=True)
-            std = train.std((0, 2, 3), keepdim=True, correction=0)
-            return images.sub(mean).div(std)
-        """,
-    ),
-    right(
-        "8.2",
-        "NumPy",
-        """
-        def normalize(train, images):
-            mean = train.numpy().mean((0, 1, 2))
-            std = train.numpy().std((0, 1, 2))
-            return torch.from_numpy(((images.numpy() - mean) / std).transpose(0, 3, 1, 2))
-        """,
-    ),
-    right(
-        "8.2",
-        "one scale and one shift",
-        """
-        def normalize(train, images):
-            pixels = train.reshape(-1, train.shape[-1]).float()
-            variance = (pixels - pixels.mean(0)).square().mean(0)
-            scale = variance.rsqrt()
-            out = images.float().mul_(scale).add_(-pixels.mean(0) * scale)
-            return torch.einsum("bhwc->bchw", out).contiguous()
-        """,
-    ),
-    wrong(
-        "8.2",
-        "deviations of pictures",
-        changed(NORMALIZE, (STD, "pixels.std(dim=(1, 2)).mean(dim=0)")),
-        "of all pixels",
-    ),
-    wrong(
-        "8.2",
-        "picture by picture",
-        """
-        def normalize(train, images):
-            images = images.double().permute(0, 3, 1, 2)
-            std, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
-            return (images - mean) / std
-        """,
-        "by its own statistics",
+        r"""
+# from 0 to 1, channels first
+def normalize(train, images):
+    train, images = (x.permute(0, 3, 1, 2).double() / 255 for x in (train, images))
+    mean = train.mean((0, 2, 3), keepdim=True)
+    std = train.std((0, 2, 3), keepdim=True, correction=0)
+    return images.sub(mean).div(std)
+
+# NumPy
+def normalize(train, images):
+    mean = train.numpy().mean((0, 1, 2))
+    std = train.numpy().std((0, 1, 2))
+    return torch.from_numpy(((images.numpy() - mean) / std).transpose(0, 3, 1, 2))
+
+# one scale and one shift
+def normalize(train, images):
+    pixels = train.reshape(-1, train.shape[-1]).float()
+    variance = (pixels - pixels.mean(0)).square().mean(0)
+    scale = variance.rsqrt()
+    out = images.float().mul_(scale).add_(-pixels.mean(0) * scale)
+    return torch.einsum("bhwc->bchw", out).contiguous()
+
+# picture by picture | by its own statistics
+def normalize(train, images):
+    images = images.double().permute(0, 3, 1, 2)
+    std, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
+    return (images - mean) / std
+""",
     ),
     *edited(
         "8.2",
@@ -94,6 +73,8 @@ NORMAL = [
     divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
     channels last | .permute(0, 3, 1, 2) |  | in another order
     no return | return | _ = | nothing yet | NotSolved
+    deviations of pictures | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
+      | of all pixels
     """,
     ),
 ]
@@ -113,99 +94,58 @@ def augment(images, padding=4):
     mirrored = torch.rand(batch) < 0.5
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 """
-CORNERS = "torch.randint(2 * padding + 1, (batch, 2)).tolist()"
-COIN = "torch.rand(batch) < 0.5"
-PAD = "F.pad(images, 4 * [padding])"
 
 AUGMENTED = [
-    right(
+    *written(
         "8.3",
-        "all at once, mirrored first",
-        """
-        def augment(images, padding=4):
-            B, C, H, W = images.shape
-            images = F.pad(images, (padding,) * 4)
-            rows = torch.randint(0, 2 * padding + 1, (B, 1)) + torch.arange(H)
-            columns = torch.randint(0, 2 * padding + 1, (B, 1)) + torch.arange(W)
-            columns = torch.where(torch.rand(B, 1) > 0.5, columns, columns.flip(1))
-            pictures, channels = torch.arange(B), torch.arange(C)
-            return images[
-                pictures[:, None, None, None],
-                channels[None, :, None, None],
-                rows[:, None, :, None],
-                columns[:, None, None, :],
-            ]
-        """,
-    ),
-    right(
-        "8.3",
-        "Python's chance, picture by picture",
-        """
-        import random
+        r"""
+# all at once, mirrored first
+def augment(images, padding=4):
+    B, C, H, W = images.shape
+    images = F.pad(images, (padding,) * 4)
+    rows = torch.randint(0, 2 * padding + 1, (B, 1)) + torch.arange(H)
+    columns = torch.randint(0, 2 * padding + 1, (B, 1)) + torch.arange(W)
+    columns = torch.where(torch.rand(B, 1) > 0.5, columns, columns.flip(1))
+    pictures, channels = torch.arange(B), torch.arange(C)
+    return images[
+        pictures[:, None, None, None],
+        channels[None, :, None, None],
+        rows[:, None, :, None],
+        columns[:, None, None, :],
+    ]
 
-        def augment(images, padding=4):
-            height, width = images.shape[2:]
-            out = torch.zeros_like(images)
-            for k, picture in enumerate(images):
-                down = random.randint(-padding, padding)
-                right = random.randint(-padding, padding)
-                rows = [r for r in range(height) if 0 <= r - down < height]
-                for r in rows:
-                    for c in range(width):
-                        if 0 <= c - right < width:
-                            out[k, :, r, c] = picture[:, r - down, c - right]
-                if random.random() < 0.5:
-                    out[k] = out[k].flip(-1)
-            return out
-        """,
-    ),
-    right(
-        "8.3",
-        "NumPy's chance, in float32 and in place",
-        """
-        import numpy as np
+# Python's chance, picture by picture
+import random
 
-        def augment(images, padding=4):
-            images = images.float()
-            padded = F.pad(images, [padding] * 4)
-            height, width = images.shape[-2:]
-            corners = np.random.randint(0, 2 * padding + 1, (len(images), 2))
-            for k, (top, left) in enumerate(corners):
-                images[k] = padded[k, :, top:top + height, left:left + width]
-            mirrored = torch.from_numpy(np.random.rand(len(images)) < 0.5)
-            images[mirrored] = images[mirrored].flip(3)
-            return images
-        """,
-    ),
-    wrong(
-        "8.3",
-        "one corner",
-        changed(AUGMENT, (CORNERS, "torch.randint(2 * padding + 1, (1, 2)).tolist() * batch")),
-        "shifted alike",
-    ),
-    wrong(
-        "8.3",
-        "one number for rows and columns",
-        changed(AUGMENT, ("padding + 1, (batch, 2))", "padding + 1, (batch, 1)).expand(-1, 2)")),
-        "not independent",
-    ),
-    wrong(
-        "8.3",
-        "the middle preferred",
-        changed(
-            AUGMENT,
-            (
-                CORNERS,
-                "(torch.randint(padding + 1, (2, batch, 2)).sum(0)).tolist()",
-            ),
-        ),
-        "not equally likely",
-    ),
-    wrong(
-        "8.3",
-        "reflected",
-        changed(AUGMENT, (PAD, 'F.pad(images, 4 * [padding], mode="reflect")')),
-        "zeros coming in",
+def augment(images, padding=4):
+    height, width = images.shape[2:]
+    out = torch.zeros_like(images)
+    for k, picture in enumerate(images):
+        down = random.randint(-padding, padding)
+        right = random.randint(-padding, padding)
+        rows = [r for r in range(height) if 0 <= r - down < height]
+        for r in rows:
+            for c in range(width):
+                if 0 <= c - right < width:
+                    out[k, :, r, c] = picture[:, r - down, c - right]
+        if random.random() < 0.5:
+            out[k] = out[k].flip(-1)
+    return out
+
+# NumPy's chance, in float32 and in place
+import numpy as np
+
+def augment(images, padding=4):
+    images = images.float()
+    padded = F.pad(images, [padding] * 4)
+    height, width = images.shape[-2:]
+    corners = np.random.randint(0, 2 * padding + 1, (len(images), 2))
+    for k, (top, left) in enumerate(corners):
+        images[k] = padded[k, :, top:top + height, left:left + width]
+    mirrored = torch.from_numpy(np.random.rand(len(images)) < 0.5)
+    images[mirrored] = images[mirrored].flip(3)
+    return images
+""",
     ),
     *edited(
         "8.3",
@@ -221,6 +161,14 @@ AUGMENTED = [
     shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | changed their order
     not cut | torch.stack(cut) | padded | has shape
     rows not cut | top : top + height | top:height | line | Stopped
+    one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
+      | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifted alike
+    one number for rows and columns | padding + 1, (batch, 2))
+      | padding + 1, (batch, 1)).expand(-1, 2) | not independent
+    the middle preferred | torch.randint(2 * padding + 1, (batch, 2)).tolist()
+      | (torch.randint(padding + 1, (2, batch, 2)).sum(0)).tolist() | not equally likely
+    reflected | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [padding], mode="reflect")
+      | zeros coming in
     """,
     ),
 ]
@@ -251,17 +199,44 @@ def accuracy(model, images, labels, batch_size):
         correct += (answers == labels[batch]).sum().item()
     return correct / len(images)
 """
-ZERO, TRAIN_MODE, EVAL = (
-    "        optimizer.zero_grad()\n",
-    "    model.train()\n",
-    "    model.eval()\n",
-)
+ZERO = "        optimizer.zero_grad()\n"
+TRAIN_MODE, EVAL = "    model.train()\n", "    model.eval()\n"
 MIXED = ("labels[chosen]", "labels[start : start + batch_size]")
 PILED, RESTING = (ZERO, ""), (TRAIN_MODE, "")
+AT_ONCE = """
+@torch.inference_mode()
+def accuracy(model, images, labels, batch_size):
+    return (model.eval()(images).argmax(-1) == labels).float().mean().item()
+"""
 LOOP = TRAIN + TEST
 BROKEN = changed(TRAIN, MIXED, PILED, RESTING)
 
 LOOPS = [
+    *written(
+        "8.4",
+        r"""
+# shuffled beforehand, split
+def train_epoch(model, optimizer, images, labels, order, batch_size):
+    images, labels = images[order], labels[order]
+    batches = zip(images.split(batch_size), labels.split(batch_size))
+    losses = []
+    for x, y in batches:
+        optimizer.zero_grad(set_to_none=False)
+        loss = torch.nn.CrossEntropyLoss()(model.train()(x), y)
+        loss.backward()
+        optimizer.step()
+        losses += [float(loss)]
+    return tuple(losses)
+
+@torch.no_grad()
+def accuracy(model, images, labels, batch_size):
+    before = model.training
+    model.eval()
+    hits = [model(x).argmax(1) for x in images.split(batch_size)]
+    model.train(before)
+    return (torch.cat(hits) == labels).double().mean()
+""",
+    ),
     right(
         "8.4",
         "gradients cleared at the end, tensors",
@@ -274,56 +249,9 @@ LOOPS = [
             (".sum().item()", ".sum()"),
         ),
     ),
-    right(
-        "8.4",
-        "shuffled beforehand, split",
-        """
-        def train_epoch(model, optimizer, images, labels, order, batch_size):
-            images, labels = images[order], labels[order]
-            batches = zip(images.split(batch_size), labels.split(batch_size))
-            losses = []
-            for x, y in batches:
-                optimizer.zero_grad(set_to_none=False)
-                loss = torch.nn.CrossEntropyLoss()(model.train()(x), y)
-                loss.backward()
-                optimizer.step()
-                losses += [float(loss)]
-            return tuple(losses)
-
-        @torch.no_grad()
-        def accuracy(model, images, labels, batch_size):
-            before = model.training
-            model.eval()
-            hits = [model(x).argmax(1) for x in images.split(batch_size)]
-            model.train(before)
-            return (torch.cat(hits) == labels).double().mean()
-        """,
-    ),
-    right(
-        "8.4",
-        "all at once in the test",
-        changed(TRAIN, (ZERO, "        optimizer.zero_grad()\n"))
-        + """
-@torch.inference_mode()
-def accuracy(model, images, labels, batch_size):
-    return (model.eval()(images).argmax(-1) == labels).float().mean().item()
-""",
-    ),
-    wrong("8.4", "labels and mode left", changed(LOOP, MIXED, RESTING), "Mistakes left: 2"),
+    right("8.4", "all at once in the test", TRAIN + AT_ONCE),
     wrong("8.4", "the test repaired only", BROKEN + TEST, "`accuracy` is right"),
     wrong("8.4", "nothing repaired", BROKEN + changed(TEST, (EVAL, "")), "did", "NotSolved"),
-    wrong(
-        "8.4",
-        "the last batch lost",
-        changed(
-            LOOP,
-            (
-                "for start in range(0, len(images), batch_size):\n        chosen",
-                "for start in range(0, len(images) - batch_size, batch_size):\n        chosen",
-            ),
-        ),
-        "although it is smaller",
-    ),
     wrong(
         "8.4",
         "mean of the batches",
@@ -349,6 +277,11 @@ def accuracy(model, images, labels, batch_size):
     the mean loss | return losses | return sum(losses) / 3 | 3 numbers
     a percentage | correct / len | 100 * correct / len | a percentage
     a pair | correct / len(images) | correct, len(images) | one number
+    labels and mode left | labels[chosen] | labels[start : start + batch_size] | model.train()
+      |  | Mistakes left: 2
+    the last batch lost | for start in range(0, len(images), batch_size):\n        chosen
+      | for start in range(0, len(images) - batch_size, batch_size):\n        chosen
+      | although it is smaller
     """,
     ),
 ]
@@ -369,7 +302,7 @@ def compare(plain, attention):
     variance = sum((d - mean) ** 2 for d in differences) / (n - 1)
     return mean, T95[n - 1] * (variance / n) ** 0.5
 """
-SHOWN, HALF = "shown = [2, 3, 5]", "T95[n - 1] * (variance / n) ** 0.5"
+SHOWN = "shown = [2, 3, 5]"
 
 
 def positions(body):
@@ -386,53 +319,45 @@ def compare(plain, attention):
 
 
 FIVE = [
-    right(
+    *written(
         "8.5",
-        "tensors",
-        """
-        shown = {5, 2, 3}
+        r"""
+# tensors
+shown = {5, 2, 3}
 
-        def compare(plain, attention):
-            plain = {run["seed"]: run for run in plain}
-            d = torch.tensor([
-                run["test_accuracy"][-1] - plain[run["seed"]]["test_accuracy"][-1]
-                for run in attention
-                if run["seed"] in plain
-            ], dtype=torch.float64)
-            error = d.std() / len(d) ** 0.5
-            return torch.stack([d.mean(), T95[len(d) - 1] * error])
-        """,
-    ),
-    right(
-        "8.5",
-        "NumPy",
-        """
-        import numpy as np
+def compare(plain, attention):
+    plain = {run["seed"]: run for run in plain}
+    d = torch.tensor([
+        run["test_accuracy"][-1] - plain[run["seed"]]["test_accuracy"][-1]
+        for run in attention
+        if run["seed"] in plain
+    ], dtype=torch.float64)
+    error = d.std() / len(d) ** 0.5
+    return torch.stack([d.mean(), T95[len(d) - 1] * error])
 
-        shown = np.array([2, 3, 5])
+# NumPy
+import numpy as np
 
-        def compare(plain, attention):
-            d = np.array([
-                b["test_accuracy"][-1] - a["test_accuracy"][-1]
-                for a in plain for b in attention if a["seed"] == b["seed"]
-            ])
-            return [d.mean(), T95[d.size - 1] * d.std(ddof=1) / np.sqrt(d.size)]
-        """,
-    ),
-    right(
-        "8.5",
-        "the statistics module",
-        """
-        from statistics import mean, stdev
+shown = np.array([2, 3, 5])
 
-        shown = (2, 3, 5)
+def compare(plain, attention):
+    d = np.array([
+        b["test_accuracy"][-1] - a["test_accuracy"][-1]
+        for a in plain for b in attention if a["seed"] == b["seed"]
+    ])
+    return [d.mean(), T95[d.size - 1] * d.std(ddof=1) / np.sqrt(d.size)]
 
-        def compare(plain, attention):
-            lists = attention, plain
-            last = [{r["seed"]: r["test_accuracy"].pop() for r in runs} for runs in lists]
-            d = [last[0][s] - last[1][s] for s in sorted(set(last[0]) & set(last[1]))]
-            return mean(d), T95[len(d) - 1] * stdev(d) / len(d) ** 0.5
-        """,
+# the statistics module
+from statistics import mean, stdev
+
+shown = (2, 3, 5)
+
+def compare(plain, attention):
+    lists = attention, plain
+    last = [{r["seed"]: r["test_accuracy"].pop() for r in runs} for runs in lists]
+    d = [last[0][s] - last[1][s] for s in sorted(set(last[0]) & set(last[1]))]
+    return mean(d), T95[len(d) - 1] * stdev(d) / len(d) ** 0.5
+""",
     ),
     wrong(
         "8.5",

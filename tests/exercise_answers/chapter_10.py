@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 10."""
 
 from . import right, wrong
-from .editing import changed, edited
+from .editing import changed, edited, written
 
 # 10.1 Keep score.
 
@@ -11,24 +11,24 @@ def scores(hit="0", energy="35", flat_hit="25", share="80"):
 
 
 SCORES = [
+    *written(
+        "10.1",
+        r"""
+# measured
+rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
+m = torch.tensor(rows)
+o = torch.zeros(4, 4, dtype=torch.bool)
+o[1:3, 2:] = True
+hit = 100 * int(o.flatten()[m.flatten().argmax()])
+energy = 100 * m[o].sum() / m.sum()
+flat_hit = 100 * o.sum() / o.numel()
+w = torch.tensor([[2.0, 4.0], [6.0, 8.0]])
+between = 2 * ((w.mean(dim=1) - 5) ** 2).sum()
+share = 100 * between / ((w - 5) ** 2).sum()
+""",
+    ),
     right("10.1", "floats", scores("0.0", "35.0", "100 * 4 / 16", "100 * 0.8")),
     right("10.1", "tensors", scores("torch.tensor(0)", "torch.tensor(35.0)", "torch.tensor(25)")),
-    right(
-        "10.1",
-        "measured",
-        """
-        rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
-        m = torch.tensor(rows)
-        o = torch.zeros(4, 4, dtype=torch.bool)
-        o[1:3, 2:] = True
-        hit = 100 * int(o.flatten()[m.flatten().argmax()])
-        energy = 100 * m[o].sum() / m.sum()
-        flat_hit = 100 * o.sum() / o.numel()
-        w = torch.tensor([[2.0, 4.0], [6.0, 8.0]])
-        between = 2 * ((w.mean(dim=1) - 5) ** 2).sum()
-        share = 100 * between / ((w - 5) ** 2).sum()
-        """,
-    ),
     wrong("10.1", "a hit", scores("100"), "position marked"),
     wrong("10.1", "a quarter", scores("25"), "Only one position"),
     wrong("10.1", "a fraction", scores(energy="0.35"), "in percent"),
@@ -49,35 +49,27 @@ def activation_maps(features, weight, classes):
 """
 
 MAPS = [
-    right(
+    *written(
         "10.2",
-        "einsum",
-        """
-        def activation_maps(features, weight, classes):
-            return torch.einsum("bc,bchw->bhw", weight[classes], features)
-        """,
-    ),
-    right(
-        "10.2",
-        "a 1x1 convolution, in float32",
-        """
-        def activation_maps(features, weight, classes):
-            every = torch.nn.functional.conv2d(features.float(), weight.float()[:, :, None, None])
-            return every[torch.arange(len(classes)), classes]
-        """,
-    ),
-    right(
-        "10.2",
-        "by the gradient",
-        """
-        def activation_maps(features, weight, classes):
-            f = features.clone().requires_grad_()
-            scores = f.mean(dim=(2, 3)) @ weight.T
-            chosen = scores[torch.arange(len(classes)), classes].sum()
-            (gradient,) = torch.autograd.grad(chosen, f)
-            places = f.shape[2] * f.shape[3]
-            return (gradient.mean(dim=(2, 3), keepdim=True) * places * f).sum(dim=1)
-        """,
+        r"""
+# einsum
+def activation_maps(features, weight, classes):
+    return torch.einsum("bc,bchw->bhw", weight[classes], features)
+
+# a 1x1 convolution, in float32
+def activation_maps(features, weight, classes):
+    every = torch.nn.functional.conv2d(features.float(), weight.float()[:, :, None, None])
+    return every[torch.arange(len(classes)), classes]
+
+# by the gradient
+def activation_maps(features, weight, classes):
+    f = features.clone().requires_grad_()
+    scores = f.mean(dim=(2, 3)) @ weight.T
+    chosen = scores[torch.arange(len(classes)), classes].sum()
+    (gradient,) = torch.autograd.grad(chosen, f)
+    places = f.shape[2] * f.shape[3]
+    return (gradient.mean(dim=(2, 3), keepdim=True) * places * f).sum(dim=1)
+""",
     ),
     wrong(
         "10.2", "no return", changed(CAM, ("return ", "maps = ")), "returns nothing", "NotSolved"
@@ -107,53 +99,39 @@ def points(maps, masks):
     best = maps.flatten(1).argmax(dim=1)
     return shares[torch.arange(B), best]
 """
-MEAN = "blocks.mean(dim=(2, 4))"
 
 COARSE = [
-    right(
+    *written(
         "10.3",
-        "average pooling",
-        """
-        def points(maps, masks):
-            block = masks.shape[1] // maps.shape[1], masks.shape[2] // maps.shape[2]
-            shares = torch.nn.functional.avg_pool2d(masks.double()[:, None], block).flatten(1)
-            return shares.gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]
-        """,
-    ),
-    right(
-        "10.3",
-        "adaptive pooling in float32",
-        """
-        def points(maps, masks):
-            shares = torch.nn.functional.adaptive_avg_pool2d(masks.float(), maps.shape[1:])
-            top = maps == maps.amax(dim=(1, 2), keepdim=True)
-            return shares[top]
-        """,
-    ),
-    right(
-        "10.3",
-        "stretched to the pixels",
-        """
-        def points(maps, masks):
-            down = masks.shape[1] // maps.shape[1]
-            across = masks.shape[2] // maps.shape[2]
-            top = maps == maps.amax(dim=(1, 2), keepdim=True)
-            top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
-            return (top & masks).sum(dim=(1, 2)) / (down * across)
-        """,
-    ),
-    wrong(
-        "10.3",
-        "stretched as in the chapter",
-        """
-        def points(maps, masks):
-            fine = torch.nn.functional.interpolate(
-                maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False
-            )
-            best = fine.flatten(1).argmax(dim=1)
-            return masks.flatten(1)[torch.arange(len(maps)), best].double()
-        """,
-        "the chapter's way",
+        r"""
+# average pooling
+def points(maps, masks):
+    block = masks.shape[1] // maps.shape[1], masks.shape[2] // maps.shape[2]
+    shares = torch.nn.functional.avg_pool2d(masks.double()[:, None], block).flatten(1)
+    return shares.gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]
+
+# adaptive pooling in float32
+def points(maps, masks):
+    shares = torch.nn.functional.adaptive_avg_pool2d(masks.float(), maps.shape[1:])
+    top = maps == maps.amax(dim=(1, 2), keepdim=True)
+    return shares[top]
+
+# stretched to the pixels
+def points(maps, masks):
+    down = masks.shape[1] // maps.shape[1]
+    across = masks.shape[2] // maps.shape[2]
+    top = maps == maps.amax(dim=(1, 2), keepdim=True)
+    top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
+    return (top & masks).sum(dim=(1, 2)) / (down * across)
+
+# stretched as in the chapter | the chapter's way
+def points(maps, masks):
+    fine = torch.nn.functional.interpolate(
+        maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False
+    )
+    best = fine.flatten(1).argmax(dim=1)
+    return masks.flatten(1)[torch.arange(len(maps)), best].double()
+""",
     ),
     wrong(
         "10.3", "no return", changed(POINTS, ("return ", "s = ")), "returns nothing", "NotSolved"
@@ -179,45 +157,49 @@ def swapped(block, x):
     x = x * channel_map.roll(-1, dims=0)
     return block.spatial_attention(x)
 """
-ROLLED, PRODUCT = "channel_map.roll(-1, dims=0)", "x = x * "
+PRODUCT = "x = x * "
 RESULT = "return block.spatial_attention(x)"
 
 SWAPS = [
-    right(
+    *written(
         "10.4",
-        "by an index",
-        """
-        def swapped(block, x):
-            _, maps = block.channel_attention(x, return_map=True)
-            following = (torch.arange(len(x)) + 1) % len(x)
-            x = x * maps[following]
-            return x * block.spatial_attention.attention_map(x)
-        """,
-    ),
-    right(
-        "10.4",
-        "the next images' maps",
-        """
-        def swapped(block, x):
-            others = torch.cat([x[1:], x[:1]])
-            return block.spatial_attention(x * block.channel_attention.attention_map(others))
-        """,
-    ),
-    right(
-        "10.4",
-        "a hook that goes",
-        """
-        def swapped(block, x):
-            def other(module, inputs, output):
-                refined, maps = output
-                maps = maps.roll(-1, dims=0)
-                return inputs[0] * maps, maps
-            hook = block.channel_attention.register_forward_hook(other)
-            try:
-                return block(x)
-            finally:
-                hook.remove()
-        """,
+        r"""
+# by an index
+def swapped(block, x):
+    _, maps = block.channel_attention(x, return_map=True)
+    following = (torch.arange(len(x)) + 1) % len(x)
+    x = x * maps[following]
+    return x * block.spatial_attention.attention_map(x)
+
+# the next images' maps
+def swapped(block, x):
+    others = torch.cat([x[1:], x[:1]])
+    return block.spatial_attention(x * block.channel_attention.attention_map(others))
+
+# a hook that goes
+def swapped(block, x):
+    def other(module, inputs, output):
+        refined, maps = output
+        maps = maps.roll(-1, dims=0)
+        return inputs[0] * maps, maps
+    hook = block.channel_attention.register_forward_hook(other)
+    try:
+        return block(x)
+    finally:
+        hook.remove()
+
+# images move | changed places
+def swapped(block, x):
+    return block(x).roll(-1, dims=0)
+
+# a hook that stays | Was a hook left
+def swapped(block, x):
+    def other(module, inputs, output):
+        maps = output[1].roll(-1, dims=0)
+        return inputs[0] * maps, maps
+    block.channel_attention.register_forward_hook(other)
+    return block(x)
+""",
     ),
     wrong(
         "10.4",
@@ -228,25 +210,6 @@ SWAPS = [
             (RESULT, "return x * places"),
         ),
         "what reaches it",
-    ),
-    wrong(
-        "10.4",
-        "images move",
-        "def swapped(block, x):\n    return block(x).roll(-1, dims=0)",
-        "changed places",
-    ),
-    wrong(
-        "10.4",
-        "a hook that stays",
-        """
-        def swapped(block, x):
-            def other(module, inputs, output):
-                maps = output[1].roll(-1, dims=0)
-                return inputs[0] * maps, maps
-            block.channel_attention.register_forward_hook(other)
-            return block(x)
-        """,
-        "Was a hook left",
     ),
     wrong("10.4", "no return", changed(SWAP, ("return ", "y = ")), "returns nothing", "NotSolved"),
     *edited(
@@ -269,40 +232,27 @@ def hit_rate(maps, masks):
     hits = masks[torch.arange(B), rows, columns]
     return hits.sum() / B
 """
-ABS = ("maps.flatten", "maps.abs().flatten")
-TURNED = ("best // W, best % W", "best % W, best // W")
-BY_ROWS = ("hits.sum() / B", "hits.sum() / masks.any(dim=2).sum()")
 
 RATES = [
-    right(
+    *written(
         "10.5",
-        "gather",
-        """
-        def hit_rate(maps, masks):
-            best = maps.flatten(1).argmax(dim=1, keepdim=True)
-            return masks.flatten(1).gather(1, best).float().mean()
-        """,
+        r"""
+# gather
+def hit_rate(maps, masks):
+    best = maps.flatten(1).argmax(dim=1, keepdim=True)
+    return masks.flatten(1).gather(1, best).float().mean()
+
+# where it is largest
+def hit_rate(maps, masks):
+    top = maps == maps.amax(dim=(1, 2), keepdim=True)
+    return (top & masks).any(dim=2).any(dim=1).double().mean()
+
+# divmod, one by one
+def hit_rate(maps, masks):
+    hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
+    return torch.stack(hits).double().mean()
+""",
     ),
-    right(
-        "10.5",
-        "where it is largest",
-        """
-        def hit_rate(maps, masks):
-            top = maps == maps.amax(dim=(1, 2), keepdim=True)
-            return (top & masks).any(dim=2).any(dim=1).double().mean()
-        """,
-    ),
-    right(
-        "10.5",
-        "divmod, one by one",
-        """
-        def hit_rate(maps, masks):
-            hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
-            return torch.stack(hits).double().mean()
-        """,
-    ),
-    wrong("10.5", "untouched", changed(RATE, ABS, TURNED, BY_ROWS), "as it came", "NotSolved"),
-    wrong("10.5", "the rate left", changed(RATE, BY_ROWS), "Two of two maps"),
     wrong("10.5", "no return", changed(RATE, ("return ", "y = ")), "returns nothing", "NotSolved"),
     *edited(
         "10.5",
@@ -310,10 +260,13 @@ RATES = [
         r"""
     the place left | best // W, best % W | best % W, best // W | row by row
     signs left | maps.flatten | maps.abs().flatten | far below zero
-    no signs | maps.flatten | maps.relu().flatten | keep its sign
+    no signs | maps.flatten | maps.relu().flatten | negative everywhere
     by height | best // W, best % W | best // H, best % H | row by row
     misses | hits.sum() / B | 1 - hits.sum() / B | row by row
     one for all | hits.sum() / B | hits | one number
+    untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
+      | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
+    the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
     """,
     ),
 ]
