@@ -1,18 +1,16 @@
 """The exercises of chapter 5, CBAM."""
 
 from collections.abc import Callable
-from itertools import product
 
 import torch
 from torch import Tensor
 
 from cbam_course.attention import CBAM
 
-from .errors import NotSolved, Wrong
 from .framework import exercise
 from .matching import count_parameters, match
-from .predictions import choice, number
-from .trial import Mistakes, Trial
+from .predictions import number
+from .trial import Mistakes, Trial, with_bugs
 
 FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come first
 
@@ -20,33 +18,13 @@ FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come
 @exercise("5.1", "Price tags")
 def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, reduction_d) -> None:
     hidden = "That is the number of hidden units. By what is 96 divided to get it?"
-    reduction_a = number(
-        reduction_a, 16, "reduction_a", {6: hidden, 8: "The MLP has two layers of C times C/r."}
-    )
-    kernel_size_b = number(
-        kernel_size_b,
-        5,
-        "kernel_size_b",
-        {
-            7: "It would cost 98. The MLP leaves 50.",
-            25: "There are 25 weights for each of two maps. How long is a side?",
-        },
-    )
-    along_the_channels_c = number(
-        along_the_channels_c,
-        5,
-        "along_the_channels_c",
-        {
-            3: "That is the adaptive size. Does it add up to 103?",
-            54: "The 7x7 kernel reads two maps.",
-        },
-    )
-    reduction_d = number(
-        reduction_d,
-        12,
-        "reduction_d",
-        {8: hidden, 16: "With r = 16, block D would have 1,354 parameters."},
-    )
+    mistakes = {6: hidden, 8: "The MLP has two layers of C times C/r weights."}
+    reduction_a = number(reduction_a, 16, "reduction_a", mistakes)
+    mistakes = {25: "There are 25 weights for each of two maps. How long is a side?"}
+    kernel_size_b = number(kernel_size_b, 5, "kernel_size_b", mistakes)
+    mistakes = {3: "That is the adaptive size. Does it add up to 103?"}
+    along_the_channels_c = number(along_the_channels_c, 5, "along_the_channels_c", mistakes)
+    reduction_d = number(reduction_d, 12, "reduction_d", {8: hidden})
     authors = {
         "channel_options": {"bias": True, "layer": "linear"},
         "spatial_options": {"pools": ("max", "avg"), "batch_norm": True},
@@ -138,57 +116,51 @@ FROM_F = "The spatial map is computed from F. What should it see?"
 TWICE = "Features are multiplied by features: the output grows with the square of the input."
 
 
+def diagnosed(p: Parts) -> dict[str, Tensor]:
+    """What CBAM returns, and blocks with each of the mistakes of exercise 5.4."""
+    right = p.refined * p.Ms
+    return {
+        "right": right,
+        "residual": p.x + right,
+        "twice": p.x * right,
+        "no maximum": p.second_half(p.x * (p.average + p.average).sigmoid()),
+        "unrefined": p.refined * p.spatial_scores(p.x).sigmoid(),
+    }
+
+
 def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
     """Outputs of blocks with one mistake each, and what to say of it."""
     p = Parts(truth, x)
-    second = p.second_half
-    after = Parts(truth, second(x))
+    outputs = diagnosed(p)
     added = p.excite(x.mean(dim=(2, 3), keepdim=True) + x.amax(dim=(2, 3), keepdim=True))
+    after = Parts(truth, p.second_half(x))
     return [
-        (p.refined * p.spatial_scores(x).sigmoid(), FROM_F),
+        (outputs["unrefined"], FROM_F),
+        (outputs["twice"], TWICE),
+        (outputs["no maximum"], NO_MAXIMUM),
+        (outputs["residual"], "Your block adds its input: there is no residual inside it."),
+        (p.second_half(x * added.sigmoid()), "You add averages and maxima before the MLP."),
         (after.refined, "Your spatial half comes first. In CBAM the channels come first."),
         (p.refined, "Only the channels are weighted. Where is the second product?"),
         (p.Ms, "Your block returns a map. Did you multiply the features by it?"),
-        (x * p.Ms, "The spatial map multiplies F. Which features are left after the first half?"),
-        (x + p.refined * p.Ms, "Your block adds its input: there is no residual inside it."),
-        (x * p.refined * p.Ms, TWICE),
-        (second(x * (p.average + p.average).sigmoid()), NO_MAXIMUM),
-        (second(x * added.sigmoid()), "You add averages and maxima before the MLP."),
-        (
-            second(x * (p.average.sigmoid() + p.maximum.sigmoid())),
-            "In the channel half, add first, then take the sigmoid: one for the sum.",
-        ),
     ]
-
-
-UNTOUCHED = "The block does what it did when it came: all three bugs are there."
 
 
 @exercise("5.3", "The shape is right")
 def the_shape_is_right(trial: Trial, Repaired) -> None:
-    try:
-        block_like_the_course(trial, Repaired, mistakes_left)
-    except Wrong as wrong:
-        if str(wrong) == UNTOUCHED:
-            raise NotSolved(UNTOUCHED) from None
-        raise
+    block_like_the_course(trial, Repaired, mistakes_left)
 
 
 def mistakes_left(truth: CBAM, x: Tensor) -> Mistakes:
     """Outputs with any of the three bugs left, then those of other mistakes."""
     p = Parts(truth, x)
-    known = []
-    for deaf, squared, unrefined in product((False, True), repeat=3):
+
+    def given(deaf: bool, squared: bool, unrefined: bool) -> Tensor:
         features = x * (p.average + (p.average if deaf else p.maximum)).sigmoid()
         spatial = p.spatial_scores(x if unrefined else features).sigmoid()
-        messages = ((NO_MAXIMUM, deaf), (TWICE, squared), (FROM_F, unrefined))
-        left = [message for message, there in messages if there]
-        count = "Two bugs are left. " if len(left) == 2 else ""
-        message = UNTOUCHED if len(left) == 3 else count + " ".join(left)
-        known.append(((x * features if squared else features) * spatial, message))
-        if squared and not unrefined:  # multiplied before the spatial map was made
-            known.append((p.second_half(x * features), message))
-    return [*known[1:], *mistakes_of_cbam(truth, x)]
+        return (x * features if squared else features) * spatial
+
+    return [*with_bugs(given, NO_MAXIMUM, TWICE, FROM_F), *mistakes_of_cbam(truth, x)]
 
 
 @exercise("5.4", "A diagnosis from outside")
@@ -197,12 +169,12 @@ def diagnosis(trial: Trial, diagnose) -> None:
     order = sorted(range(len(cases)), key=trial.rand(len(cases)).tolist().__getitem__)
     rows = []
     for word in (cases[k] for k in order):
-        answer = trial.call(diagnose, black_box(lively(trial), word))
-        mistakes = {
-            other: f"`diagnose` says {other!r} of a block that is {word!r}. {SIGNS[word]}"
-            for other in SIGNS
-        }
-        rows.append(1 + list(SIGNS).index(choice(answer, word, "diagnose", SIGNS, mistakes)))
+        said = str(trial.call(diagnose, black_box(lively(trial), word))).strip().lower()
+        trial.expect(said in SIGNS, f"`diagnose` says {said!r}; the words are {list(SIGNS)}.")
+        trial.expect(
+            said == word, f"`diagnose` says {said!r} of a block that is {word!r}. {SIGNS[word]}"
+        )
+        rows.append(1 + list(SIGNS).index(word))
     trial.show("Your diagnoses, by their rows in the table", rows)
 
 
@@ -232,15 +204,6 @@ def black_box(truth: CBAM, word: str) -> Callable[[Tensor], Tensor]:
     """A function that does what the block does, or what it would do with a mistake."""
 
     def block(x: Tensor) -> Tensor:
-        p = Parts(truth, x.double())
-        right = p.refined * p.Ms
-        outputs = {
-            "right": right,
-            "residual": p.x + right,
-            "twice": p.x * right,
-            "no maximum": p.second_half(p.x * (p.average + p.average).sigmoid()),
-            "unrefined": p.refined * p.spatial_scores(p.x).sigmoid(),
-        }
-        return outputs[word].to(x.dtype)
+        return diagnosed(Parts(truth, x.double()))[word].to(x.dtype)
 
     return block

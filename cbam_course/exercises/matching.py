@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import Wrong
-from .trial import Mistakes, Trial, close, difference
+from .trial import Mistakes, Trial, close, difference, verdict
 
 
 def match(
@@ -29,7 +29,7 @@ def match(
     """Give ``block`` the random parameters of ``truth`` and compare what they make of ``inputs``.
 
     Args:
-        trial: the trial of the check.
+        trial: what fills the truth and calls the block.
         block: a module of the learner's.
         truth: a module of the course's.
         inputs: feature maps.
@@ -75,7 +75,7 @@ def match(
         )
     for outputs, (wrong, message) in product(tries, known):
         if _all_close(outputs, wrong):
-            raise Wrong(message)
+            raise verdict(message)
     got, right = next(p for p in zip(tries[0], expected, strict=True) if not close(*p))
     raise Wrong(f"Your block's output {difference(got, right)}")
 

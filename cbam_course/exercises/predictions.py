@@ -1,4 +1,4 @@
-"""Reading predictions: numbers, shapes, sets and choices, in whichever type they were written."""
+"""Reading predictions: numbers, shapes and sets, in whichever type they were written."""
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
@@ -46,19 +46,6 @@ def numbers(answer: object, expected: Iterable[int], name: str, hint: str) -> tu
         missing, extra = len(expected - found), len(found - expected)
         raise Wrong(f"`{name}`: {missing} missing, {extra} too many. {hint}")
     return tuple(sorted(found))
-
-
-def choice(
-    answer: object, expected: str, name: str, allowed: Iterable[str], mistakes: Mapping[str, str]
-) -> str:
-    """Return a chosen word if it is ``expected``; case and outer spaces do not matter."""
-    found = str(answer).strip().lower() if isinstance(answer, str) else answer
-    allowed = tuple(allowed)
-    if found not in allowed:
-        raise Wrong(f"`{name}` should be one of {', '.join(map(repr, allowed))}; it is {answer!r}.")
-    if found != expected:
-        raise Wrong(mistakes.get(found, f"`{name}` is not {found!r}."))
-    return found
 
 
 def _plain(value: object) -> object:

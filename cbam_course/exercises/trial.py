@@ -3,6 +3,7 @@
 import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress, product
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ SEED = "CBAM_COURSE_SEED"
 # Answers in float32 are right too; the printed values, rounded to 1e-3, hardly ever notice.
 TOLERANCE = 2e-5
 UNTOUCHED = "The answer cell still raises NotImplementedError: write your code in its place."
+AS_IT_CAME = "The result is still that of the code as it came."
 
 Mistakes = Iterable[tuple[Tensor, str]]
 
@@ -75,9 +77,9 @@ class Trial:
     def attempt(
         self, function: Callable, *arguments: object, **options: object
     ) -> tuple[object, Exception | None]:
-        """Call a function, class or module of the learner's, and return its result and its error.
+        """Call a function, class or module of the learner's; tensors are handed over as copies.
 
-        Tensors are handed over as copies. One of the two that are returned is None.
+        Returns its result and None, or None and its error.
 
         Raises:
             NotSolved: if it raises ``NotImplementedError``, as the answer cell does when it comes.
@@ -97,31 +99,24 @@ class Trial:
             return None, error
 
     def call(self, function: Callable, *arguments: object, **options: object) -> object:
-        """Call a function, class or module of the learner's; tensors are handed over as copies.
+        """Like :meth:`attempt`, and return the result.
 
         Raises:
-            NotSolved: if it returns nothing, or still raises ``NotImplementedError``.
-            Stopped: if it raises another error; the learner's part of the traceback is told.
-            Wrong: if it cannot be called.
+            NotSolved: if it returns nothing.
+            Stopped: if it raises an error; the learner's part of the traceback is told.
         """
         result, error = self.attempt(function, *arguments, **options)
         if error is not None:
             raise Stopped(story(error)) from None
         if result is None or result is ...:
             name = getattr(function, "__name__", type(function).__name__)
-            raise NotSolved(
-                f"`{name}` returns nothing yet. Is its body written, with a `return` on every way "
-                "through it?"
-            )
+            raise NotSolved(f"`{name}` returns nothing yet. Is there a `return` on every way?")
         return result
 
     def refused(self, function: Callable, *arguments: object, why: str) -> None:
-        """Raise :class:`Wrong` unless these arguments raise a ``ValueError``.
+        """Raise :class:`Wrong` unless a learner's function refuses these with a ``ValueError``.
 
-        Args:
-            function: the learner's function or class.
-            arguments: what it should refuse.
-            why: a sentence without its full stop, such as ``"4 is even"``.
+        ``why`` is a sentence without its full stop, such as ``"4 is even"``.
         """
         _, error = self.attempt(function, *arguments)
         given = f"{why}. With the arguments {', '.join(map(repr, arguments))}"
@@ -129,7 +124,7 @@ class Trial:
             raise Wrong(f"{given} there is no error: raise a ValueError that says so.")
         if not isinstance(error, ValueError):
             kind = type(error).__name__
-            raise Wrong(f"{given} there is a {kind}; it should be a ValueError that says so.")
+            raise Wrong(f"{given} it raises {kind}; it should be a ValueError that says so.")
 
     def expect(self, condition: object, message: str) -> None:
         """Raise :class:`Wrong` with ``message`` unless ``condition`` holds."""
@@ -141,14 +136,9 @@ class Trial:
     ) -> Tensor:
         """Compare a tensor of the learner's with the right one.
 
-        Args:
-            got: the learner's tensor; its type of numbers and its memory format do not matter.
-            expected: the right one.
-            name: how a message calls it, such as ``"Your map"``.
-            mistakes: pairs of a wrong tensor and the message for whoever has computed it.
-
-        Returns:
-            The learner's tensor, detached, in float64.
+        Its type of numbers and its memory format do not matter. ``name`` is how a message calls
+        it, such as ``"Your map"``; ``mistakes`` are pairs of a wrong tensor and what to say to
+        whoever has computed it. Returns the learner's tensor, detached, in float64.
 
         Raises:
             Wrong: if they differ.
@@ -159,7 +149,7 @@ class Trial:
         for wrong, message in mistakes:
             # A mistake that makes no difference on this input cannot be the one.
             if not close(wrong.detach(), expected) and close(got, wrong.detach()):
-                raise Wrong(message)
+                raise verdict(message)
         raise Wrong(f"{name} {difference(got, expected)}")
 
     def tensor(self, value: object, name: str = "Your result") -> Tensor:
@@ -187,6 +177,22 @@ class Trial:
         """Print one number that depends on all of ``numbers`` and does not give them away."""
         weighed = sum(int(n) * w for n, w in zip(numbers, self.rand(len(numbers)), strict=True))
         self.show(label, float(weighed) % 1, digits=4)
+
+
+def with_bugs(make: Callable[..., Tensor], *messages: str) -> Mistakes:
+    """Results of a given function with some of its bugs left, and what to say of each.
+
+    ``make`` gets one bool a bug: whether it is left. With all of them the code is as it came.
+    """
+    for left in list(product((False, True), repeat=len(messages)))[1:]:
+        count = f"{sum(left)} bugs are left. " if sum(left) > 1 else ""
+        said = count + " ".join(compress(messages, left))
+        yield make(*left), AS_IT_CAME if all(left) else said
+
+
+def verdict(message: str) -> ExerciseError:
+    """The error that says ``message``."""
+    return (NotSolved if message == AS_IT_CAME else Wrong)(message)
 
 
 def close(got: Tensor, expected: Tensor) -> bool:
