@@ -174,11 +174,11 @@ def what_did_they_count(trial: Trial, readings) -> None:
                 "`readings` should return a list of tuples of three, such as ('v1.5', 2, 2**30); "
                 f"it returns {got!r}."
             ) from None
-        about = f'For "{printed}" and {counts}'
+        about = f'For "{printed}" and {counts}:'
         all_of_them = set(readings_of(counts))
         right = {reading for reading in all_of_them if fits(printed, reading, counts)}
         if missing := right - found:
-            raise Wrong(f"{about} {told(*min(missing))} fits. You do not return it.")
+            raise Wrong(f"{about} {told(*min(missing))} fits, and you do not return it.")
         for reading in found - right:
             gives = "which is none of the readings"
             if reading in all_of_them:

@@ -22,16 +22,10 @@ from .trial import Trial, close, difference
 
 @exercise("8.1", "Runs that have looked")
 def runs_that_have_looked(trial: Trial, steered, picked, first_epoch_at_1) -> None:
-    steered = numbers(
-        steered,
-        (1, 4),
-        "steered",
-        "Look at each halving of a rate, and at an early end: which of them follow two epochs "
-        "without a new best test loss?",
-    )
-    picked = numbers(
-        picked, (3,), "picked", "Which reported accuracy needed a choice among the epochs?"
-    )
+    hint = "Which halvings and early ends follow two epochs without a new best test loss?"
+    steered = numbers(steered, (1, 4), "steered", hint)
+    hint = "Which reported accuracy needed a choice among the epochs?"
+    picked = numbers(picked, (3,), "picked", hint)
     mistakes = {
         12: "0.92 is a new best value, and the count begins again.",
         13: "Epoch 12 is the first one without improvement. A second one has to be over.",
@@ -78,22 +72,14 @@ def normalized(train: Tensor, images: Tensor) -> list[tuple[Tensor, str]]:
         return (images - mean) / std
 
     std, mean = torch.std_mean(train, (0, 2, 3), keepdim=True)
-    mean_of_deviations = train.std((2, 3), keepdim=True).mean(dim=0)
-    scale = "Pixels and statistics should both be divided by 255, or neither."
+    deviations = train.std((2, 3), keepdim=True).mean(dim=0)
     return [
-        (by_statistics(train, (0, 2, 3)), ""),
-        (
-            by_statistics(images, (0, 2, 3)),
-            "You use the statistics of `images`. Those of `train` are for all images.",
-        ),
+        ((images - mean) / std, ""),
+        (by_statistics(images, (0, 2, 3)), "These are the statistics of `images`, not of `train`."),
         (by_statistics(images, (2, 3)), "Each image is normalized by its own statistics."),
         (by_statistics(train, (0, 1, 2, 3)), "Each color has a mean and deviation of its own."),
-        (
-            (images - mean) / mean_of_deviations,
-            "You average the deviations of single images. Take that of all pixels together.",
-        ),
-        ((images / 255 - mean) / std, scale),
-        ((images - mean / 255) / (std / 255), scale),
+        ((images - mean) / deviations, "Take the deviation of all pixels, not a mean of images'."),
+        ((images / 255 - mean) / std, "The images are divided by 255, and the statistics are not."),
     ]
 
 
@@ -105,10 +91,9 @@ DEFAULT = 4
 @exercise("8.3", "Crop and mirror")
 def crop_and_mirror(trial: Trial, augment) -> None:
     small = torch.stack([look(trial, augment, 6, 1) for _ in range(8)])  # [8, 6, 4]
-    moved_alike, mirrored_alike = (
-        bool((small[..., kind] == small[:, :1, kind]).all()) for kind in (slice(2), [2])
-    )
-    upside_down, mirrored = small[..., 3].any(), small[..., 2].any()
+    alike = (small == small[:, :1]).all(dim=1).all(dim=0)
+    moved_alike, mirrored_alike = alike[:2].all(), alike[2]
+    mirrored, upside_down = small[..., 2].any(), small[..., 3].any()
     if moved_alike and upside_down and not mirrored and small[..., :2].min() > -1:
         raise NotSolved("The function does what it did when it came.")
     for wrong, message in (
@@ -325,31 +310,15 @@ def check_accuracy(trial: Trial, accuracy: Callable, untouched: bool) -> None:
 
 @exercise("8.5", "What five seeds show")
 def five_seeds(trial: Trial, shown, compare) -> None:
-    shown = numbers(
-        shown,
-        (2, 3, 5),
-        "shown",
-        "A sentence follows if it says no more than these ten numbers, or `compare`, do.",
-    )
-    cases = {"the table": TABLE}
-    for k, (count, lacking) in enumerate(((3, (0, 0)), (10, (0, 2)), (9, (1, 1))), 1):
-        cases[f"Made-up runs {k}"] = made_up(trial, count, *lacking)
-    for name, (plain, attention) in cases.items():
-        got = trial.call(compare, copy.deepcopy(plain), copy.deepcopy(attention))
+    hint = "A sentence follows if it says no more than these ten numbers, or `compare`, do."
+    shown = numbers(shown, (2, 3, 5), "shown", hint)
+    for k, (count, *lacking) in enumerate(((3, 0, 0), (10, 0, 2), (9, 1, 1)), 1):
+        plain, attention = made_up(trial, count, *lacking)
         right, *mistakes = compared(plain, attention)
-        got = same_numbers(got, right[0], f"`compare` for {name}, as (mean, half),", mistakes)
-        if plain is not TABLE[0]:
-            trial.show(f"{name}: mean and half, in points", [100 * value for value in got])
+        name = f"For {len(plain)} and {len(attention)} made-up runs `compare`, as (mean, half),"
+        got = same_numbers(trial.call(compare, plain, attention), right[0], name, mistakes)
+        trial.show(f"Made-up runs {k}: mean and half, in points", [100 * value for value in got])
     trial.stamp("Stamp of the sentences", *shown)
-
-
-def table_of(*accuracies: float) -> list[dict]:
-    return [
-        {"seed": seed, "test_accuracy": [0.3, 0.5, last]} for seed, last in enumerate(accuracies)
-    ]
-
-
-TABLE = (table_of(0.701, 0.734, 0.682, 0.75, 0.713), table_of(0.71, 0.741, 0.695, 0.756, 0.722))
 
 
 def made_up(trial: Trial, count: int, first: int, last: int) -> tuple[list[dict], list[dict]]:
@@ -373,25 +342,21 @@ def compared(plain: list[dict], attention: list[dict]) -> list[tuple[list[float]
     def by_seed(runs: list[dict], choose: Callable = lambda accuracies: accuracies[-1]):
         return pd.Series({run["seed"]: choose(run["test_accuracy"]) for run in runs})
 
-    def interval(d: pd.Series, t: float | None = None) -> list[float]:
-        return [d.mean(), (stats.t.ppf(0.975, len(d) - 1) if t is None else t) * d.sem()]
+    def interval(d: pd.Series) -> list[float]:
+        return [d.mean(), stats.t.ppf(0.975, len(d) - 1) * d.sem()]
 
     a, b = by_seed(plain), by_seed(attention)
     d = (b - a).dropna()
     best = (by_seed(attention, max) - by_seed(plain, max)).dropna()
     in_order = pd.Series([y - x for x, y in zip(a, b, strict=False)])
     mean, half = interval(d)
-    t = half / d.sem()
+    t, unpaired = half / d.sem(), (a.sem() ** 2 + b.sem() ** 2) ** 0.5
     return [
         ([mean, half], ""),
-        ([-mean, half], "The mean should be positive if the attention has done better."),
         (interval(best), "You take the best epoch: the test images have chosen it."),
         (interval(in_order), "Runs with different seeds are no pairs."),
-        (
-            [b.mean() - a.mean(), t * (a.sem() ** 2 + b.sem() ** 2) ** 0.5],
-            "You compare two means and have forgotten the pairs.",
-        ),
-        (interval(d, 1.96), "1.96 is for many runs. For few, t is larger."),
+        ([b.mean() - a.mean(), t * unpaired], "These are two means: where are the pairs?"),
+        ([mean, 1.96 * d.sem()], "1.96 is for many runs. For few, t is larger."),
         ([mean, t * d.std()], "That tells how far single pairs are spread: where is n?"),
         ([mean, t * d.sem(ddof=0)], "Divide the squares by n - 1."),
     ]

@@ -19,29 +19,19 @@ Mistakes = list[tuple[list[float], str]]
 
 @exercise("9.1", "Pairs of runs")
 def pairs_of_runs(trial: Trial, mean_a, mean_b, runs_apart, differences_apart, settled) -> None:
-    sign = "The difference is positive where the block has done better."
     mistakes = {
         66: "66 is the mean accuracy with A. How much is it above the runs without?",
-        12: "12 is the sum of the differences.",
-        -3: sign,
+        -3: "The difference is positive where the block has done better.",
     }
     mean_a = number(mean_a, 3, "mean_a", mistakes)
     mistakes = {
         1: "The mean without a block has a run in it that B has no partner for.",
         1.5: "A seed that was not run is no difference of 0.",
-        64: "64 is the mean accuracy with B.",
-        -2: sign,
     }
     mean_b = number(mean_b, 2, "mean_b", mistakes)
-    mistakes = {
-        12: "The runs with A lie 12 points apart. Asked are those without.",
-        5: "The first and the last are 5 points apart. The best and the worst?",
-    }
+    mistakes = {12: "The runs with A lie 12 points apart. Asked are those without."}
     runs_apart = number(runs_apart, 11, "runs_apart", mistakes)
-    mistakes = {
-        4: "4 is the largest difference. How far is it from the smallest?",
-        1: "The first and the last are 1 apart. The largest and the smallest?",
-    }
+    mistakes = {4: "4 is the largest difference. How far is it from the smallest?"}
     differences_apart = number(differences_apart, 2, "differences_apart", mistakes)
     hint = "An interval reaches t s / sqrt(n) to each side of its mean. Does it contain 0?"
     settled = numbers(settled, (2, 4), "settled", hint)
@@ -63,12 +53,10 @@ def the_interval(trial: Trial, interval) -> None:
         arguments = () if level is None else (level,)
         got = trial.call(interval, d.copy(), *arguments)
         level = level or 0.95
-        name = f"For {count} differences at {level:.0%}, `interval`"
+        name = f"For n = {count} and a level of {level:.0%}, `interval`"
         got = same_numbers(got, limits(d, level), name, mistakes_of_intervals(d, level))
-        if count > 1:
-            trial.show(f"{count} differences, {level:.0%}", got)
-        else:
-            trial.show("A single difference", got[:1])
+        label = f"{count} differences, {level:.0%}" if count > 1 else "A single difference"
+        trial.show(label, got if count > 1 else got[:1])
 
 
 def limits(d: np.ndarray, level: float = 0.95) -> list[float]:
@@ -130,13 +118,12 @@ def gain_in_every_table(trial: Trial, gain) -> None:
         got = trial.call(gain, table.copy(), VARIANT, BASELINE)
         found.append(returned_numbers(got, 2, "`gain`"))
     for bugs in product((False, True), repeat=3):
-        if all(
-            alike(got, gain_of(table, *bugs)) for got, table in zip(found, tables, strict=False)
-        ):
-            if all(bugs):
-                raise NotSolved("The function does what it did when it came.")
-            if left := [text for text, there in zip(LEFT, bugs, strict=True) if there]:
-                raise Wrong(f"Mistakes left: {len(left)}. {' '.join(left)}")
+        wrong = [gain_of(table, *bugs) for table in tables[:4]]
+        if all(bugs) and all(map(alike, found, wrong)):
+            raise NotSolved("The function does what it did when it came.")
+        if any(bugs) and all(map(alike, found, wrong)):
+            left = [text for text, there in zip(LEFT, bugs, strict=True) if there]
+            raise Wrong(f"Mistakes left: {len(left)}. {' '.join(left)}")
     found.append(trial.call(gain, tables[4].copy(), VARIANT, BASELINE))
     for k, (got, table) in enumerate(zip(found, tables, strict=True), 1):
         name = f"For table {k}, `gain`, as (mean, pairs),"
@@ -160,13 +147,9 @@ def gain_of(
 
 
 def epochs_of(trial: Trial, count: int, lacking: tuple, order: str) -> pd.DataFrame:
-    """A table as ``records.curves`` gives it.
+    """A table as ``records.curves`` gives it: "sorted", or its "runs" or "rows" in any order.
 
-    Args:
-        trial: draws its numbers.
-        count: how many seeds there are in all.
-        lacking: of the variant and of the baseline, which of them are missing.
-        order: "sorted", the "runs" in any order, or even the "rows".
+    ``lacking`` says which seeds of the variant and of the baseline are missing.
     """
     seeds = seeds_of(trial, count)
     epochs = trial.integer(4, 6)
@@ -225,10 +208,7 @@ def another_baseline(trial: Trial, against) -> None:
 def controls(trial: Trial, count: int, lacking: Mapping[str, int]) -> pd.DataFrame:
     """A table as ``records.table("small-controls")`` gives it, with its rows in any order.
 
-    Args:
-        trial: draws its numbers.
-        count: how many seeds there are.
-        lacking: of some variants, which one of their runs is missing.
+    ``lacking`` says which run of a variant is missing.
     """
     seeds = seeds_of(trial, count)
     luck = 60 + 3 * trial.randn(count)
@@ -254,17 +234,13 @@ def accuracies(table: pd.DataFrame, variant: str) -> pd.Series:
 def mistakes_of_controls(ours: pd.Series, theirs: pd.Series, plain: pd.Series) -> Mistakes:
     """What mistakes give, and what to say of them."""
     d = (ours - theirs).dropna().to_numpy()
-    fewer = min(len(ours), len(theirs))
-    by_row = ours.to_numpy()[:fewer] - theirs.to_numpy()[:fewer]
+    by_row = (ours.reset_index(drop=True) - theirs.reset_index(drop=True)).dropna().to_numpy()
     gains = [limits((side - plain).dropna().to_numpy()) for side in (ours, theirs)]
     welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
     return [
         (gains[0], f"That is the difference from {BASELINE!r}, whatever the control."),
         (limits(by_row), "Rows in the same position are no pairs: look at their seeds."),
-        (
-            [ours.mean() - theirs.mean(), *welch],
-            "That compares two means and has forgotten the pairs.",
-        ),
+        ([ours.mean() - theirs.mean(), *welch], "These are two means: where are the pairs?"),
         (
             around(gains[0][0] - gains[1][0], math.hypot(*(mean - low for mean, low, _ in gains))),
             "Two intervals of differences do not say how far the differences scatter *together*.",
@@ -275,15 +251,11 @@ def mistakes_of_controls(ours: pd.Series, theirs: pd.Series, plain: pd.Series) -
 
 # 9.5 How many seeds?
 
+NEAR = 0.025  # 20,000 tries miss the true share by less
+
 
 @exercise("9.5", "How many seeds?")
 def how_many_seeds(trial: Trial, pairs, power) -> None:
-    check_pairs(trial, pairs)
-    check_power(trial, power)
-
-
-def check_pairs(trial: Trial, pairs: Callable) -> None:
-    """Compare numbers of pairs with those of the formula."""
     found = []
     for k in range(6):
         # What is rounded up lies far from whole numbers, whichever digits of 1.96 one takes.
@@ -291,63 +263,48 @@ def check_pairs(trial: Trial, pairs: Callable) -> None:
         part = (0.6 if k % 2 else 0.1) + 0.3 * float(trial.rand())
         s = 0.3 + 2 * float(trial.rand())
         delta = 2.8 * s / (whole + part) ** 0.5
-        got = trial.call(pairs, s, delta)
-        name = f"For s = {s:.4g} and delta = {delta:.4g}, `pairs`"
-        hint = f"The formula gives {whole + part:.3f}; so many pairs at least, and whole ones."
-        (said,) = returned_numbers(got, 1, name)
-        found += same_numbers(got, [whole + 1], name, [([said], hint)])
+        name = f"For s = {s:.4g} and delta = {delta:.4g}, where the formula gives "
+        name += f"{whole + part:.3f} and no part of a pair can be trained, `pairs`"
+        found += same_numbers(trial.call(pairs, s, delta), [whole + 1], name)
     trial.show("Numbers of pairs", [int(n) for n in found])
-
-
-NEAR = 0.025  # 20,000 tries miss the true share by less
-
-
-def check_power(trial: Trial, power: Callable) -> None:
-    """Compare shares with the exact ones; only their tenths are printed."""
-    cases, found = [], []
+    cases = []
     for n, sign in ((3, 1), (4, 0), (5, -1), (8, 1), (20, 1)):
         s = 0.4 + float(trial.rand())
         # So that estimates, too, are rounded to the tenth that is meant.
         share = trial.integer(3, 9) / 10 + 0.01 * (2 * float(trial.rand()) - 1)
-        delta = optimize.brentq(lambda x, n=n, share=share: seen(n, 1.0, x) - share, 0.0, 30.0)
+        delta = optimize.brentq(lambda x, n=n, share=share: sum(seen(n, x)) - share, 0.0, 30.0)
         cases.append((n, s, sign * s * delta))
-        found += returned_numbers(trial.call(power, *cases[-1]), 1, "`power`")
+    shares = [share_of_tries(trial, power, *case) for case in cases]
+    trial.show("Tenths of the tries that see it", shares[:1] + shares[2:], digits=1)
 
-    def distance(share: Callable[[int, float, float], float]) -> float:
-        return max(abs(a - share(*case)) for a, case in zip(found, cases, strict=True))
 
+def share_of_tries(trial: Trial, power: Callable, n: int, s: float, delta: float) -> float:
+    """The share that the learner's function returns, if it is near the exact one."""
+    (found,) = returned_numbers(trial.call(power, n, s, delta), 1, "`power`")
+    d, t = delta / s, stats.t.ppf(0.975, n - 1)
+    right = sum(seen(n, d))
     # At delta = 0 shares are small, and estimates of them lie nearer.
-    if distance(seen) > NEAR or abs(found[1] - seen(*cases[1])) > NEAR / 2:
-        nearest = min(POWERS, key=lambda message: distance(POWERS[message]))
-        hint = nearest if distance(POWERS[nearest]) < NEAR else ""
-        k = int(np.argmax([abs(a - seen(*case)) for a, case in zip(found, cases, strict=True)]))
-        n, s, delta = cases[k]
-        raise Wrong(
-            f"For n = {n}, s = {s:.3f} and delta = {delta:.3f}, `power` returns {found[k]:.3f}. Of "
-            f"very many tries, {seen(*cases[k]):.3f} would see it. {hint}"
-        )
-    trial.show("Tenths of the tries that see it", found[:1] + found[2:], digits=1)
+    if abs(found - right) < (NEAR if delta else NEAR / 2):
+        return found
+    share, hint = min(
+        (1 - right, "You count the tries that do *not* see it."),
+        (sum(seen(n, d, 1.96)), "1.96 is for very many differences, and t is larger."),
+        (seen(n, d)[0], "An interval below 0 does not contain 0, either."),
+        (sum(seen(n, d, stats.t.ppf(0.95, n - 1))), "The 5 % are shared by two sides."),
+        (sum(seen(n, d, t * n**0.5)), "So far single differences scatter. And their mean?"),
+        key=lambda mistake: abs(mistake[0] - found),
+    )
+    case = f"For n = {n}, s = {s:.3f} and delta = {delta:.3f} the share is {right:.3f}"
+    hint = f" {hint}" if abs(share - found) < NEAR else ""
+    raise Wrong(f"{case}; `power` returns {found:.3f}.{hint}")
 
 
-def seen(n: int, s: float, delta: float, t: float | None = None, sides: int = 2) -> float:
-    """The share of tries whose mean is further from 0 than t times its estimated error, exactly."""
+def seen(n: int, delta: float, t: float | None = None) -> tuple[float, float]:
+    """The shares of tries whose mean is more than t errors above and below 0, exactly; s is 1."""
     t = stats.t.ppf(0.975, n - 1) if t is None else t
-    shift = delta * n**0.5 / s
-    # As many estimates of a standard deviation of 1 as there are tries of each kind.
+    # Estimates of a standard deviation of 1, each as likely as the others.
     deviations = np.sqrt(stats.chi2.ppf((np.arange(500) + 0.5) / 500, n - 1) / (n - 1))
-    above, below = (stats.norm.cdf(side * shift - t * deviations).mean() for side in (1, -1))
-    return float(above + below if sides == 2 else above)
-
-
-POWERS: dict[str, Callable[[int, float, float], float]] = {
-    "You count the tries that do *not* see it.": lambda *case: 1 - seen(*case),
-    "1.96 is for a known s, or very many differences.": lambda *case: seen(*case, t=1.96),
-    "One below 0 does not contain 0, either.": lambda *case: seen(*case, sides=1),
-    "The 5 % outside are shared by two sides.": lambda n, s, d: seen(
-        n, s, d, stats.t.ppf(0.95, n - 1)
-    ),
-    "How far does a mean of n scatter?": lambda n, s, d: seen(
-        n, s, d, stats.t.ppf(0.975, n - 1) * n**0.5
-    ),
-}
-"""What mistakes give, by what to say of them."""
+    above, below = (
+        stats.norm.cdf(side * delta * n**0.5 - t * deviations).mean() for side in (1, -1)
+    )
+    return float(above), float(below)

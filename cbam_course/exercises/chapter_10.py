@@ -148,7 +148,7 @@ def too_good_to_be_true(trial: Trial, hit_rate) -> None:
         same_numbers(trial.call(hit_rate, one, one > 0), [1], name, mistakes)
     shared = torch.ones(2, 3, 4, dtype=torch.bool)
     got = trial.call(hit_rate, trial.rand(2, 3, 4), shared)
-    same_numbers(got, [1], "Two maps hit, since their objects fill the images. `hit_rate`")
+    same_numbers(got, [1], "Two of two maps hit, since the objects fill the images. `hit_rate`")
     for batch, height, width in ((8, 6, 6), (9, 4, 7), (7, 5, 3), (1, 2, 2)):
         maps, masks = maps_and_masks(trial, batch, height, width)
         if batch == 9:
