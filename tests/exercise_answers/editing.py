@@ -2,6 +2,8 @@
 
 import re
 
+from tests.support.exercise_running import all_exercises
+
 from . import Answer, right, wrong
 
 OUTCOMES = ("Stopped", "NotSolved")
@@ -18,6 +20,21 @@ def changed(code: str, *pairs: tuple[str, str]) -> str:
             raise ValueError(f"{old!r} is not in the code:\n{code}")
         code = code.replace(old, new)
     return code
+
+
+def solution(number: str, *edits: tuple[str, str] | str) -> str:
+    """Return the worked solution of an exercise, changed: a pair replaces, a line is appended."""
+    code = all_exercises()[number][1].solution_code + "\n"
+    for edit in edits:
+        code = code + edit + "\n" if isinstance(edit, str) else changed(code, edit)
+    return code
+
+
+def wrongs(number: str, *rows: tuple, outcome: str = "Wrong") -> list[Answer]:
+    """Return wrong answers made from the solution, of rows (name, part of the message, *edits)."""
+    return [
+        wrong(number, name, solution(number, *edits), says, outcome) for name, says, *edits in rows
+    ]
 
 
 def edited(number: str, code: str, table: str) -> list[Answer]:
