@@ -1,63 +1,30 @@
 """The exercises of chapter 5, CBAM."""
 
 from collections.abc import Callable
-from itertools import product
 
 import torch
 from torch import Tensor
 
 from cbam_course.attention import CBAM
 
-from .errors import NotSolved, Wrong
 from .framework import exercise
 from .matching import count_parameters, match
-from .predictions import choice, number
-from .trial import Trial
+from .predictions import number
+from .trial import Mistakes, Trial, with_bugs
 
-FLIPS = {"spatial_attention.conv.weight": 1}  # the maximum's plane may come first
+FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come first
 
 
 @exercise("5.1", "Price tags")
 def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, reduction_d) -> None:
-    reduction_a = number(
-        reduction_a,
-        16,
-        "reduction_a",
-        prices("reduction_a", "A", lambda hidden: 192 * hidden + 98)
-        | {
-            6: "`reduction_a`: 6 is the number of hidden units. By what is 96 divided to get it?",
-            12: "`reduction_a`: C times 12 is the weights of both layers together.",
-            8: "`reduction_a`: the MLP has two layers of C times C/r weights.",
-        },
-    )
-    kernel_size_b = number(
-        kernel_size_b,
-        5,
-        "kernel_size_b",
-        {
-            7: "`kernel_size_b`: 7 would cost 98. The MLP leaves 50.",
-            25: "`kernel_size_b`: 25 weights for each of two maps. How long is a side?",
-            50: "`kernel_size_b`: 50 is all weights of the convolution. How long is a side?",
-        },
-    )
-    along_the_channels_c = number(
-        along_the_channels_c,
-        5,
-        "along_the_channels_c",
-        {
-            3: "`along_the_channels_c`: 3 is the adaptive size. Does it add up to 103?",
-            7: "`along_the_channels_c`: 7 is the kernel of the spatial half.",
-            103: "`along_the_channels_c`: take off the weights of the spatial half.",
-            54: "`along_the_channels_c`: the 7x7 kernel reads two maps.",
-        },
-    )
-    reduction_d = number(
-        reduction_d,
-        12,
-        "reduction_d",
-        prices("reduction_d", "D", lambda hidden: 193 * hidden + 96 + 100)
-        | {8: "`reduction_d`: 8 is the number of hidden units. By what is 96 divided to get it?"},
-    )
+    hidden = "That is the number of hidden units. By what is 96 divided to get it?"
+    mistakes = {6: hidden, 8: "The MLP has two layers of C times C/r weights."}
+    reduction_a = number(reduction_a, 16, "reduction_a", mistakes)
+    mistakes = {25: "There are 25 weights for each of two maps. How long is a side?"}
+    kernel_size_b = number(kernel_size_b, 5, "kernel_size_b", mistakes)
+    mistakes = {3: "That is the adaptive size. Does it add up to 103?"}
+    along_the_channels_c = number(along_the_channels_c, 5, "along_the_channels_c", mistakes)
+    reduction_d = number(reduction_d, 12, "reduction_d", {8: hidden})
     authors = {
         "channel_options": {"bias": True, "layer": "linear"},
         "spatial_options": {"pools": ("max", "avg"), "batch_norm": True},
@@ -78,51 +45,19 @@ def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, r
     )
 
 
-def prices(name: str, block: str, parameters: Callable[[int], int]) -> dict[int, str]:
-    """What to say of each reduction ratio: what such a block for 96 channels would cost."""
-    return {
-        r: f"`{name}`: with r = {r}, block {block} would have {parameters(96 // r):,} parameters."
-        if 96 % r == 0
-        else f"`{name}`: the ratio should divide 96."
-        for r in range(1, 97)
-    }
-
-
 @exercise("5.2", "Write the block")
 def write_block(trial: Trial, Block) -> None:
     block_like_the_course(trial, Block, mistakes_of_cbam)
-    trial.call(trial.call(Block, 16, 16, 1).double(), trial.features(1, 16, 1, 2))
-    refused(
-        trial,
-        Block,
-        (8, 16, 7),
-        "8 channels with reduction 16 leave no hidden unit",
-    )
-    refused(trial, Block, (16, 2, 4), "A kernel of 4 x 4 has no middle")
-
-
-def refused(trial: Trial, Block, arguments: tuple[int, ...], reason: str) -> None:
-    """Raise :class:`Wrong` unless the block refuses these arguments by a ValueError."""
-    made = f"`Block{arguments}`"
-    try:
-        trial.call(Block, *arguments)
-    except ValueError:
-        return
-    except Exception as error:
-        raise Wrong(
-            f"{reason}. {made} raises {type(error).__name__}; it should raise a ValueError that "
-            "says so."
-        ) from None
-    raise Wrong(
-        f"{reason}, and {made} is made without complaint. Raise a ValueError where the block is "
-        "made."
-    )
+    one_unit = trial.call(Block, 16, 16, 1).double()
+    trial.call(one_unit, trial.features(1, 16, 1, 2))
+    trial.refused(Block, 8, 16, 7, why="8 channels with reduction 16 leave no hidden unit")
+    trial.refused(Block, 16, 2, 4, why="A kernel of 4 x 4 has no middle")
 
 
 def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
     """The answer is CBAM in mode "fc" without biases, for any channels, reduction and kernel."""
     cases = (
-        # Small maps come apart: on one place, or where all is padding, mistakes look alike.
+        # Small maps come apart: on one position, or where all is padding, mistakes look alike.
         ((24, 4, 3), ((8, 5, 6), (3, 7, 4))),
         ((20, 10, 7), ((4, 9, 8), (2, 4, 5))),
         ((24, 4, 5), ((2, 1, 1), (1, 2, 3))),
@@ -142,20 +77,16 @@ def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
             mistakes=mistakes,
         )
         trial.show(f"{channels} channels, {kernel_size} x {kernel_size} kernel", outputs[0])
-    # 240 // 16 is 15, and no other ratio gives that.
-    x = trial.features(1, 240, 2, 2)
-    default = count_parameters(trial, trial.call(Block, 240), x)
-    trial.expect(
-        default == 2 * 240 * 15 + 98,
-        f"`{Block.__name__}(240)` has {default} parameters: the default reduction should be 16, "
-        "and the default kernel size 7.",
-    )
-    uneven = count_parameters(trial, trial.call(Block, 30, 4, 3), trial.features(1, 30, 2, 2))
-    trial.expect(
-        uneven == 2 * 30 * 7 + 18,
-        f"`{Block.__name__}(30, 4, 3)` has {uneven} parameters; with 30 // 4 = 7 hidden units "
-        f"there are {2 * 30 * 7 + 18}.",
-    )
+    # 240 // 16 is 15, and no other ratio gives that; 30 / 4 is no integer.
+    for arguments, right in (((240,), 2 * 240 * 15 + 98), ((30, 4, 3), 2 * 30 * 7 + 18)):
+        x = trial.features(1, arguments[0], 2, 2)
+        found = count_parameters(trial, trial.call(Block, *arguments), x)
+        trial.expect(
+            found == right,
+            f"Made with the arguments {', '.join(map(str, arguments))} your block has {found} "
+            f"parameters, expected {right}: unless they are given, `reduction` is 16 and "
+            "`kernel_size` 7, and there are channels // reduction hidden units.",
+        )
 
 
 class Parts:
@@ -163,19 +94,17 @@ class Parts:
 
     def __init__(self, truth: CBAM, x: Tensor) -> None:
         self.truth, self.x = truth, x
-        self.average = self.excite(x.mean(dim=(2, 3)))
-        self.maximum = self.excite(x.amax(dim=(2, 3)))
-        self.Mc = (self.average + self.maximum).sigmoid()
-        self.refined = x * self.Mc  # F'
+        self.average = self.excite(x.mean(dim=(2, 3), keepdim=True))
+        self.maximum = self.excite(x.amax(dim=(2, 3), keepdim=True))
+        self.refined = x * (self.average + self.maximum).sigmoid()  # F'
         self.Ms = self.spatial_scores(self.refined).sigmoid()
 
     def excite(self, z: Tensor) -> Tensor:
-        return self.truth.channel_attention.mlp(z[:, :, None, None])
+        return self.truth.channel_attention.mlp(z)
 
     def spatial_scores(self, x: Tensor) -> Tensor:
-        return self.truth.spatial_attention.conv(
-            torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        )
+        pooled = [x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)]
+        return self.truth.spatial_attention.conv(torch.cat(pooled, dim=1))
 
     def second_half(self, x: Tensor) -> Tensor:
         """What the spatial half makes of ``x``."""
@@ -183,128 +112,78 @@ class Parts:
 
 
 NO_MAXIMUM = "The maximum does not arrive in the channel half."
-NO_AVERAGE = "The average does not arrive in the channel half."
 FROM_F = "The spatial map is computed from F. What should it see?"
 TWICE = "Features are multiplied by features: the output grows with the square of the input."
 
 
-def mistakes_of_cbam(truth: CBAM, x: Tensor) -> list[tuple[Tensor, str]]:
+def diagnosed(p: Parts) -> dict[str, Tensor]:
+    """What CBAM returns, and blocks with each of the mistakes of exercise 5.4."""
+    right = p.refined * p.Ms
+    return {
+        "right": right,
+        "residual": p.x + right,
+        "twice": p.x * right,
+        "no maximum": p.second_half(p.x * (p.average + p.average).sigmoid()),
+        "unrefined": p.refined * p.spatial_scores(p.x).sigmoid(),
+    }
+
+
+def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
     """Outputs of blocks with one mistake each, and what to say of it."""
     p = Parts(truth, x)
-    right = p.refined * p.Ms
-    second, scores = p.second_half, p.spatial_scores(p.refined)
-    first_layer, _, last_layer = truth.channel_attention.mlp
-
-    def unbent(z: Tensor) -> Tensor:
-        return last_layer(first_layer(z[:, :, None, None]))
-
-    def pooled(average: Tensor, maximum: Tensor) -> Tensor:
-        return truth.spatial_attention.conv(torch.cat([average, maximum], dim=1)).sigmoid()
-
-    average, maximum = p.refined.mean(1, keepdim=True), p.refined.amax(1, keepdim=True)
-    spatial_first = second(x)
-    after = Parts(truth, spatial_first)
-    linear = (unbent(x.mean(dim=(2, 3))) + unbent(x.amax(dim=(2, 3)))).sigmoid()
-    both = p.excite(x.mean(dim=(2, 3)) + x.amax(dim=(2, 3))).sigmoid()
-    map_returned = "Your block returns a map. Did you multiply the features by it?"
-    residual = "Your block adds its input to the result: there is no residual inside it."
+    outputs = diagnosed(p)
+    added = p.excite(x.mean(dim=(2, 3), keepdim=True) + x.amax(dim=(2, 3), keepdim=True))
+    after = Parts(truth, p.second_half(x))
     return [
-        (x * p.Mc * p.spatial_scores(x).sigmoid(), FROM_F),
+        (outputs["unrefined"], FROM_F),
+        (outputs["twice"], TWICE),
+        (outputs["no maximum"], NO_MAXIMUM),
+        (outputs["residual"], "Your block adds its input: there is no residual inside it."),
+        (p.second_half(x * added.sigmoid()), "You add averages and maxima before the MLP."),
         (after.refined, "Your spatial half comes first. In CBAM the channels come first."),
         (p.refined, "Only the channels are weighted. Where is the second product?"),
-        (spatial_first, "Only the places are weighted. Where is the first product?"),
-        (x * p.Ms, "The spatial map multiplies F. Which features are left after the first half?"),
-        (p.Mc.expand_as(x) * p.Ms, map_returned),
-        (p.Ms, map_returned),
-        (p.Ms.expand_as(x), map_returned),
-        (x + right, residual),
-        (p.refined + right, residual),
-        (second(x + p.refined), residual),
-        (second(p.refined + x) + p.refined + x, residual),
-        (x * right, TWICE),
-        (p.refined * right, TWICE),
-        (second(x * p.refined), TWICE),
-        (second(x * p.average.sigmoid()), NO_MAXIMUM),
-        (second(x * (p.average + p.average).sigmoid()), NO_MAXIMUM),
-        (second(x * p.maximum.sigmoid()), NO_AVERAGE),
-        (second(x * (p.maximum + p.maximum).sigmoid()), NO_AVERAGE),
-        (second(x * both), "You add averages and maxima before the MLP. Add its two results."),
-        (second(x * linear), "There is no ReLU between the two layers of the MLP."),
-        (
-            second(x * (p.average.sigmoid() + p.maximum.sigmoid())),
-            "In the channel half, add first, then take the sigmoid: one for the sum.",
-        ),
-        (
-            second(x * (p.average + p.maximum)),
-            "The channel map is not between 0 and 1: where is its sigmoid?",
-        ),
-        (second(x * p.Mc.sigmoid()), "The channel map has gone through two sigmoids."),
-        (p.refined * scores, "The spatial map is not between 0 and 1: where is its sigmoid?"),
-        (p.refined * p.Ms.sigmoid(), "The spatial map has gone through two sigmoids."),
-        (p.refined * pooled(average, average), "The maximum does not arrive in the spatial half."),
-        (p.refined * pooled(maximum, maximum), "The average does not arrive in the spatial half."),
+        (p.Ms, "Your block returns a map. Did you multiply the features by it?"),
     ]
 
 
 @exercise("5.3", "The shape is right")
 def the_shape_is_right(trial: Trial, Repaired) -> None:
-    try:
-        block_like_the_course(trial, Repaired, mistakes_left)
-    except Wrong as wrong:
-        if str(wrong) == UNTOUCHED:
-            raise NotSolved(UNTOUCHED) from None
-        raise
+    block_like_the_course(trial, Repaired, mistakes_left)
 
 
-UNTOUCHED = "The block does what it did when it came: all three bugs are there."
-
-
-def mistakes_left(truth: CBAM, x: Tensor) -> list[tuple[Tensor, str]]:
+def mistakes_left(truth: CBAM, x: Tensor) -> Mistakes:
     """Outputs with any of the three bugs left, then those of other mistakes."""
     p = Parts(truth, x)
-    known = []
-    for deaf, squared, unrefined in product((False, True), repeat=3):
-        gates = (p.average + (p.average if deaf else p.maximum)).sigmoid()
-        features = x * gates
-        seen = x if unrefined else x * features if squared else features
-        output = (x * features if squared else features) * p.spatial_scores(seen).sigmoid()
-        left = [
-            message
-            for message, there in ((NO_MAXIMUM, deaf), (TWICE, squared), (FROM_F, unrefined))
-            if there
-        ]
-        count = "Two bugs are left. " if len(left) == 2 else ""
-        message = UNTOUCHED if len(left) == 3 else count + " ".join(left)
-        known.append((output, message))
-        if squared and not unrefined:  # multiplied at the end, after the spatial map was made
-            late = x * features * p.spatial_scores(features).sigmoid()
-            known.append((late, message))
-    return [*known[1:], *mistakes_of_cbam(truth, x)]
+
+    def given(deaf: bool, squared: bool, unrefined: bool) -> Tensor:
+        features = x * (p.average + (p.average if deaf else p.maximum)).sigmoid()
+        spatial = p.spatial_scores(x if unrefined else features).sigmoid()
+        return (x * features if squared else features) * spatial
+
+    return [*with_bugs(given, NO_MAXIMUM, TWICE, FROM_F), *mistakes_of_cbam(truth, x)]
 
 
 @exercise("5.4", "A diagnosis from outside")
 def diagnosis(trial: Trial, diagnose) -> None:
-    cases = [word for word in WORDS for _ in range(3)]
+    cases = [word for word in SIGNS for _ in range(3)]
     order = sorted(range(len(cases)), key=trial.rand(len(cases)).tolist().__getitem__)
-    found = []
-    for place in order:
-        word = cases[place]
-        answer = trial.call(diagnose, black_box(lively(trial), word))
-        mistakes = {
-            other: f"`diagnose` says {other!r} of a block that is {word!r}. {SIGNS[word]}"
-            for other in WORDS
-        }
-        found.append(WORDS.index(choice(answer, word, "diagnose", WORDS, mistakes)))
-    trial.show("Your diagnoses, by their rows in the table", [row + 1 for row in found])
+    rows = []
+    for word in (cases[k] for k in order):
+        said = str(trial.call(diagnose, black_box(lively(trial), word))).strip().lower()
+        trial.expect(said in SIGNS, f"`diagnose` says {said!r}; the words are {list(SIGNS)}.")
+        trial.expect(
+            said == word, f"`diagnose` says {said!r} of a block that is {word!r}. {SIGNS[word]}"
+        )
+        rows.append(1 + list(SIGNS).index(word))
+    trial.show("Your diagnoses, by their rows in the table", rows)
 
 
-WORDS = ("right", "residual", "twice", "no maximum", "unrefined")
 SIGNS = {
     "right": "Which of your tests calls it ill? Look at its inputs and its tolerance.",
     "residual": "What is the largest factor by which CBAM can multiply a number?",
     "twice": "What happens to the sign of a negative number?",
     "no maximum": "Its channel map stays the same if only maxima change.",
-    "unrefined": "Its spatial map stays the same if the channels change places.",
+    "unrefined": "Its spatial map stays the same if the channels are put into another order.",
 }
 
 
@@ -325,16 +204,6 @@ def black_box(truth: CBAM, word: str) -> Callable[[Tensor], Tensor]:
     """A function that does what the block does, or what it would do with a mistake."""
 
     def block(x: Tensor) -> Tensor:
-        p = Parts(truth, x.double())
-        output = p.refined * p.Ms
-        if word == "residual":
-            output = p.x + output
-        elif word == "twice":
-            output = p.x * output
-        elif word == "no maximum":
-            output = p.second_half(p.x * (p.average + p.average).sigmoid())
-        elif word == "unrefined":
-            output = p.refined * p.spatial_scores(p.x).sigmoid()
-        return output.to(x.dtype)
+        return diagnosed(Parts(truth, x.double()))[word].to(x.dtype)
 
     return block

@@ -1,12 +1,13 @@
 """The exercises of chapter 8, training on CIFAR-10."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import product
-from typing import NamedTuple
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
+from scipy import stats
 from torch import Tensor, nn
 
 from cbam_course.attention import make_attention
@@ -15,33 +16,22 @@ from cbam_course.models import CifarCNN
 from .errors import NotSolved, Wrong
 from .framework import exercise
 from .predictions import number, numbers
-from .trial import Trial, close
+from .returned import same_numbers
+from .trial import Trial, close, difference
 
 
 @exercise("8.1", "Runs that have looked")
 def runs_that_have_looked(trial: Trial, steered, picked, first_epoch_at_1) -> None:
-    steered = numbers(
-        steered,
-        (1, 4),
-        "steered",
-        "Look at each place where a rate is halved, and at an early end: which of them follow two "
-        "epochs without a new best test loss?",
-    )
-    picked = numbers(
-        picked, (3,), "picked", "Which reported accuracy needed a choice among the epochs?"
-    )
-    first_epoch_at_1 = number(
-        first_epoch_at_1,
-        14,
-        "first_epoch_at_1",
-        {
-            12: "`first_epoch_at_1`: 0.92 is a new best value, and the count begins again.",
-            13: "`first_epoch_at_1`: epoch 12 is the first one without improvement. A second one "
-            "has to be over.",
-            15: "`first_epoch_at_1`: 0.94 is below 0.95, but the best value is 0.92.",
-            11: "`first_epoch_at_1`: the test loss of epoch 10 was a new best value.",
-        },
-    )
+    hint = "Which halvings and early ends follow two epochs without a new best test loss?"
+    steered = numbers(steered, (1, 4), "steered", hint)
+    hint = "Which reported accuracy needed a choice among the epochs?"
+    picked = numbers(picked, (3,), "picked", hint)
+    mistakes = {
+        12: "0.92 is a new best value, and the count begins again.",
+        13: "Epoch 12 is the first one without improvement. A second one has to be over.",
+        15: "0.94 is below 0.95, but the best value is 0.92.",
+    }
+    first_epoch_at_1 = number(first_epoch_at_1, 14, "first_epoch_at_1", mistakes)
     weights = trial.rand(7)
     trial.show("Sum of the numbers drawn for runs that you call steered", weights[[*steered]].sum())
     trial.show("Sum of the numbers drawn for runs that you call picked", weights[[*picked]].sum())
@@ -53,199 +43,138 @@ def runs_that_have_looked(trial: Trial, steered, picked, first_epoch_at_1) -> No
 
 @exercise("8.2", "Normalize")
 def normalize_bytes(trial: Trial, normalize) -> None:
-    train = pictures(trial, 96, 28, 36)
+    train = some_images(trial, 96, 28, 36)
     for name, images in (
         ("training pictures", train[:8]),
-        ("darker pictures", pictures(trial, 3, 20, 24) // 3),
-        ("one picture", pictures(trial, 1, 5, 4)),
+        ("darker pictures", some_images(trial, 3, 20, 24) // 3),
+        ("one picture", some_images(trial, 1, 5, 4)),
     ):
-        mistakes = mistakes_of_normalizing(train.double(), images.double())
-        expected, *mistakes = [(t.permute(0, 3, 1, 2), said) for t, said in mistakes]
-        channels_last = (expected[0].permute(0, 2, 3, 1), "The network takes [B, C, H, W].")
+        right, *mistakes = normalized(train.double().movedim(3, 1), images.double().movedim(3, 1))
         got = trial.call(normalize, train, images)
-        got = trial.compare(got, expected[0], "Your result", [channels_last, *mistakes])
+        got = trial.compare(got, right[0], f"Your result for {name}", mistakes)
         # Two digits: whether n or n - 1 divides must not show.
         trial.show(f"Of {name}", got, digits=2)
 
 
-def pictures(trial: Trial, count: int, height: int, width: int) -> Tensor:
-    """Bytes ``[N, H, W, 3]`` whose brightness and contrast differ by picture and by color."""
+def some_images(trial: Trial, count: int, height: int, width: int) -> Tensor:
+    """Bytes ``[N, H, W, 3]`` whose brightness and contrast differ by image and by color."""
     bright = 60 + 110 * trial.rand(count, 1, 1, 1) + torch.tensor([0, 15, -25])
     contrast = 12 + 25 * trial.rand(count, 1, 1, 3)
     values = bright + contrast * trial.randn(count, height, width, 3)
     return values.clamp(0, 255).to(torch.uint8)
 
 
-def mistakes_of_normalizing(train: Tensor, images: Tensor) -> list[tuple[Tensor, str]]:
-    """The right result, then those of mistakes and what to say of them."""
-    places = (0, 1, 2)
-    mean, std = train.mean(dim=places), train.std(dim=places)
-    each = images.mean(dim=(1, 2), keepdim=True), images.std(dim=(1, 2), keepdim=True)
-    apart = train.std(dim=(1, 2)).mean(dim=0)
-    own = images.mean(dim=places), images.std(dim=places)
-    own_numbers = "You use the statistics of `images`. Those of `train` are for all pictures."
-    scaled = images / 255
+def normalized(train: Tensor, images: Tensor) -> list[tuple[Tensor, str]]:
+    """``[B, C, H, W]`` normalized as it should be, then with mistakes and what to say of them."""
+
+    def by_statistics(of: Tensor, axes: tuple[int, ...]) -> Tensor:
+        std, mean = torch.std_mean(of, axes, keepdim=True)
+        return (images - mean) / std
+
+    std, mean = torch.std_mean(train, (0, 2, 3), keepdim=True)
+    deviations = train.std((2, 3), keepdim=True).mean(dim=0)
     return [
         ((images - mean) / std, ""),
-        ((images - own[0]) / own[1], own_numbers),
-        ((images - each[0]) / each[1], "Each picture is normalized by its own statistics."),
-        (
-            (images - mean) / apart,
-            "You average the deviations of single pictures. Take the deviation of all pixels "
-            "together.",
-        ),
-        ((images - train.mean()) / train.std(), "Each color has a mean and deviation of its own."),
-        ((images - mean) / std**2, "You divide by the variance."),
-        (images - mean, "The mean is right. What about the deviation?"),
-        (images / std, "The deviation is right. What about the mean?"),
-        ((scaled - mean) / std, "The pictures are divided by 255, and the statistics are not."),
-        (
-            (images - mean / 255) / (std / 255),
-            "The statistics are divided by 255, and the pictures are not.",
-        ),
-        (scaled, "The pixels are between 0 and 1: where are the mean and the deviation?"),
-        (images * std + mean, "You have it the other way round: subtract the mean, then divide."),
+        (by_statistics(images, (0, 2, 3)), "These are the statistics of `images`, not of `train`."),
+        (by_statistics(images, (2, 3)), "Each image is normalized by its own statistics."),
+        (by_statistics(train, (0, 1, 2, 3)), "Each color has a mean and deviation of its own."),
+        ((images - mean) / deviations, "Take the deviation of all pixels, not a mean of images'."),
+        ((images / 255 - mean) / std, "The images are divided by 255, and the statistics are not."),
     ]
 
 
 # 8.3 Crop and mirror.
 
-
-@exercise("8.3", "Crop and mirror")
-def crop_and_mirror(trial: Trial, augment) -> None:
-    small = [look(trial, augment, 6, 1) for _ in range(8)]
-    moved_together = all(len(set(views.shifts)) == 1 for views in small)
-    together = all(len(set(views.mirrored)) == 1 for views in small)
-    upside_down = any(any(views.upside_down) for views in small)
-    one_end = min(number for views in small for shift in views.shifts for number in shift)
-    mirrored = any(any(views.mirrored) for views in small)
-    if moved_together and upside_down and not mirrored and one_end > -1:
-        raise NotSolved("The function does what it did when it came.")
-    trial.expect(
-        not upside_down, "Some pictures are turned upside down. Which axis runs from left to right?"
-    )
-    trial.expect(
-        not moved_together, "All pictures of a batch are shifted alike: each needs its own shift."
-    )
-    trial.expect(mirrored, "No picture is mirrored.")
-    trial.expect(not together, "All pictures of a batch are mirrored, or none is.")
-    for padding in (DEFAULT, 2):
-        views = [look(trial, augment, 300, padding) for _ in range(2)]
-        trial.expect(
-            views[0].shifts != views[1].shifts and views[0].mirrored != views[1].mirrored,
-            "Two calls shift or mirror the pictures alike. Each epoch should bring other views.",
-        )
-        shifts = torch.tensor([*views[0].shifts, *views[1].shifts])
-        mirrored = torch.tensor([*views[0].mirrored, *views[1].mirrored])
-        about_chances(trial, shifts, mirrored, padding)
-        trial.show(f"Shifted by up to {padding}, undone", views[0].undone)
-    none = look(trial, augment, 5, 0)
-    trial.show("Not shifted, mirrored back", none.undone)
-
-
-class Views(NamedTuple):
-    """What ``augment`` has done to each picture of a batch."""
-
-    shifts: list[tuple[int, int]]  # down and to the right
-    mirrored: list[bool]
-    upside_down: list[bool]
-    undone: Tensor  # the part that is always seen, as found in the result
-
-
-FARTHEST = 6  # shifts up to here are recognized
 DEFAULT = 4
 
 
-def look(trial: Trial, augment: Callable, count: int, padding: int) -> Views:
-    """Augment a random batch and find out what was done to each picture."""
-    channels, height, width = 2, 12, 10
-    # Never 0, and exact in float32 too.
-    images = 0.5 + torch.floor(1000 * trial.rand(count, channels, height, width)) / 1024
+@exercise("8.3", "Crop and mirror")
+def crop_and_mirror(trial: Trial, augment) -> None:
+    small = torch.stack([look(trial, augment, 6, 1) for _ in range(8)])  # [8, 6, 4]
+    alike = (small == small[:, :1]).all(dim=1).all(dim=0)
+    moved_alike, mirrored_alike = alike[:2].all(), alike[2]
+    mirrored, upside_down = small[..., 2].any(), small[..., 3].any()
+    if moved_alike and upside_down and not mirrored and small[..., :2].min() > -1:
+        raise NotSolved("The function does what it did when it came.")
+    for wrong, message in (
+        (upside_down, "Some images are upside down. Which axis runs from left to right?"),
+        (moved_alike, "All images of a batch are shifted alike: each needs its own shift."),
+        (not mirrored, "No image is mirrored."),
+        (mirrored_alike, "All images of a batch are mirrored, or none is."),
+    ):
+        trial.expect(not wrong, message)
+    for padding in (DEFAULT, 2):
+        first = look(trial, augment, 300, padding, f"Shifted by up to {padding}, undone")
+        second = look(trial, augment, 300, padding)
+        trial.expect(
+            not torch.equal(first, second),
+            "Two calls shift and mirror the images alike. Each epoch should bring other views.",
+        )
+        about_chances(trial, torch.cat([first, second]), padding)
+    look(trial, augment, 5, 0, "Not shifted, mirrored back")
+
+
+def look(trial: Trial, augment: Callable, count: int, padding: int, label: str = "") -> Tensor:
+    """Augment a random batch and find out what was done to each image.
+
+    Returns:
+        ``[B, 4]``: by how many pixels each image was shifted down and to the right, whether it was
+        mirrored and whether it was turned upside down.
+    """
+    height, width, most = 12, 10, 6
+    # Never 0, and exact in float32 too. Three channels more hold the image, the row and the column.
+    values = 0.5 + torch.floor(1000 * trial.rand(count, 2, height, width)) / 1024
+    numbers = [1.0 + torch.arange(n) for n in (count, height, width)]
+    images = torch.cat([values, torch.stack(torch.meshgrid(*numbers, indexing="ij"), 1)], dim=1)
     arguments = () if padding == DEFAULT else (padding,)
     got = trial.tensor(trial.call(augment, images, *arguments), "Your batch")
+    trial.expect(got.shape == images.shape, f"Your batch {difference(got, images)}")
+    # The two by two pixels in the middle tell what was done.
+    image, row, column = got[:, 2:, 5:7, 4:6].unbind(dim=1)
+    order, kept = image[:, 0, 0].tolist(), images[:, 2, 0, 0].tolist()
     trial.expect(
-        got.shape == images.shape,
-        f"Your batch has the shape {list(got.shape)}; it should be that of `images`, "
-        f"{list(images.shape)}.",
+        order == kept or sorted(order) != kept,
+        "The images have changed their order, so that the labels no longer fit.",
     )
-    padded = F.pad(images, 4 * [FARTHEST])
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # [B, C, down, right, H, W]
-    middle = height // 2, width // 2
-    found: list = [None] * count
-    for turned in ((), (3,), (2,), (2, 3)):
-        back = got.flip(turned)
-        # The pixel in the middle tells where to look closer.
-        near = windows[:, 0, :, :, *middle] == back[:, 0, *middle][:, None, None]
-        picture, top, left = near.nonzero().T
-        same = (windows[picture, :, top, left] == back[picture]).all(dim=(1, 2, 3))
-        for k, t, x in torch.stack([picture, top, left], dim=1)[same].tolist():
-            found[k] = found[k] or (FARTHEST - t, FARTHEST - x, turned)
-    if None in found:
-        raise Wrong(about_unknown(got[found.index(None)], found.index(None), images, windows))
-    farthest = max(abs(number) for down, right, _ in found for number in (down, right))
-    trial.expect(
-        farthest <= padding,
-        f"With padding={padding} a picture is shifted by {farthest} pixels.",
-    )
-    undone = []
-    for picture, (down, right, turned) in zip(got, found, strict=True):
-        rows = slice(padding + down, height - padding + down)
-        columns = slice(padding + right, width - padding + right)
-        undone.append(picture.flip([axis - 1 for axis in turned])[:, rows, columns])
-    return Views(
-        [(down, right) for down, right, _ in found],
-        [3 in turned for *_, turned in found],
-        [2 in turned for *_, turned in found],
-        torch.stack(undone),
-    )
-
-
-def about_unknown(picture: Tensor, place: int, images: Tensor, windows: Tensor) -> str:
-    """What to say of a picture that is no shifted or mirrored version of the original."""
-    for axes in ((), (2,), (1,), (1, 2)):
-        same = (windows == picture.flip(axes)[:, None, None]).all(dim=(1, 4, 5)).flatten(1).any(1)
-        if same.any():
-            other = int(same.nonzero()[0])
-            return (
-                f"Picture {place} of your batch is made from picture {other}. Pictures should keep "
-                "their places, or the labels no longer fit."
-            )
-    if not (picture == 0).any() and torch.isin(picture, images[place]).all():
-        return (
-            f"Picture {place} of your batch holds pixels of the original only, in other places. "
-            "What comes in from outside should be zero."
+    down, right = ((n - at.amin((1, 2))).clamp(-most, most) for n, at in ((6, row), (5, column)))
+    turned, mirrored = row[:, 1, 0] < row[:, 0, 0], column[:, 0, 1] < column[:, 0, 0]
+    done = torch.stack([down, right, mirrored, turned], dim=1).long()
+    rows = most + torch.arange(height) - done[:, :1]
+    columns = most + torch.arange(width) - done[:, 1:2]
+    rows = torch.where(turned[:, None], rows.flip(1), rows)[:, :, None]
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)[:, None]
+    again = F.pad(images, 4 * [most])[torch.arange(count)[:, None, None], :, rows, columns]
+    for k in (got != again.movedim(3, 1)).flatten(1).any(dim=1).nonzero().flatten().tolist():
+        raise Wrong(
+            f"Image {k} of your batch is not image {k} of `images`, shifted and perhaps mirrored, "
+            "with zeros coming in."
         )
-    return (
-        f"Picture {place} of your batch is no shifted or mirrored version of picture {place} with "
-        "zeros coming in."
+    farthest = int(done[:, :2].abs().max())
+    trial.expect(
+        farthest <= padding, f"With padding={padding} an image is shifted by {farthest} pixels."
     )
+    if label:
+        trial.show(label, values[..., padding : height - padding, padding : width - padding])
+    return done
 
 
-def about_chances(trial: Trial, shifts: Tensor, mirrored: Tensor, padding: int) -> None:
+def about_chances(trial: Trial, done: Tensor, padding: int) -> None:
     """Raise :class:`Wrong` unless all shifts and both sides are about equally likely."""
-    count, kinds = len(shifts), 2 * padding + 1
+    count, kinds = len(done), 2 * padding + 1
     for axis, name in enumerate(("up or down", "to the left or right")):
-        seen = shifts[:, axis]
-        for end in (-padding, padding):
-            trial.expect(
-                (seen == end).any(),
-                f"With padding={padding}, none of {count} pictures is shifted {name} by "
-                f"{padding} pixels in both directions: they go from {seen.min():+d} to "
-                f"{seen.max():+d}.",
-            )
-        counts = torch.bincount(seen + padding, minlength=kinds)
+        seen = torch.bincount(done[:, axis] + padding, minlength=kinds)
         # Six standard deviations: chance does that once in hundreds of millions of times.
         margin = 6 * (count * (kinds - 1)) ** 0.5 / kinds
         trial.expect(
-            (counts - count / kinds).abs().max() < margin,
-            f"The shifts {name} are not equally likely: of {count} pictures, "
-            f"{counts.min()} have the rarest and {counts.max()} the commonest one.",
+            (seen - count / kinds).abs().max() < margin,
+            f"With padding={padding} the shifts {name} are not equally likely: of {count} images, "
+            f"{seen.tolist()} are shifted by {-padding} to {padding} pixels.",
         )
-    share = mirrored.double().mean()
+    share = done[:, 2].double().mean()
     trial.expect(
-        0.37 < share < 0.63, f"About half of the pictures should be mirrored; {share:.0%} are."
+        0.37 < share < 0.63, f"About half of the images should be mirrored; {share:.0%} are."
     )
-    together = torch.corrcoef(torch.stack([*shifts.T.double(), mirrored.double()]))
+    together = torch.corrcoef(done[:, :3].T.double())
     trial.expect(
         (together - torch.eye(3)).abs().max() < 0.27,
         "Rows, columns and mirroring are not independent: one number decides for two of them.",
@@ -253,6 +182,12 @@ def about_chances(trial: Trial, shifts: Tensor, mirrored: Tensor, padding: int) 
 
 
 # 8.4 The loop that learns.
+
+MISTAKES_LEFT = (
+    "Images and labels do not belong together.",
+    "The gradients of a step are still there in the next one.",
+    "The network trains in evaluation mode.",
+)
 
 
 @exercise("8.4", "The loop that learns")
@@ -264,68 +199,38 @@ def the_loop(trial: Trial, train_epoch, accuracy) -> None:
 def check_training(trial: Trial, train_epoch: Callable) -> bool:
     """Compare two epochs with ours; whether they are those of the function as it came."""
     images, labels = trial.randn(22, 3, 8, 8), torch.floor(3 * trial.rand(22)).long()
-    start = network(trial)
+    start = some_network(trial)
     orders = [trial.rand(22).argsort() for _ in range(2)]
-    model = copy.deepcopy(start).eval()  # as a test has left it
+    model = copy.deepcopy(start)
     optimizer = sgd(model)
-    for epoch, order in enumerate(orders, 1):
-        losses = trial.call(train_epoch, model, optimizer, images, labels, order, 8)
-        got = state(model)
-
-        def trained(bugs: tuple, epochs: int = epoch, **options) -> tuple[Tensor, Tensor]:
-            """The state after so many epochs with these bugs, and the losses of the last."""
-            ours = copy.deepcopy(start).eval()
+    for epoch in (1, 2):
+        losses = trial.call(train_epoch, model, optimizer, images, labels, orders[epoch - 1], 8)
+        for bugs in product((False, True), repeat=3):
+            ours = copy.deepcopy(start)
             steps = sgd(ours)
-            for order in orders[:epochs]:
-                found = run_epoch(ours, steps, images, labels, order, 8, bugs, **options)
-            return state(ours), found
-
-        right, expected = trained(NONE)
-        about = f"Your network after epoch {epoch}"
-        if not close(got, right):
-            if close(weights(model), weights(start)):
-                raise Wrong(
-                    f"{about} has the weights that it had: `backward` and `step` belong together."
-                )
-            for bugs in BUGS[1:]:
-                if close(got, trained(bugs)[0]):
-                    if bugs == ALL:
-                        return True
-                    left = [message for there, message in zip(bugs, TRAINING, strict=True) if there]
-                    raise Wrong(f"Mistakes left: {len(left)}. " + " ".join(left))
-            if close(got, trained(NONE, whole_batches=True)[0]):
-                raise Wrong(f"{about} has not seen the last batch, which is smaller.")
-            if close(got, trained(NONE, straight=True)[0]):
-                raise Wrong(f"{about} has seen the images in their own order: who uses `order`?")
+            for order in orders[:epoch]:
+                expected = run_epoch(ours, steps, images, labels, order, bugs)
+            if close(state(model), state(ours)):
+                break
+        else:
             raise Wrong(
-                f"{about} is not what one step for each batch gives. Which lines did you change?"
+                f"Your network after epoch {epoch} is not what one step for each batch gives, with "
+                "the images in the order of `order`, and the last batch although it is smaller."
             )
-        losses = as_numbers(losses)
-        if close(losses, expected):
-            trial.show(f"Your losses in epoch {epoch}", losses)
-            continue
-        raise Wrong(
-            f"The training is right, but `train_epoch` returns {losses.tolist()} for "
-            f"{len(expected)} steps: return the list of the losses, one for each step."
-        )
+        if all(bugs):
+            return True
+        if left := [message for there, message in zip(bugs, MISTAKES_LEFT, strict=True) if there]:
+            raise Wrong(f"Mistakes left: {len(left)}. {' '.join(left)}")
+        about = "The training is right, but for three steps `train_epoch`"
+        trial.show(f"Your losses in epoch {epoch}", same_numbers(losses, expected, about))
     with torch.no_grad():
         trial.show("Your network's answers to a picture", model.eval()(images[:1]))
     return False
 
 
-NONE, ALL = (False, False, False), (True, True, True)
-BUGS = list(product((False, True), repeat=3))
-TRAINING = (
-    "Images and labels do not belong together.",
-    "The gradients of a step are still there in the next one.",
-    "The network trains in evaluation mode.",
-)
-
-
-def network(trial: Trial) -> nn.Module:
-    """A random CifarCNN of the smallest kind, in float64, with some running statistics."""
-    model = CifarCNN(make_attention("eca"), 3, widths=(4, 6), dropout=0.0)
-    trial.fill(model)
+def some_network(trial: Trial) -> nn.Module:
+    """A random CifarCNN of the smallest kind, in float64 and evaluation mode, as a test left it."""
+    model = trial.fill(CifarCNN(make_attention("eca"), 3, widths=(4, 6), dropout=0.0))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.weight.data.fill_(1)
@@ -340,12 +245,7 @@ def sgd(model: nn.Module) -> torch.optim.Optimizer:
 
 def state(model: nn.Module) -> Tensor:
     """All numbers of a network in one vector, its running statistics too."""
-    return torch.cat([v.double().flatten() for v in model.state_dict().values()]).clone()
-
-
-def weights(model: nn.Module) -> Tensor:
-    """What the optimizer moves, in one vector."""
-    return torch.cat([v.detach().flatten() for v in model.parameters()]).clone()
+    return torch.cat([value.double().flatten() for value in model.state_dict().values()])
 
 
 def run_epoch(
@@ -354,53 +254,35 @@ def run_epoch(
     images: Tensor,
     labels: Tensor,
     order: Tensor,
-    batch_size: int,
-    bugs: tuple[bool, bool, bool],
-    *,
-    whole_batches: bool = False,
-    straight: bool = False,
-) -> Tensor:
-    """An epoch with the bugs that are named, and its losses."""
-    order = torch.arange(len(images)) if straight else order
+    bugs: tuple[bool, ...],
+) -> list[float]:
+    """An epoch in batches of 8 with the bugs that are named, and its losses."""
     unordered, piling, resting = bugs
     model.train(not resting)
     losses = []
-    for start in range(0, len(images), batch_size):
-        chosen = order[start : start + batch_size]
-        if whole_batches and len(chosen) < batch_size:
-            break
-        right = labels[start : start + batch_size] if unordered else labels[chosen]
+    for start in range(0, len(images), 8):
+        chosen = order[start : start + 8]
+        right = labels[start : start + 8] if unordered else labels[chosen]
         loss = F.cross_entropy(model(images[chosen]), right)
         if not piling:
             optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    return torch.tensor(losses, dtype=torch.float64)
-
-
-def as_numbers(losses: object) -> Tensor:
-    """The losses as a vector, whatever they were collected in; empty if they are something else."""
-    try:
-        values = list(losses) if isinstance(losses, Iterable) else [losses]
-        return torch.tensor([float(value) for value in values], dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        message = "`train_epoch` should return the list of the losses, one for each step."
-        raise Wrong(message) from None
+    return losses
 
 
 def check_accuracy(trial: Trial, accuracy: Callable, untouched: bool) -> None:
     """Compare accuracies with ours; the network must stay as it is."""
     found = []
     for count, batch_size in ((50, 8), (21, 20), (6, 32)):
-        model = network(trial)
+        model = some_network(trial)
         images = trial.randn(count, 3, 8, 8)
-        said = model.eval()(images).argmax(dim=1)
+        said = model(images).argmax(dim=1)
         # Most answers are right, fewer in the last batch.
         lucky = trial.rand(count) < torch.linspace(1.0, 0.5, count)
+        lucky[-1] &= not lucky.all()
         labels = torch.where(lucky, said, (said + 1) % 3)
-        if lucky.all():
-            labels[-1] = (said[-1] + 1) % 3
         before = state(model.train())  # as a training has left it
         got = trial.call(accuracy, model, images, labels, batch_size)
         moved = not close(state(model), before)
@@ -408,36 +290,19 @@ def check_accuracy(trial: Trial, accuracy: Callable, untouched: bool) -> None:
             raise NotSolved("Both functions do what they did when they came.")
         trial.expect(
             not moved,
-            "`accuracy` changes the network: its running averages move with the test pictures. "
-            "In which mode is it?",
+            "`accuracy` changes the network: its running averages move with the test images. In "
+            "which mode is it?",
         )
-        hits = (said == labels).double()
-        found.append(compare_accuracy(got, hits, batch_size))
+        hits = lucky.double()
+        batches = torch.stack([batch.mean() for batch in hits.split(batch_size)])
+        about = f"Where {int(hits.sum())} of {count} answers are right, `accuracy`"
+        mistakes = [
+            ([100 * hits.mean()], "Return a fraction, not a percentage."),
+            ([batches.mean()], "That is the mean of the batches; the last one has fewer images."),
+        ]
+        found += same_numbers(got, [float(hits.mean())], about, mistakes)
     trial.expect(not untouched, "`accuracy` is right. `train_epoch` does what it did when it came.")
     trial.show("Your accuracies", found)
-
-
-def compare_accuracy(got: object, hits: Tensor, batch_size: int) -> float:
-    """The accuracy as a float, if it is the right one."""
-    try:
-        got = float(got)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong("`accuracy` should return one number.") from None
-    right = float(hits.mean())
-    if abs(got - right) < 1e-6:
-        return got
-    case = f"For {len(hits)} images in batches of {batch_size}, `accuracy` returns {got:.4g}"
-    batches = hits.split(batch_size)
-    by_batch = float(torch.stack([batch.mean() for batch in batches]).mean())
-    for wrong, message in (
-        (100 * right, "a percentage. Return a fraction."),
-        (float(hits.sum()), "the number of right answers. Return a fraction."),
-        (1 - right, "the share of wrong answers."),
-        (by_batch, "the mean of the batches' accuracies. The last batch has fewer images."),
-    ):
-        if abs(got - wrong) < 1e-6:
-            raise Wrong(f"{case}, {message}")
-    raise Wrong(f"{case}; {int(hits.sum())} answers are right, which is {right:.4g}.")
 
 
 # 8.5 What five seeds show.
@@ -445,111 +310,53 @@ def compare_accuracy(got: object, hits: Tensor, batch_size: int) -> float:
 
 @exercise("8.5", "What five seeds show")
 def five_seeds(trial: Trial, shown, compare) -> None:
-    shown = numbers(
-        shown,
-        (2, 3, 5),
-        "shown",
-        "A sentence follows if it says no more than these ten numbers, or `compare`, do.",
-    )
-    cases = [(TABLE, "The table")]
-    for k, (count, lacking) in enumerate(((3, (0, 0)), (10, (0, 2)), (9, (1, 1))), 1):
-        cases.append((made_up(trial, count, *lacking), f"Made-up runs {k}"))
-    for (plain, attention), name in cases:
-        got = trial.call(compare, copy.deepcopy(plain), copy.deepcopy(attention))
-        mean, half = compared(got, plain, attention, name)
-        if plain is not TABLE[0]:
-            trial.show(f"{name}: mean and half, in points", [100 * mean, 100 * half])
+    hint = "A sentence follows if it says no more than these ten numbers, or `compare`, do."
+    shown = numbers(shown, (2, 3, 5), "shown", hint)
+    for k, (count, *lacking) in enumerate(((3, 0, 0), (10, 0, 2), (9, 1, 1)), 1):
+        plain, attention = made_up(trial, count, *lacking)
+        right, *mistakes = compared(plain, attention)
+        name = f"For {len(plain)} and {len(attention)} made-up runs `compare`, as (mean, half),"
+        got = same_numbers(trial.call(compare, plain, attention), right[0], name, mistakes)
+        trial.show(f"Made-up runs {k}: mean and half, in points", [100 * value for value in got])
     trial.stamp("Stamp of the sentences", *shown)
-
-
-T95 = {1: 12.706205, 2: 4.302653, 3: 3.182446, 4: 2.776445, 5: 2.570582}
-T95 |= {6: 2.446912, 7: 2.364624, 8: 2.306004, 9: 2.262157}
 
 
 def made_up(trial: Trial, count: int, first: int, last: int) -> tuple[list[dict], list[dict]]:
     """Two lists of runs: the one lacks the ``first`` seeds, the other one the ``last``."""
     seeds = [3 * k + trial.integer(0, 2) for k in range(count)]
-    level = 0.6 + 0.1 * trial.rand(len(seeds))
-    sides = []
-    for extra in (0.0, 0.01):
-        runs = []
-        for seed, height in zip(seeds, level.tolist(), strict=True):
+    level = (0.6 + 0.1 * trial.rand(count)).tolist()
+    plain, attention = [], []
+    for side, extra in ((plain, 0.0), (attention, 0.01)):
+        for seed, height in zip(seeds, level, strict=True):
             end = height + extra + 0.01 * float(trial.randn())
             steps = [end * (0.5 + 0.1 * k) for k in range(4)]
             better = end + 0.002 + 0.02 * float(trial.rand())
-            runs.append({"seed": seed, "test_accuracy": [*steps, better, end]})
-        sides.append(runs)
-    plain, attention = sides
+            side.append({"seed": seed, "test_accuracy": [*steps, better, end]})
     attention = attention[: count - last]
-    shuffled = [attention[k] for k in trial.rand(len(attention)).argsort().tolist()]
-    return plain[first:], shuffled
+    return plain[first:], [attention[k] for k in trial.rand(len(attention)).argsort().tolist()]
 
 
-def _table(*accuracies: float) -> list[dict]:
+def compared(plain: list[dict], attention: list[dict]) -> list[tuple[list[float], str]]:
+    """The mean and half the width of its interval, then with mistakes and what to say of them."""
+
+    def by_seed(runs: list[dict], choose: Callable = lambda accuracies: accuracies[-1]):
+        return pd.Series({run["seed"]: choose(run["test_accuracy"]) for run in runs})
+
+    def interval(d: pd.Series) -> list[float]:
+        return [d.mean(), stats.t.ppf(0.975, len(d) - 1) * d.sem()]
+
+    a, b = by_seed(plain), by_seed(attention)
+    d = (b - a).dropna()
+    best = (by_seed(attention, max) - by_seed(plain, max)).dropna()
+    in_order = pd.Series([y - x for x, y in zip(a, b, strict=False)])
+    mean, half = interval(d)
+    t, unpaired = half / d.sem(), (a.sem() ** 2 + b.sem() ** 2) ** 0.5
     return [
-        {"seed": seed, "test_accuracy": [0.3, 0.5, last]} for seed, last in enumerate(accuracies)
+        ([mean, half], ""),
+        (interval(best), "You take the best epoch: the test images have chosen it."),
+        (interval(in_order), "Runs with different seeds are no pairs."),
+        ([b.mean() - a.mean(), t * unpaired], "These are two means: where are the pairs?"),
+        ([mean, 1.96 * d.sem()], "1.96 is for many runs. For few, t is larger."),
+        ([mean, t * d.std()], "That tells how far single pairs are spread: where is n?"),
+        ([mean, t * d.sem(ddof=0)], "Divide the squares by n - 1."),
     ]
-
-
-TABLE = (_table(0.701, 0.734, 0.682, 0.75, 0.713), _table(0.71, 0.741, 0.695, 0.756, 0.722))
-
-
-def compared(got: object, plain: list[dict], attention: list[dict], name: str) -> tuple:
-    """The learner's mean and half width, if they are right."""
-    try:
-        mean, half = (float(value) for value in got)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong("`compare` should return two numbers, (mean, half).") from None
-
-    def paired(which: Callable) -> Tensor:
-        before = {run["seed"]: which(run["test_accuracy"]) for run in plain}
-        after = {run["seed"]: which(run["test_accuracy"]) for run in attention}
-        both = sorted(before.keys() & after.keys())
-        return torch.tensor([after[s] - before[s] for s in both], dtype=torch.float64)
-
-    def last(runs: list[dict]) -> Tensor:
-        return torch.tensor([run["test_accuracy"][-1] for run in runs], dtype=torch.float64)
-
-    def same(value: float, other: object) -> bool:
-        return abs(value - float(other)) < 2e-6
-
-    d, best = paired(lambda a: a[-1]), paired(max)
-    n = len(d)
-    right_mean, error = float(d.mean()), float(d.std()) / n**0.5
-    right = T95[n - 1] * error
-    if same(mean, right_mean) and same(half, right):
-        return mean, half
-    a, b = last(plain), last(attention)
-    fewer = min(len(a), len(b))
-    unpaired = float((a.var() / len(a) + b.var() / len(b)) ** 0.5)
-    case = f"{name}: your mean is {100 * mean:.4g} points, your half width {100 * half:.4g}. "
-    for value, message in (
-        (-right_mean, "The mean should be positive if the attention has done better."),
-        (100 * right_mean, "Return fractions, not points."),
-        (best.mean(), "You take the best epoch: the test pictures have chosen it."),
-        ((b[:fewer] - a[:fewer]).mean(), "Runs with different seeds are no pairs."),
-        (b.mean() - a.mean(), "A run without its partner does not count."),
-        (d.median(), "That is the median of the differences."),
-    ):
-        if same(mean, value) and not same(mean, right_mean):
-            raise Wrong(case + message)
-    if not same(mean, right_mean):
-        raise Wrong(f"{case}The differences of its {n} pairs have the mean {100 * right_mean:.4g}.")
-    for value, message in (
-        (T95[n - 1] * float(d.std()), "That tells how far single pairs are spread: where is n?"),
-        (1.96 * error, "1.96 is for many runs. For few, t is larger."),
-        (T95[n - 1] * float(d.std(correction=0)) / n**0.5, "Divide the squares by n - 1."),
-        (T95.get(n, 0) * error, "t belongs to n - 1 degrees of freedom."),
-        (error, "That is the standard error. The interval takes t of them."),
-        (2 * right, "That is the whole width of the interval."),
-        (T95[n - 1] * float(d.var()) / n**0.5, "Take the square root of the variance."),
-        (T95[n - 1] * float(d.std()) / n, "Divide s by the square root of n."),
-        (
-            T95[fewer - 1] * float((b[:fewer] - a[:fewer]).std()) / fewer**0.5,
-            "Runs with different seeds are no pairs.",
-        ),
-        (T95[n - 1] * unpaired, "You compare two means and have forgotten the pairs."),
-    ):
-        if same(half, value):
-            raise Wrong(case + message)
-    raise Wrong(f"{case}The mean is right; the half width should be {100 * right:.4g}.")

@@ -1,20 +1,19 @@
 """A block of the learner's against the course's class, whatever its layers are and are called.
 
-The learner's parameters are found by their shapes: axes of size 1 do not count, so a linear layer
-and a 1x1 convolution are the same, and a matrix may be stored transposed. Then both blocks get the
-same values. A correct block has one way at least to share them out that gives the same output.
+The learner's parameters are recognized by their shapes, and get the values of the course's block.
+Axes of size 1 do not count, so a linear layer and a 1x1 convolution are the same; all matrices may
+be stored transposed, for ``x @ W``; and a kernel that reads two maps may be a convolution for each
+of them, or a matrix that multiplies windows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import product
 
 import torch
 from torch import Tensor, nn
 
 from .errors import Wrong
-from .trial import Mistakes, Trial, close, difference
-
-MOST_WAYS = 200
+from .trial import Mistakes, Trial, close, difference, verdict
 
 
 def match(
@@ -23,23 +22,18 @@ def match(
     truth: nn.Module,
     inputs: Sequence[Tensor],
     *,
-    name: str = "Your block's output",
     hint: str = "",
-    optional: Sequence[str] = (),
     flips: Mapping[str, int] = {},
     mistakes: Callable[[nn.Module, Tensor], Mistakes] | None = None,
 ) -> list[Tensor]:
     """Give ``block`` the random parameters of ``truth`` and compare what they make of ``inputs``.
 
     Args:
-        trial: the trial of the check.
+        trial: what fills the truth and calls the block.
         block: a module of the learner's.
-        truth: a module of the course's, with all parameters that the block may have.
+        truth: a module of the course's.
         inputs: feature maps.
-        name: how a message calls the output.
         hint: added when the parameters do not fit, to say what they should be.
-        optional: endings of the names of parameters that the block may lack, such as ``"bias"``;
-            they are zero, so that blocks with and without them print the same.
         flips: parameters that the block may hold reversed along an axis, by their names in
             ``truth``, such as ``{"conv.weight": 1}`` for the order of the convolution's inputs.
         mistakes: from the truth and an input to pairs of a wrong output and its message.
@@ -50,86 +44,84 @@ def match(
     Raises:
         Wrong: if it is no module, its parameters do not fit, or an output differs.
     """
-    if not isinstance(block, nn.Module):
-        raise Wrong(f"Your block should be an nn.Module; it is of type {type(block).__name__}.")
-    trial.fill(truth, skip=optional)
+    trial.fill(truth)
+    count_parameters(trial, block, inputs[0])
     block = block.double().eval()
-    trial.call(block, inputs[0])  # lazy layers get their shapes here
-    block = block.double()
     with torch.no_grad():
         expected = [truth(x) for x in inputs]
-        # One list a mistake: its output for every input, and the message.
-        known = list(zip(*(mistakes(truth, x) for x in inputs), strict=True)) if mistakes else []
-        first = message = None
-        for values in islice(_assignments(block, truth, optional, flips), MOST_WAYS):
-            for parameter, value in values:
+        # One entry a mistake: its outputs for all inputs, and the message.
+        known = []
+        for cases in zip(*(mistakes(truth, x) for x in inputs), strict=True) if mistakes else ():
+            known.append(([wrong for wrong, _ in cases], cases[0][1]))
+        tries = []
+        for values in _layouts(truth, flips):
+            pairs = _shared_out(values, list(block.parameters()))
+            if pairs is None:
+                continue
+            for parameter, value in pairs:
                 parameter.data.copy_(value)
-            outputs = [trial.tensor(trial.call(block, x), name) for x in inputs]
+            outputs = [trial.tensor(trial.call(block, x), "Your block's output") for x in inputs]
             if _all_close(outputs, expected):
                 return outputs
-            first = first or outputs
-            for cases in known:
-                wrong = [case[0] for case in cases]
-                if message is None and _all_close(outputs, wrong):
-                    message = cases[0][1]
-    if first is None:
-        raise Wrong(_inventory(block, truth, optional, hint))
-    if message:
-        raise Wrong(message)
-    got, right = next(p for p in zip(first, expected, strict=True) if not close(*p))
-    raise Wrong(f"{name} {difference(got, right)}")
+            tries.append(outputs)
+    if not tries:
+        mine = [f"{name} {list(value.shape)}" for name, value in block.named_parameters()]
+        right = [str(list(value.squeeze().shape)) for value in truth.parameters()]
+        raise Wrong(
+            f"Your block has the parameters {', '.join(mine) or 'none'}; expected shapes, up to "
+            f"axes of size 1: {', '.join(right)}. {hint}".rstrip()
+        )
+    for outputs, (wrong, message) in product(tries, known):
+        if _all_close(outputs, wrong):
+            raise verdict(message)
+    got, right = next(p for p in zip(tries[0], expected, strict=True) if not close(*p))
+    raise Wrong(f"Your block's output {difference(got, right)}")
+
+
+def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
+    """The number of parameters of a learner's block that takes ``x``.
+
+    Raises:
+        Wrong: if it is no module.
+    """
+    if not isinstance(block, nn.Module):
+        raise Wrong(f"Your block should be an nn.Module; it is of type {type(block).__name__}.")
+    trial.call(block.double(), x)  # lazy layers get their shapes here
+    return sum(parameter.numel() for parameter in block.parameters())
 
 
 def _all_close(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(close(one, other) for one, other in zip(some, others, strict=True))
 
 
-def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
-    """The number of parameters of a learner's block that takes ``x``."""
-    trial.call(block.double(), x)  # lazy layers get their shapes here
-    return sum(parameter.numel() for parameter in block.parameters())
+def _layouts(truth: nn.Module, flips: Mapping[str, int]) -> Iterator[list[Tensor]]:
+    """The parameters of ``truth``, without axes of size 1: as they are, reversed, transposed."""
+    named = {name: value.detach() for name, value in truth.named_parameters()}
+    for transposed, flipped in product((False, True), (False, True) if flips else (False,)):
+        values = [v.flip(flips[n]) if flipped and n in flips else v for n, v in named.items()]
+        values = [value.squeeze() for value in values]
+        yield [v.T if transposed and v.dim() == 2 else v for v in values]
 
 
-def _assignments(
-    block: nn.Module, truth: nn.Module, optional: Sequence[str], flips: Mapping[str, int]
-) -> Iterator[list[tuple[nn.Parameter, Tensor]]]:
-    """Every way to share out the values of ``truth`` among the parameters of ``block``."""
-    wanted = [(name, value.detach().clone()) for name, value in truth.named_parameters()]
-
-    def search(place: int, left: list[nn.Parameter]) -> Iterator[list]:
-        if place == len(wanted):
-            if not left:
-                yield []
-            return
-        name, value = wanted[place]
-        for parameter in left:
-            rest = [other for other in left if other is not parameter]
-            for view in _views(value, parameter.shape, flips.get(name)):
-                for more in search(place + 1, rest):
-                    yield [(parameter, view), *more]
-        if name.endswith(tuple(optional)):
-            yield from search(place + 1, left)
-
-    return search(0, list(block.parameters()))
-
-
-def _views(value: Tensor, shape: torch.Size, flip: int | None) -> Iterator[Tensor]:
-    """``value`` in the given shape: as it is, transposed, or reversed along an axis."""
-    versions = [value] if flip is None else [value, value.flip(flip)]
-    for version in versions:
-        squeezed = version.squeeze()
-        for turned in (squeezed, squeezed.T) if squeezed.dim() == 2 else (squeezed,):
-            if list(turned.shape) == [n for n in shape if n > 1]:
-                yield turned.reshape(shape)
-
-
-def _inventory(block: nn.Module, truth: nn.Module, optional: Sequence[str], hint: str) -> str:
-    mine = [f"{name} {list(value.shape)}" for name, value in block.named_parameters()]
-    right = [
-        f"{list(value.squeeze().shape)}{' if you like' if name.endswith(tuple(optional)) else ''}"
-        for name, value in truth.named_parameters()
-    ]
-    return (
-        f"Your block has the parameters {', '.join(mine) or 'none'}; expected shapes, up to axes "
-        f"of size 1: {', '.join(right)}. {hint}"
-    ).rstrip()
+def _shared_out(
+    values: Sequence[Tensor], parameters: Sequence[nn.Parameter]
+) -> list[tuple[nn.Parameter, Tensor]] | None:
+    """Each parameter with the value of its shape, or None if they do not fit one another."""
+    shapes = [[n for n in parameter.shape if n > 1] for parameter in parameters]
+    left: list[Tensor] = []
+    for value in values:
+        if list(value.shape) in shapes or value.dim() == 0:
+            left.append(value)
+        elif [value.numel()] in shapes:
+            left.append(value.flatten())
+        else:
+            left.extend(value.unbind())
+    if len(left) != len(parameters):
+        return None
+    pairs = []
+    for parameter, wanted in zip(parameters, shapes, strict=True):
+        k = next((k for k, value in enumerate(left) if list(value.shape) == wanted), None)
+        if k is None:
+            return None
+        pairs.append((parameter, left.pop(k).reshape(parameter.shape)))
+    return pairs

@@ -2,17 +2,19 @@
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from itertools import compress, product
 
 import torch
 from torch import Tensor, nn
 
-from .errors import NotSolved, Wrong
+from .errors import ExerciseError, NotSolved, Stopped, Wrong, story
 
 SEED = "CBAM_COURSE_SEED"
 # Answers in float32 are right too; the printed values, rounded to 1e-3, hardly ever notice.
 TOLERANCE = 2e-5
+UNTOUCHED = "The answer cell still raises NotImplementedError: write your code in its place."
+AS_IT_CAME = "The result is still that of the code as it came."
 
 Mistakes = Iterable[tuple[Tensor, str]]
 
@@ -21,17 +23,17 @@ class Trial:
     """What a check works with.
 
     Attributes:
-        number: the exercise, such as ``"2.1"``.
         seed: the seed of all random inputs, from the environment variable ``CBAM_COURSE_SEED``.
         lines: what is printed if the answer passes.
-        error: the last error that the answer's own code raised.
     """
 
     def __init__(self, number: str) -> None:
-        self.number = number
-        self.seed = _seed()
+        text = os.environ.get(SEED, "") or "0"
+        try:
+            self.seed = int(text)
+        except ValueError:
+            raise ValueError(f"{SEED} must be an integer, got {text!r}") from None
         self.lines: list[str] = []
-        self.error: BaseException | None = None
         mixed = zlib.crc32(f"{number}, seed {self.seed}".encode())
         self._generator = torch.Generator().manual_seed(mixed)
 
@@ -54,57 +56,75 @@ class Trial:
         return values[self.integer(0, len(values) - 1)]
 
     def features(self, batch: int, channels: int, height: int, width: int) -> Tensor:
-        """A random feature map whose channels differ in loudness, average and contrast."""
+        """A random feature map whose channels differ in average and contrast."""
         shape = (batch, channels, 1, 1)
-        loudness, average = 0.3 + 1.7 * self.rand(*shape), self.randn(*shape)
-        return average + loudness * self.randn(batch, channels, height, width)
+        contrast, average = 0.3 + 1.7 * self.rand(*shape), self.randn(*shape)
+        return average + contrast * self.randn(batch, channels, height, width)
 
-    def fill(self, module: nn.Module, skip: Sequence[str] = ()) -> nn.Module:
+    def fill(self, module: nn.Module) -> nn.Module:
         """Give the parameters of ``module`` random values, in float64, and return it in eval mode.
 
-        Weights are as large as keeps the scores where the sigmoid is steep; those whose names end
-        in one of ``skip`` become zero.
+        Weights are as large as keeps the scores where the sigmoid is steep.
         """
         module = module.double().eval()
-        for name, parameter in module.named_parameters():
+        for parameter in module.parameters():
             inputs = max(1, parameter[0].numel()) if parameter.dim() > 1 else 4
-            values = self.randn(*parameter.shape) / inputs**0.5
-            parameter.data = torch.zeros_like(values) if name.endswith(tuple(skip)) else values
+            parameter.data = self.randn(*parameter.shape) / inputs**0.5
         return module
-
-    @contextmanager
-    def random_numbers(self) -> Iterator[None]:
-        """Let code that draws its own random numbers draw the same ones in every trial."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            yield
 
     # Calls and comparisons.
 
-    def call(self, function: Callable, *arguments: object, **options: object) -> object:
+    def attempt(
+        self, function: Callable, *arguments: object, **options: object
+    ) -> tuple[object, Exception | None]:
         """Call a function, class or module of the learner's; tensors are handed over as copies.
 
-        An error inside is told with the learner's part of the traceback.
+        Returns its result and None, or None and its error.
 
         Raises:
-            NotSolved: if it returns nothing.
+            NotSolved: if it raises ``NotImplementedError``, as the answer cell does when it comes.
             Wrong: if it cannot be called.
         """
         if not callable(function):
             raise Wrong(f"The check needs a function or a class; yours is {_short(function)}.")
         arguments = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
         try:
-            result = function(*arguments, **options)
-        except BaseException as error:
-            self.error = error
+            return function(*arguments, **options), None
+        except ExerciseError:
             raise
+        except (Exception, SystemExit) as error:
+            # PyTorch's own errors of this class have a text.
+            if isinstance(error, NotImplementedError) and not str(error):
+                raise NotSolved(UNTOUCHED) from None
+            return None, error
+
+    def call(self, function: Callable, *arguments: object, **options: object) -> object:
+        """Like :meth:`attempt`, and return the result.
+
+        Raises:
+            NotSolved: if it returns nothing.
+            Stopped: if it raises an error; the learner's part of the traceback is told.
+        """
+        result, error = self.attempt(function, *arguments, **options)
+        if error is not None:
+            raise Stopped(story(error)) from None
         if result is None or result is ...:
             name = getattr(function, "__name__", type(function).__name__)
-            raise NotSolved(
-                f"`{name}` returns nothing yet. Is its body written, with a `return` on every way "
-                "through it?"
-            )
+            raise NotSolved(f"`{name}` returns nothing yet. Is there a `return` on every way?")
         return result
+
+    def refused(self, function: Callable, *arguments: object, why: str) -> None:
+        """Raise :class:`Wrong` unless a learner's function refuses these with a ``ValueError``.
+
+        ``why`` is a sentence without its full stop, such as ``"4 is even"``.
+        """
+        _, error = self.attempt(function, *arguments)
+        given = f"{why}. With the arguments {', '.join(map(repr, arguments))}"
+        if error is None:
+            raise Wrong(f"{given} there is no error: raise a ValueError that says so.")
+        if not isinstance(error, ValueError):
+            kind = type(error).__name__
+            raise Wrong(f"{given} it raises {kind}; it should be a ValueError that says so.")
 
     def expect(self, condition: object, message: str) -> None:
         """Raise :class:`Wrong` with ``message`` unless ``condition`` holds."""
@@ -116,14 +136,9 @@ class Trial:
     ) -> Tensor:
         """Compare a tensor of the learner's with the right one.
 
-        Args:
-            got: the learner's tensor; its type of numbers and its memory format do not matter.
-            expected: the right one.
-            name: how a message calls it, such as ``"Your map"``.
-            mistakes: pairs of a wrong tensor and the message for whoever has computed it.
-
-        Returns:
-            The learner's tensor, detached, in float64.
+        Its type of numbers and its memory format do not matter. ``name`` is how a message calls
+        it, such as ``"Your map"``; ``mistakes`` are pairs of a wrong tensor and what to say to
+        whoever has computed it. Returns the learner's tensor, detached, in float64.
 
         Raises:
             Wrong: if they differ.
@@ -134,7 +149,7 @@ class Trial:
         for wrong, message in mistakes:
             # A mistake that makes no difference on this input cannot be the one.
             if not close(wrong.detach(), expected) and close(got, wrong.detach()):
-                raise Wrong(message)
+                raise verdict(message)
         raise Wrong(f"{name} {difference(got, expected)}")
 
     def tensor(self, value: object, name: str = "Your result") -> Tensor:
@@ -164,41 +179,50 @@ class Trial:
         self.show(label, float(weighed) % 1, digits=4)
 
 
+def with_bugs(make: Callable[..., Tensor], *messages: str) -> Mistakes:
+    """Results of a given function with some of its bugs left, and what to say of each.
+
+    ``make`` gets one bool a bug: whether it is left. With all of them the code is as it came.
+    """
+    for left in list(product((False, True), repeat=len(messages)))[1:]:
+        count = f"{sum(left)} bugs are left. " if sum(left) > 1 else ""
+        said = count + " ".join(compress(messages, left))
+        yield make(*left), AS_IT_CAME if all(left) else said
+
+
+def verdict(message: str) -> ExerciseError:
+    """The error that says ``message``."""
+    return (NotSolved if message == AS_IT_CAME else Wrong)(message)
+
+
 def close(got: Tensor, expected: Tensor) -> bool:
     """Whether two tensors have the same shape and, up to rounding, the same values."""
     if got.shape != expected.shape:
         return False
     got, expected = got.double(), expected.double()
     scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
-    return bool(torch.allclose(got, expected, rtol=0, atol=TOLERANCE * scale))
+    return torch.allclose(got, expected, rtol=0, atol=TOLERANCE * scale)
 
 
 def difference(got: Tensor, expected: Tensor) -> str:
     """Say how two tensors differ, first in shape, then in values."""
-    if got.shape != expected.shape:
-        shapes = f"has shape {list(got.shape)}, expected {list(expected.shape)}"
-        return f"{shapes}{_about_shapes(list(got.shape), list(expected.shape))}."
+    mine, right = list(got.shape), list(expected.shape)
+    if mine != right:
+        without_ones = [[n for n in shape if n > 1] for shape in (mine, right)]
+        hint = ""
+        if len(mine) < len(right) and without_ones[0] == without_ones[1]:
+            hint = ": keep the axes of size 1"
+        elif sorted(mine) == sorted(right):
+            hint = ": the axes stand in another order"
+        return f"has shape {mine}, expected {right}{hint}."
     if not got.isfinite().all():
         return "has values that are infinite or not a number."
     distance = (got - expected).abs()
-    place = [int(i) for i in torch.unravel_index(distance.argmax(), distance.shape)]
-    mine, right = got[tuple(place)].item(), expected[tuple(place)].item()
+    at = [int(i) for i in torch.unravel_index(distance.argmax(), distance.shape)]
     return (
-        f"has the right shape, {list(got.shape)}, but other values: "
-        f"at {place} it is {mine:.4g}, expected {right:.4g}."
+        f"has the right shape, {mine}, but other values: at {at} it is {got[tuple(at)]:.4g}, "
+        f"expected {expected[tuple(at)]:.4g}."
     )
-
-
-def _about_shapes(got: list[int], expected: list[int]) -> str:
-    lost = len(expected) - len(got)
-    if lost > 0 and [n for n in got if n > 1] == [n for n in expected if n > 1]:
-        if got == expected[: len(got)]:
-            axes = "axis" if lost == 1 else f"{lost} axes"
-            return f": keep the last {axes} of size 1"
-        return ": keep the axes of size 1"
-    if sorted(got) == sorted(expected):
-        return ": the axes stand in another order"
-    return ""
 
 
 def _rounded(value: float, digits: int) -> str:
@@ -210,11 +234,3 @@ def _rounded(value: float, digits: int) -> str:
 def _short(value: object) -> str:
     kind = type(value).__name__
     return f"{value!r} ({kind})" if isinstance(value, str | int | float) else f"of type {kind}"
-
-
-def _seed() -> int:
-    text = os.environ.get(SEED, "") or "0"
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"{SEED} must be an integer, got {text!r}") from None

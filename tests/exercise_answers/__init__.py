@@ -1,7 +1,7 @@
 """Answers to the exercises, right and wrong, that every check has to judge.
 
 One file a chapter, chapter_02.py and so on, each with a list `ANSWERS`. The solutions in the
-notebooks are right answers too and are not repeated here.
+notebooks are right answers too and are not repeated here; most wrong answers are changes to them.
 """
 
 import pkgutil

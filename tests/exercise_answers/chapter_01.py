@@ -1,31 +1,15 @@
 """Answers to the exercises of chapter 1."""
 
 from . import right, wrong
-from .editing import changed
+from .editing import solution, wrongs
 
-# 1.1 From pictures to weights.
-
-
-def predicted(
-    feature_map="[4, 16, 28, 44]",
-    channel_map="[4, 16, 1, 1]",
-    spatial_map="[4, 1, 28, 44]",
-    saved="18464",
-):
-    return f"""
-feature_map = {feature_map}
-channel_map = {channel_map}
-spatial_map = {spatial_map}
-saved = {saved}
-"""
-
-
-READ = [
-    right("1.1", "tuples and a float", predicted("(4, 16, 28, 44)", "4, 16, 1, 1", saved="18464.")),
+FROM_IMAGES = [
     right(
         "1.1",
-        "a Size and tensors",
-        predicted("torch.Size([4, 16, 28, 44])", "torch.tensor([4, 16, 1, 1])"),
+        "tuples and a float",
+        solution(
+            "1.1", "feature_map = 4, 16, 28, 44", "channel_map = (4, 16, 1, 1)", "saved *= 1.0"
+        ),
     ),
     right(
         "1.1",
@@ -39,36 +23,30 @@ READ = [
         saved = features[0].numel() - torch.tensor([16, 28 * 44]).sum()
         """,
     ),
-    wrong("1.1", "no edges", predicted("[4, 16, 32, 48]"), "without padding"),
-    wrong("1.1", "one too few", predicted("[4, 16, 27, 43]"), "twice, not once"),
-    wrong("1.1", "channels of the picture", predicted("[4, 3, 28, 44]"), "makes one channel"),
-    wrong("1.1", "a channel a color", predicted("[4, 48, 28, 44]"), "adds up the colors"),
-    wrong("1.1", "no batch", predicted("[16, 28, 44]"), "where are the four pictures"),
-    wrong("1.1", "width first", predicted("[4, 16, 44, 28]"), "height comes before"),
-    wrong("1.1", "no axes of size 1", predicted(channel_map="[4, 16]"), "two axes of size 1"),
-    wrong("1.1", "one map for all", predicted(channel_map="[1, 16, 1, 1]"), "map of its own"),
-    wrong("1.1", "the other map", predicted(channel_map="[4, 1, 28, 44]"), "weighs places"),
-    wrong("1.1", "no channel axis", predicted(spatial_map="[4, 28, 44]"), "an axis of size 1"),
-    wrong("1.1", "channel axis last", predicted(spatial_map="[4, 28, 44, 1]"), "it is axis 1"),
-    wrong("1.1", "one side cut", predicted("[4, 16, 30, 46]"), "four in all"),
-    wrong("1.1", "pixels", predicted(spatial_map="[4, 1, 32, 48]"), "not pixels"),
-    wrong("1.1", "four pictures", predicted(saved="73856"), "for four pictures"),
-    wrong("1.1", "the small maps", predicted(saved="1248"), "How many do they save"),
-    wrong("1.1", "only the places", predicted(saved="18480"), "spatial map only"),
-    wrong("1.1", "only the channels", predicted(saved="19696"), "channel map only"),
-    wrong("1.1", "another number", predicted(saved="18465"), "is not 18465"),
-    wrong("1.1", "half open", predicted(saved="..."), "`saved` is still open", "NotSolved"),
+    right("1.1", "a tensor", solution("1.1", "spatial_map = torch.tensor([4, 1, 28, 44])")),
+    *wrongs(
+        "1.1",
+        ("no edges", "Without padding", "feature_map = [4, 16, 32, 48]"),
+        ("a channel a color", "adds up the colors", "feature_map = [4, 48, 28, 44]"),
+        ("no batch", "another number of axes", "feature_map = [16, 28, 44]"),
+        ("no axes of size 1", "the axes of size 1", "channel_map = [4, 16]"),
+        ("no channel axis", "the axes of size 1", "spatial_map = [4, 28, 44]"),
+        ("four images", "for four images", "saved = 73856"),
+        ("the small maps", "How many do they save", "saved = 1248"),
+        ("another number", "is not 18465. Count again", "saved = 18465"),
+        ("text", "should be a number", "saved = '18464'"),
+    ),
+    wrong("1.1", "open", solution("1.1", "saved = ..."), "`saved` is still open", "NotSolved"),
+    wrong(
+        "1.1",
+        "half open",
+        solution("1.1", "channel_map = [4, ..., 1, 1]"),
+        "`channel_map` is still open",
+        "NotSolved",
+    ),
 ]
 
-# 1.2 Weigh a batch.
-
-WEIGH = """
-def weigh(x, what, where):
-    return x * what[:, :, None, None] * where[:, None]
-"""
-WHAT, WHERE = "what[:, :, None, None]", "where[:, None]"
-
-BATCH = [
+WEIGH = [
     right(
         "1.2",
         "in place, unsqueezed",
@@ -81,21 +59,17 @@ BATCH = [
     ),
     right(
         "1.2",
-        "einsum",
-        """
-        def weigh(x, what, where):
-            return torch.einsum("bchw,bc,bhw->bchw", x, what, where)
-        """,
+        "a lambda, einsum",
+        'weigh = lambda f, a, b: torch.einsum("bchw,bc,bhw->bchw", f, a, b)',
     ),
     right(
         "1.2",
-        "picture by picture, in float32",
+        "vmap, in float32",
         """
-        def weigh(x, what, where):
-            pictures = []
-            for picture, w, p in zip(x.float(), what.float(), where.float()):
-                pictures.append(picture * w.reshape(-1, 1, 1) * p)
-            return torch.stack(pictures)
+        def one(image, what, where):
+            return image.float() * what.float().view(-1, 1, 1) * where.float()
+
+        weigh = torch.vmap(one)
         """,
     ),
     right(
@@ -108,44 +82,31 @@ BATCH = [
             return (x * full.view(x.shape)).to(memory_format=torch.channels_last)
         """,
     ),
-    wrong("1.2", "as they come", changed(WEIGH, (WHAT, "what"), (WHERE, "where")), "wrong axes"),
-    wrong("1.2", "what as it comes", changed(WEIGH, (WHAT, "what")), "`what`, as it comes"),
-    wrong("1.2", "where as it comes", changed(WEIGH, (WHERE, "where")), "`where`, as it comes"),
-    wrong("1.2", "only what", changed(WEIGH, (f" * {WHERE}", "")), "is `where` used"),
-    wrong("1.2", "only where", changed(WEIGH, (f"{WHAT} * ", "")), "is `what` used"),
-    wrong(
+    *wrongs(
         "1.2",
-        "sum of the maps",
-        changed(WEIGH, (f"{WHAT} * {WHERE}", f"({WHAT} + {WHERE})")),
-        "add",
+        ("as they come", "And `where` lands", ("[:, :, None, None]", ""), ("[:, None]", "")),
+        ("what as it comes", "`what` lands on the last two", ("[:, :, None, None]", "")),
+        ("where as it comes", "`where` lands on the last three", ("[:, None]", "")),
+        ("only what", "is `where` used", ("* where", "")),
+        ("only where", "is `what` used", ("* what", "")),
+        ("a sum", "are added", ("what * where", "(what + where)")),
+        ("the maps alone", "other values: at", ("x * what", "what")),
+        ("rows and columns", "other values", ("where[:, None]", "where[:, None].mT")),
+        (
+            "one image",
+            "has shape [1, 4, 4, 4], expected",
+            ("* where", "* where)[:1]"),
+            ("x *", "(x *"),
+        ),
     ),
-    wrong("1.2", "the map", changed(WEIGH, ("x * ", "")), "Did you multiply x"),
-    wrong("1.2", "transposed", changed(WEIGH, ("what[", "what.T[")), "transposed"),
-    wrong("1.2", "where turned", changed(WEIGH, (WHERE, f"{WHERE}.mT")), "Rows and columns"),
-    wrong("1.2", "where behind", changed(WEIGH, (WHERE, "where[..., None]")), "too far"),
-    wrong("1.2", "where at the rows", changed(WEIGH, (WHERE, "where[:, :, None]")), "rows of `wh"),
-    wrong("1.2", "the first picture", changed(WEIGH, (WHERE, "where[:1, None]")), "first one"),
-    wrong(
-        "1.2",
-        "one picture",
-        changed(WEIGH, ("where[:, None]", "where[:, None])[:1]"), ("return x", "return (x")),
-        "has shape",
-    ),
-    wrong("1.2", "a typing error", changed(WEIGH, ("what[", "waht[")), "in weigh", "Stopped"),
+    *wrongs("1.2", ("a typing error", "in weigh", ("what[", "waht[")), outcome="Stopped"),
     wrong("1.2", "open", "def weigh(x, what, where): ...", "returns nothing yet", "NotSolved"),
 ]
 
-# 1.3 Right for one picture.
-
-SPOTLIGHT = """
-def spotlight(x):
-    loudness = x.mean(dim=1, keepdim=True)
-    where = loudness / loudness.amax(dim=(2, 3), keepdim=True)
-    return x * where
-"""
 LARGEST = "loudness.amax(dim=(2, 3), keepdim=True)"
+IN_PLACE = ("return x * where", "x *= where\n    return x")
 
-REPAIR = [
+SPOTLIGHT = [
     right(
         "1.3",
         "axes added later",
@@ -178,85 +139,32 @@ REPAIR = [
             return x * loudness / torch.nn.AdaptiveMaxPool2d(1)(loudness)
         """,
     ),
-    right(
+    *wrongs(
         "1.3",
-        "picture by picture",
-        """
-        def spotlight(x):
-            def one(picture):
-                loudness = picture.mean(dim=0)
-                return picture * loudness / loudness.max()
-            return torch.stack([one(picture) for picture in x])
-        """,
+        ("one largest", "brightest image", (LARGEST, "loudness.max()")),
+        ("where on the channels", "on which axes does it land", ("x * where", "x * where[:, 0]")),
+        ("still in place", "writes into x", IN_PLACE),
+        ("in place, one largest", "brightest image", IN_PLACE, (LARGEST, "loudness.max()")),
+        ("the map", "Did you multiply", ("x * where", "where")),
+        ("the maximum", "other values", ("mean", "amax")),
+        ("no function", "yours is 1 (int)", "spotlight = 1"),
     ),
-    wrong(
+    *wrongs(
         "1.3",
-        "only no longer in place",
-        changed(SPOTLIGHT, (LARGEST, "loudness.max()"), ("x * where", "x * where[:, 0]")),
-        "Two things are wrong",
-    ),
-    wrong("1.3", "one largest", changed(SPOTLIGHT, (LARGEST, "loudness.max()")), "loudest picture"),
-    wrong(
-        "1.3",
-        "where on the channels",
-        changed(SPOTLIGHT, ("x * where", "x * where[:, 0]")),
-        "on which axes does it land",
-    ),
-    wrong(
-        "1.3",
-        "still in place",
-        changed(SPOTLIGHT, ("return x * where", "x *= where\n    return x")),
-        "writes into x",
-    ),
-    wrong(
-        "1.3",
-        "in place and one largest",
-        changed(
-            SPOTLIGHT, ("return x * where", "x *= where\n    return x"), (LARGEST, "loudness.max()")
+        (
+            "only no longer in place",
+            "still that of the code as it came",
+            (LARGEST, "loudness.max()"),
+            ("x * where", "x * where[:, 0]"),
         ),
-        "loudest picture",
+        outcome="NotSolved",
     ),
-    wrong("1.3", "the map", changed(SPOTLIGHT, ("x * where", "where")), "the map alone"),
-    wrong(
-        "1.3",
-        "over the batch",
-        changed(SPOTLIGHT, ("mean(dim=1", "mean(dim=0"), (LARGEST, "loudness.max()")),
-        "over the batch",
-    ),
-    wrong("1.3", "the maximum", changed(SPOTLIGHT, ("mean", "amax")), "not the maximum"),
-    wrong("1.3", "columns", changed(SPOTLIGHT, ("dim=(2, 3)", "dim=2")), "Each column"),
-    wrong("1.3", "sum 1", changed(SPOTLIGHT, (".amax(", ".sum(")), "add up to 1"),
-    wrong(
-        "1.3",
-        "a map a channel",
-        "def spotlight(x):\n    return x * x / x.amax((2, 3), True)",
-        "map of its own",
-    ),
-    wrong("1.3", "open", "def spotlight(x): ...", "returns nothing yet", "NotSolved"),
-    wrong("1.3", "no function", "spotlight = 1", "should be a function"),
-    wrong("1.3", "an error", changed(SPOTLIGHT, ("dim=1,", "dim=7,")), "line", "Stopped"),
+    *wrongs("1.3", ("an axis too many", "line 3", ("dim=1,", "dim=7,")), outcome="Stopped"),
 ]
 
-# 1.4 The cheapest weights.
+BOTH = "(C + H * W, full * full.max() - what * where)"
 
-CHEAPEST = """
-def cheapest(full):
-    C, H, W = full.shape
-    what, where = full.amax((1, 2), True), full.amax(0, True)
-    ways = []
-    if torch.allclose(full, what.expand(C, H, W)):
-        ways.append((C, 0, "channels"))
-    if torch.allclose(full, where.expand(C, H, W)):
-        ways.append((H * W, 1, "places"))
-    if torch.allclose(full * full.max(), what * where):
-        ways.append((C + H * W, 2, "both"))
-    ways.append((C * H * W, 3, "full"))
-    numbers, _, way = min(ways)
-    return way, numbers
-"""
-
-CHOOSE = [
-    right("1.4", "allclose and sorted", CHEAPEST),
+CHEAPEST = [
     right(
         "1.4",
         "a matrix and its rank",
@@ -293,41 +201,26 @@ CHOOSE = [
             return [way, torch.tensor(numbers)]
         """,
     ),
-    wrong(
-        "1.4", "always full", "def cheapest(full):\n    return 'full', full.numel()", "with fewer"
-    ),
-    wrong(
+    right(
         "1.4",
-        "always both",
-        "def cheapest(full):\n    C, H, W = full.shape\n    return 'both', C + H * W",
-        "you choose 'both'",
+        "in float32",
+        solution("1.4", ("    C, H, W", "    full = full.float()\n    C, H, W")),
     ),
-    wrong("1.4", "only by kind", changed(CHEAPEST, ("min(ways)", "ways[0]")), "with fewer"),
-    wrong("1.4", "ties", changed(CHEAPEST, (", 0, ", ", 4, ")), "is above"),
-    wrong("1.4", "no products", changed(CHEAPEST, ('"both"', '"full"')), "you choose 'full'"),
-    wrong(
+    *wrongs(
         "1.4",
-        "a division by the first channel",
-        changed(
-            CHEAPEST,
-            (
-                "(full * full.max(), what * where)",
-                "(full / full[:1], (full / full[:1])[:, :1, :1].expand(C, H, W))",
-            ),
+        ("by kind", "with fewer", ("min(fitting, key=lambda pair: pair[0])", "fitting[0]")),
+        (
+            "ties",
+            "A way above it",
+            ("in made.items()", "in [*made.items()][::-1]"),
         ),
-        "with fewer",
+        ("no products", "with fewer", (BOTH, "(C * H * W, full)")),
+        ("all are products", "cannot make it", (BOTH, "(C + H * W, 0 * full)")),
+        ("a row", "numbers, not", ('"places": (H * W', '"places": (W')),
+        ("another name", "is none of", ('"places"', '"where"')),
+        ("only the way", "a way and a number", ("return way, numbers", "return way")),
     ),
-    wrong(
-        "1.4",
-        "the peak alone",
-        changed(CHEAPEST, ("(full * full.max(), what * where)", "(full.max(), what.max())")),
-        "cannot make it",
-    ),
-    wrong("1.4", "one row", changed(CHEAPEST, ("(H * W, 1", "(W, 1")), "numbers"),
-    wrong("1.4", "the product", changed(CHEAPEST, ("(C + H * W", "(C * H * W")), "'both'"),
-    wrong("1.4", "another name", changed(CHEAPEST, ('"places"', '"where"')), "is none of"),
-    wrong("1.4", "only the way", "def cheapest(full):\n    return 'full'", "a way and a number"),
     wrong("1.4", "open", "def cheapest(full): ...", "returns nothing yet", "NotSolved"),
 ]
 
-ANSWERS = [*READ, *BATCH, *REPAIR, *CHOOSE]
+ANSWERS = [*FROM_IMAGES, *WEIGH, *SPOTLIGHT, *CHEAPEST]

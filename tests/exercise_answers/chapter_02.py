@@ -1,27 +1,15 @@
 """Answers to the exercises of chapter 2."""
 
 from . import right, wrong
-from .editing import changed
-
-# 2.1 Read a checkpoint.
-
-PREDICTIONS = """
-channels, reduction = {}, {}
-map_shape = {}
-parameters = {}
-"""
-
-
-def predicted(channels="160", reduction="16", map_shape="[6, 160, 1, 1]", parameters="3370"):
-    return PREDICTIONS.format(channels, reduction, map_shape, parameters)
-
+from .editing import solution, wrongs
 
 READ = [
-    right("2.1", "a tuple", predicted(map_shape="(6, 160, 1, 1)")),
-    right("2.1", "a torch.Size", predicted(map_shape="torch.Size([6, 160, 1, 1])")),
     right(
-        "2.1", "a tensor and floats", predicted("160.0", "160 / 10", "torch.tensor([6,160,1,1])")
+        "2.1",
+        "a Size and floats",
+        solution("2.1", "reduction = 160 / 10", "map_shape = torch.Size([6, 160, 1, 1])"),
     ),
+    right("2.1", "a tensor", solution("2.1", "map_shape = torch.tensor([6, 160, 1, 1])")),
     right(
         "2.1",
         "measured",
@@ -33,49 +21,19 @@ READ = [
         parameters = torch.tensor([p.numel() for p in block.parameters()]).sum()
         """,
     ),
-    wrong("2.1", "hidden units for channels", predicted("10"), "what the bottleneck leaves"),
-    wrong("2.1", "hidden units for the ratio", predicted(reduction="10"), "number of hidden units"),
-    wrong("2.1", "no axes of size 1", predicted(map_shape="[6, 160]"), "two axes of size 1"),
-    wrong(
-        "2.1", "the output's shape", predicted(map_shape="[6, 160, 14, 14]"), "whatever the place"
+    *wrongs(
+        "2.1",
+        ("hidden units for channels", "How many come in", "channels = 10"),
+        ("hidden units for the ratio", "By what is 160 divided", "reduction = 10"),
+        ("no axes of size 1", "two axes of size 1", "map_shape = [6, 160]"),
+        ("the output's shape", "whatever the position", "map_shape = [6, 160, 14, 14]"),
+        ("biases forgotten", "The biases", "parameters = 3200"),
+        ("another number", "is not 3371", "parameters = 3371"),
+        ("a number for a shape", "another number of axes", "map_shape = 6"),
     ),
-    wrong("2.1", "no batch", predicted(map_shape="[1, 160, 1, 1]"), "weights of its own"),
-    wrong("2.1", "biases forgotten", predicted(parameters="3200"), "The biases"),
-    wrong("2.1", "one layer", predicted(parameters="1770"), "two weights"),
-    wrong("2.1", "one bias", predicted(parameters="3360"), "a second bias"),
-    wrong("2.1", "the other bias", predicted(parameters="3210"), "a second bias"),
-    wrong("2.1", "one axis of size 1", predicted(map_shape="[6, 160, 1]"), "four axes"),
-    wrong("2.1", "channels alone", predicted(map_shape="[160]"), "six images"),
-    wrong("2.1", "another number", predicted(parameters="3371"), "is not 3371"),
-    wrong("2.1", "text", predicted(parameters="'3370'"), "should be a number"),
-    wrong("2.1", "a number for a shape", predicted(map_shape="6"), "another number of axes"),
-    wrong("2.1", "half open", predicted(parameters="..."), "`parameters` is still", "NotSolved"),
 ]
 
-# 2.2 Write the block.
-
-LINEAR = """
-class Block(nn.Module):
-    def __init__(self, channels, reduction=16):
-        super().__init__()
-        hidden = channels // reduction
-        if hidden == 0:
-            raise ValueError("no hidden unit")
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, x):
-        z = x.mean(dim=(2, 3))
-        gates = torch.sigmoid(self.fc2(torch.relu(self.fc1(z))))
-        return x * gates[:, :, None, None]
-"""
-
-
-MEAN, GATES = "x.mean(dim=(2, 3))", "torch.sigmoid(self.fc2(torch.relu(self.fc1(z))))"
-RESULT = "x * gates[:, :, None, None]"
-ERROR = """        if hidden == 0:
-            raise ValueError("no hidden unit")
-"""
+MEAN, RESULT = "x.mean(dim=(2, 3))", "x * gates[:, :, None, None]"
 
 WRITE = [
     right(
@@ -99,10 +57,38 @@ WRITE = [
                 return self.gate(x) * x
         """,
     ),
+    right("2.2", "in place", solution("2.2", (RESULT, "x.mul_(gates[..., None, None])"))),
+    right("2.2", "float32 at the end", solution("2.2", (RESULT, f"({RESULT}).float()"))),
     right(
         "2.2",
-        "in place",
-        changed(LINEAR, (f"return {RESULT}", "return x.mul_(gates[..., None, None])")),
+        "a partial",
+        """
+        from functools import partial
+
+        class SE(nn.Module):
+            def __init__(self, activation, channels, reduction=16):
+                super().__init__()
+                hidden = channels // reduction
+                if hidden == 0:
+                    raise ValueError("no hidden unit")
+                self.layers = nn.Sequential(
+                    nn.Linear(channels, hidden), activation(), nn.Linear(hidden, channels)
+                )
+
+            def forward(self, x):
+                return torch.einsum("bchw,bc->bchw", x, self.layers(x.mean((2, 3))).sigmoid())
+
+        Block = partial(SE, nn.ReLU)
+        """,
+    ),
+    right(
+        "2.2",
+        "a lambda that makes the course's own",
+        """
+        from cbam_course.attention import SqueezeExcitation
+
+        Block = lambda *arguments: SqueezeExcitation(*arguments)
+        """,
     ),
     right(
         "2.2",
@@ -122,12 +108,12 @@ WRITE = [
             def forward(self, x):
                 z = x.flatten(2).sum(2) / (x.shape[2] * x.shape[3])
                 scores = (z @ self.v + self.a).clamp(min=0) @ self.w + self.b
-                return torch.einsum("bchw,bc->bchw", x, 1 / (1 + (-scores).exp()))
+                return x * (1 / (1 + (-scores).exp()))[..., None, None]
         """,
     ),
     right(
         "2.2",
-        "lazy layers, channels last",
+        "a lazy layer, the second one first, channels last",
         """
         class Block(nn.Module):
             def __init__(self, channels, reduction=16):
@@ -143,158 +129,74 @@ WRITE = [
                 return (x * gates).to(memory_format=torch.channels_last)
         """,
     ),
-    right(
+    *wrongs(
         "2.2",
-        "half of it in float32",
-        changed(LINEAR, (f"return {RESULT}", f"return ({RESULT}).float()")),
-    ),
-    wrong(
-        "2.2", "the map", changed(LINEAR, (RESULT, "gates[:, :, None, None]")), "Did you multiply"
-    ),
-    wrong("2.2", "the gates", changed(LINEAR, (RESULT, "gates")), "Did you multiply"),
-    wrong("2.2", "a residual", changed(LINEAR, (RESULT, f"x + {RESULT}")), "residual"),
-    wrong("2.2", "added", changed(LINEAR, (RESULT, RESULT.replace("*", "+"))), "adds the gates"),
-    wrong("2.2", "no sigmoid", changed(LINEAR, ("torch.sigmoid", "")), "where is the sigmoid"),
-    wrong("2.2", "tanh", changed(LINEAR, ("sigmoid", "tanh")), "is a tanh"),
-    wrong("2.2", "sigmoid twice", changed(LINEAR, (GATES, f"{GATES}.sigmoid()")), "twice"),
-    wrong("2.2", "no ReLU", changed(LINEAR, ("torch.relu", "")), "no ReLU"),
-    wrong(
-        "2.2",
-        "softmax",
-        changed(LINEAR, (GATES, "self.fc2(self.fc1(z).relu()).softmax(1)")),
-        "compete",
-    ),
-    wrong("2.2", "over the batch", changed(LINEAR, (MEAN, "x.mean(dim=(0, 2, 3))[None]")), "batch"),
-    wrong("2.2", "maximum", changed(LINEAR, (MEAN, "x.amax(dim=(2, 3))")), "not the maximum"),
-    wrong("2.2", "sum", changed(LINEAR, (MEAN, "x.sum(dim=(2, 3))")), "not the sum"),
-    wrong("2.2", "one axis", changed(LINEAR, (MEAN, "x.mean(dim=2)")), "line", "Stopped"),
-    wrong(
-        "2.2",
-        "no biases",
-        changed(LINEAR, ("hidden)", "hidden, bias=False)")),
-        "both layers have biases",
-    ),
-    wrong(
-        "2.2",
-        "16 hard-coded",
-        changed(LINEAR, ("// reduction", "// 16")),
-        "the hidden layer has 6 units",
-    ),
-    wrong(
-        "2.2", "default 8", changed(LINEAR, ("reduction=16", "reduction=8")), "default reduction"
-    ),
-    wrong(
-        "2.2",
-        "rounded up",
-        changed(
-            LINEAR,
-            ("channels // reduction", "0 if channels < reduction else -(-channels // reduction)"),
+        ("the map", "Did you multiply", (RESULT, "gates[:, :, None, None]")),
+        ("the gates", "Did you multiply", (RESULT, "gates")),
+        ("a residual", "residual", (RESULT, f"x + {RESULT}")),
+        ("no sigmoid", "where is the sigmoid", ("torch.sigmoid", "")),
+        (
+            "sigmoid twice",
+            "twice",
+            ("torch.sigmoid(self.fc2(hidden))", "self.fc2(hidden).sigmoid().sigmoid()"),
         ),
-        "30 // 4 units",
+        ("no ReLU", "no ReLU", ("torch.relu", "")),
+        ("over the batch", "the batch too", (MEAN, "x.mean(dim=(0, 2, 3))[None]")),
+        ("the maximum", "no maximum", (MEAN, "x.amax(dim=(2, 3))")),
+        (
+            "softmax",
+            "other values",
+            ("torch.sigmoid(self.fc2(hidden))", "self.fc2(hidden).softmax(1)"),
+        ),
+        ("no biases", "both layers have biases", ("hidden)\n", "hidden, bias=False)\n")),
+        ("16 for good", "the hidden layer has 6 units", ("// reduction\n", "// 16\n")),
+        ("default 8", "`reduction` is 16 unless", ("reduction=16", "reduction=8")),
+        (
+            "rounded up",
+            "arguments 30, 4 your block has 518",
+            (
+                "channels // reduction\n",
+                "0 if channels < reduction else -(-channels // reduction)\n",
+            ),
+        ),
+        ("no error", "there is no error", ("hidden < 1", "False")),
+        ("another error", "it raises KeyError", ("raise ValueError", "raise KeyError")),
+        ("a pair", "should be a tensor", (RESULT, f"{RESULT}, gates")),
     ),
-    wrong("2.2", "no error", changed(LINEAR, (ERROR, "")), "without an error"),
-    wrong(
+    *wrongs(
         "2.2",
-        "another error",
-        changed(LINEAR, ("raise ValueError", "raise KeyError")),
-        "raises KeyError",
+        ("one axis", "line", (MEAN, "x.mean(dim=2)")),
+        ("a misspelled layer", "no attribute 'fc3'", ("self.fc2(", "self.fc3(")),
+        outcome="Stopped",
     ),
-    wrong("2.2", "a pair", changed(LINEAR, (RESULT, f"{RESULT}, gates")), "should be a tensor"),
-    wrong(
-        "2.2",
-        "no return",
-        changed(LINEAR, (f"return {RESULT}", "x * 2")),
-        "returns nothing",
-        "NotSolved",
-    ),
+    *wrongs("2.2", ("no return", "returns nothing", ("return x", "x")), outcome="NotSolved"),
     wrong("2.2", "a function", "def Block(channels, reduction=16):\n    return 1", "nn.Module"),
-    wrong(
-        "2.2",
-        "a misspelled layer",
-        changed(LINEAR, ("self.fc2(", "self.fc3(")),
-        "no attribute 'fc3'",
-        "Stopped",
-    ),
 ]
 
-# 2.3 Three bugs in one block.
-
-SUSPECT = """
-class Repaired(nn.Module):
-    def __init__(self, channels, reduction=16):
-        super().__init__()
-        hidden = channels // reduction
-        self.squeeze = nn.AdaptiveAvgPool2d(1)
-        self.excite = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1),
-            nn.ReLU(),
-            nn.Conv2d(hidden, channels, 1),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x):
-        gates = self.excite(self.squeeze(x))
-        return x * gates
-"""
+SIGMOID = "            nn.Sigmoid(),\n"
 
 REPAIR = [
     right(
         "2.3",
         "the other sigmoid removed",
-        changed(SUSPECT, ("            nn.Sigmoid(),\n", ""), ("x * gates", "x * gates.sigmoid()")),
+        solution("2.3", (SIGMOID, ""), ("x * gates", "x * gates.sigmoid()")),
     ),
-    right("2.3", "written anew", changed(LINEAR, ("class Block", "class Repaired"))),
-    right(
+    right("2.3", "written anew", solution("2.2", ("class Block", "class Repaired"))),
+    right("2.3", "in place", solution("2.3", ("return x * gates", "return x.mul_(gates)"))),
+    *wrongs(
         "2.3",
-        "in place",
-        changed(SUSPECT, ("return x * gates", "x *= gates\n        return x")),
-    ),
-    wrong(
-        "2.3", "ratio still ignored", changed(SUSPECT, ("// reduction", "// 16")), "reduction ratio"
-    ),
-    wrong("2.3", "residual left", changed(SUSPECT, ("x * gates", "x + x * gates")), "added"),
-    wrong(
-        "2.3", "sigmoid left", changed(SUSPECT, ("x * gates", "x * gates.sigmoid()")), "How often"
-    ),
-    wrong(
-        "2.3",
-        "two left",
-        changed(SUSPECT, ("x * gates", "x + x * gates.sigmoid()")),
-        "Two bugs are left",
-    ),
-    wrong(
-        "2.3",
-        "both sigmoids removed",
-        changed(SUSPECT, ("            nn.Sigmoid(),\n", "")),
-        "There should be one",
-    ),
-    wrong(
-        "2.3",
-        "rounded up",
-        changed(SUSPECT, ("channels // reduction", "-(-channels // reduction)")),
-        "30 // 4 units",
-    ),
-    wrong(
-        "2.3",
-        "the ReLU gone",
-        changed(SUSPECT, ("nn.ReLU()", "nn.Identity()")),
-        "no ReLU",
+        ("ratio still ignored", "Who uses the reduction ratio", ("// reduction", "// 16")),
+        ("residual left", "no residual", ("x * gates", "x + x * gates")),
+        ("sigmoid left", "applied twice", ("x * gates", "x * gates.sigmoid()")),
+        (
+            "two left",
+            "a residual inside, and the sigmoid",
+            ("x * gates", "x + x * gates.sigmoid()"),
+        ),
+        ("both sigmoids removed", "where is the sigmoid", (SIGMOID, "")),
+        ("the ReLU gone", "no ReLU", ("nn.ReLU()", "nn.Identity()")),
     ),
 ]
-
-# 2.4 A budget for the reduction ratio.
-
-LOOP = """
-def smallest_ratio(stages, budget):
-    for ratio in (2, 4, 8, 16, 32, 64):
-        cost = 0
-        for blocks, channels in stages:
-            hidden = channels // ratio
-            cost += blocks * (2 * channels * hidden + hidden + channels)
-        if cost <= budget:
-            return ratio, cost
-    return 0, 0
-"""
 
 BUDGET = [
     right(
@@ -340,34 +242,23 @@ BUDGET = [
             return best
         """,
     ),
-    wrong("2.4", "no biases", changed(LOOP, (" + hidden + channels", "")), "the biases"),
-    wrong("2.4", "one block a stage", changed(LOOP, ("blocks * ", "")), "several blocks"),
-    wrong("2.4", "below the budget", changed(LOOP, ("<=", "<")), "fits exactly"),
-    wrong(
+    *wrongs(
         "2.4",
-        "the largest",
-        changed(LOOP, ("2, 4, 8, 16, 32, 64", "64, 32, 16, 8, 4, 2")),
-        "a smaller one",
+        ("no biases", "the biases", (" + hidden + channels", "")),
+        ("one block a stage", "several blocks", ("blocks * ", "")),
+        ("one of the biases", "expected 2,530,992", (" + hidden + channels", " + channels")),
+        ("below the budget", "fits exactly", ("<=", "<")),
+        ("the largest", "a smaller one", ("2, 4, 8, 16, 32, 64", "64, 32, 16, 8, 4, 2")),
+        ("the last one anyway", "return (0, 0)", ("return 0, 0", "return ratio, parameters")),
+        (
+            "the ratio alone",
+            "should return 2 numbers",
+            ("return ratio, parameters", "return ratio"),
+        ),
+        ("all ratios", "should be in", ("(2, 4, 8, 16, 32, 64)", "range(2, 65)")),
+        ("any ratio", "too expensive", ("if parameters <= budget", "if True")),
     ),
-    wrong(
-        "2.4", "no end", changed(LOOP, ("    return 0, 0\n", "")), "returns nothing", "NotSolved"
-    ),
-    wrong(
-        "2.4",
-        "the last one anyway",
-        changed(LOOP, ("return 0, 0", "return ratio, cost")),
-        "return (0, 0)",
-    ),
-    wrong(
-        "2.4", "ratio alone", changed(LOOP, ("return ratio, cost", "return ratio")), "two numbers"
-    ),
-    wrong("2.4", "odd ratios", changed(LOOP, ("(2, 4, 8, 16, 32, 64)", "range(2, 65)")), "one of"),
-    wrong(
-        "2.4",
-        "one of the biases",
-        changed(LOOP, (" + hidden + channels", " + channels")),
-        "there are",
-    ),
+    *wrongs("2.4", ("no end", "returns nothing", ("    return 0, 0\n", "")), outcome="NotSolved"),
 ]
 
 ANSWERS = [*READ, *WRITE, *REPAIR, *BUDGET]

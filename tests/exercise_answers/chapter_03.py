@@ -1,26 +1,20 @@
 """Answers to the exercises of chapter 3."""
 
 from . import right, wrong
-from .editing import changed
-
-# 3.1 Who hears whom.
-
-
-def predicted(kernel_size="5", heard_by_1="[0, 1, 2, 3]", entries="1274", fc_weights="8192"):
-    return f"""
-kernel_size = {kernel_size}
-heard_by_1 = {heard_by_1}
-entries = {entries}
-fc_weights = {fc_weights}
-"""
-
+from .editing import solution, wrongs
 
 HEAR = [
     right(
-        "3.1", "a set and a float", predicted("5.0", "{3, 2, 1, 0}", fc_weights="2 * 256**2 / 16")
+        "3.1",
+        "a set and floats",
+        solution("3.1", "kernel_size = 5.0", "heard_by_1 = {3, 2, 1, 0}", "fc_weights /= 1"),
     ),
-    right("3.1", "a range", predicted(heard_by_1="range(4)", entries="2 * (3 + 4) + 252 * 5")),
-    right("3.1", "tensors", predicted("torch.tensor(5)", "torch.arange(4)", "torch.tensor(1274)")),
+    right("3.1", "a range", solution("3.1", "heard_by_1 = range(4)")),
+    right(
+        "3.1",
+        "tensors",
+        solution("3.1", "heard_by_1, entries = torch.arange(4), torch.tensor(1274)"),
+    ),
     right(
         "3.1",
         "measured",
@@ -35,32 +29,21 @@ HEAR = [
         fc_weights = sum(p.numel() for p in ChannelAttention(256).parameters())
         """,
     ),
-    wrong("3.1", "an even kernel", predicted("4"), "no middle"),
-    wrong("3.1", "a kernel of 3", predicted("3"), "log2 of 256"),
-    wrong("3.1", "the quotient", predicted("4.5"), "cut the quotient"),
-    wrong("3.1", "padding heard", predicted(heard_by_1="[-1, 0, 1, 2, 3]"), "1 too many"),
-    wrong("3.1", "itself forgotten", predicted(heard_by_1="[0, 2, 3]"), "1 missing"),
-    wrong("3.1", "one number", predicted(heard_by_1="1"), "3 missing"),
-    wrong("3.1", "no edges", predicted(entries="5 * 256"), "the rows at the two ends"),
-    wrong("3.1", "one edge", predicted(entries="1277"), "two ends"),
-    wrong("3.1", "one layer", predicted(fc_weights="4096"), "two layers"),
-    wrong("3.1", "with biases", predicted(fc_weights="8464"), "no biases"),
-    wrong("3.1", "a word", predicted(heard_by_1="'all'"), "list of numbers"),
-    wrong("3.1", "half a channel", predicted(heard_by_1="[0.5, 1]"), "whole numbers"),
+    *wrongs(
+        "3.1",
+        ("an even kernel", "no middle", "kernel_size = 4"),
+        ("the quotient", "Cut the quotient", "kernel_size = 4.5"),
+        ("padding heard", "1 too many", "heard_by_1 = [-1, 0, 1, 2, 3]"),
+        ("itself forgotten", "1 missing", "heard_by_1 = [0, 2, 3]"),
+        ("one number", "3 missing", "heard_by_1 = 1"),
+        ("no edges", "two ends", "entries = 5 * 256"),
+        ("one layer", "two layers", "fc_weights = 4096"),
+        ("a word", "list of numbers", "heard_by_1 = 'all'"),
+        ("half a channel", "whole numbers", "heard_by_1 = [0.5, 1]"),
+    ),
 ]
 
-# 3.2 Write the map.
-
-MAP = """
-def channel_map(x, W1, W2):
-    def mlp(z):
-        return torch.relu(z @ W1.T) @ W2.T
-
-    average, maximum = x.mean(dim=(2, 3)), x.amax(dim=(2, 3))
-    scores = mlp(average) + mlp(maximum)
-    return torch.sigmoid(scores)[:, :, None, None]
-"""
-SCORES, RESULT = "mlp(average) + mlp(maximum)", "torch.sigmoid(scores)[:, :, None, None]"
+SCORES = "mlp(average) + mlp(maximum)"
 
 WRITE = [
     right(
@@ -90,115 +73,51 @@ WRITE = [
     ),
     right(
         "3.2",
-        "the package's class",
+        "vmap over the images",
         """
-        from cbam_course.attention import ChannelAttention
-
         def channel_map(x, W1, W2):
-            hidden, channels = W1.shape
-            block = ChannelAttention(channels, channels // hidden, layer="linear")
-            block.mlp[0].weight.data, block.mlp[2].weight.data = W1, W2
-            return block.attention_map(x)
+            def one(image):
+                pooled = image.mean((1, 2)), image.amax((1, 2))
+                return sum(W2 @ torch.relu(W1 @ z) for z in pooled).sigmoid()[:, None, None]
+
+            return torch.vmap(one)(x)
         """,
     ),
-    right("3.2", "a result in float32", changed(MAP, ("(scores)", "(scores.float())"))),
-    right(
+    right("3.2", "in float32", solution("3.2", ("(scores)", "(scores.float())"))),
+    *wrongs(
         "3.2",
-        "ReLU of both, then one product",
-        changed(MAP, (SCORES, "(torch.relu(average @ W1.T) + torch.relu(maximum @ W1.T)) @ W2.T")),
-    ),
-    wrong("3.2", "no axes", changed(MAP, ("[:, :, None, None]", "")), "keep the last 2 axes"),
-    wrong("3.2", "axes in front", changed(MAP, ("[:, :, None, None]", "[None, None]")), "axes"),
-    wrong("3.2", "refined", changed(MAP, (RESULT, f"x * {RESULT}")), "the map alone"),
-    wrong("3.2", "added first", changed(MAP, (SCORES, "mlp(average + maximum)")), "before the MLP"),
-    wrong(
-        "3.2", "the average twice", changed(MAP, ("mlp(maximum)", "mlp(average)")), "second branch"
-    ),
-    wrong(
-        "3.2", "the maximum twice", changed(MAP, ("mlp(average)", "mlp(maximum)")), "first branch"
-    ),
-    wrong(
-        "3.2",
-        "no sigmoid",
-        changed(MAP, ("torch.sigmoid(scores)", "scores")),
-        "where is the sigmoid",
-    ),
-    wrong("3.2", "sigmoid twice", changed(MAP, ("scores)", "scores.sigmoid())")), "twice"),
-    wrong(
-        "3.2",
-        "a sigmoid each",
-        changed(
-            MAP,
-            (
-                "return torch.relu(z @ W1.T) @ W2.T",
-                "return (torch.relu(z @ W1.T) @ W2.T).sigmoid()",
-            ),
+        ("no axes", "keep the axes of size 1", ("[:, :, None, None]", "")),
+        ("axes in front", "axes", ("[:, :, None, None]", "[None, None]")),
+        ("refined", "the map alone", ("torch.sigmoid(scores)", "x * torch.sigmoid(scores)")),
+        ("added first", "before the MLP", (SCORES, "mlp(average + maximum)")),
+        ("the average twice", "with the maxima", ("mlp(maximum)", "mlp(average)")),
+        ("the maximum twice", "with the averages", ("mlp(average)", "mlp(maximum)")),
+        ("no sigmoid", "where is the sigmoid", ("torch.sigmoid(scores)", "scores")),
+        (
+            "a sigmoid each",
+            "one for the sum",
+            ("torch.relu(z @ W1.T) @ W2.T", "torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)"),
             ("torch.sigmoid(scores)", "scores"),
         ),
-        "one for the sum",
+        ("no ReLU", "no ReLU", ("torch.relu", "")),
+        ("mean of the scores", "other values: at", (SCORES, f"({SCORES}) / 2")),
+        ("over the batch", "other values", ("mean(dim=(2, 3))", "mean(dim=(0, 2, 3))[None]")),
     ),
-    wrong("3.2", "mean of the scores", changed(MAP, (SCORES, f"({SCORES}) / 2")), "their mean"),
-    wrong(
-        "3.2",
-        "product of the scores",
-        changed(MAP, (SCORES, "mlp(average) * mlp(maximum)")),
-        "multiply them",
-    ),
-    wrong("3.2", "no ReLU", changed(MAP, ("torch.relu", "")), "no ReLU"),
-    wrong(
-        "3.2",
-        "over the batch",
-        changed(MAP, ("x.mean(dim=(2, 3))", "x.mean(dim=(0, 2, 3))[None]")),
-        "over the batch",
-    ),
-    wrong(
-        "3.2",
-        "the maximum over the batch",
-        changed(MAP, ("x.amax(dim=(2, 3))", "x.amax(dim=(0, 2, 3))[None]")),
-        "over the batch",
-    ),
-    wrong(
-        "3.2",
-        "over the channels",
-        changed(MAP, ("x.amax(dim=(2, 3))", "x.amax(dim=1)")),
-        "mat",
-        "Stopped",
-    ),
-    wrong("3.2", "not transposed", changed(MAP, ("z @ W1.T", "z @ W1")), "in mlp", "Stopped"),
+    *wrongs("3.2", ("not transposed", "in mlp", ("z @ W1.T", "z @ W1")), outcome="Stopped"),
     wrong("3.2", "open", "def channel_map(x, W1, W2): ...", "returns nothing yet", "NotSolved"),
 ]
 
-# 3.3 Right where it was tried.
-
-CONV = """
-class Repaired(nn.Module):
-    def __init__(self, channels, kernel_size=None):
-        super().__init__()
-        if kernel_size is None:
-            kernel_size = eca_kernel_size(channels)
-        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.largest = nn.AdaptiveMaxPool2d(1)
-
-    def forward(self, x):
-        average = x.mean(dim=(2, 3))
-        maximum = self.largest(x)[:, :, 0, 0]
-        scores = self.conv(average[:, None]) + self.conv(maximum[:, None])
-        gates = torch.sigmoid(scores)[:, 0]
-        return x * gates[:, :, None, None]
-"""
 IF = "if kernel_size is None:\n            kernel_size ="
 
 REPAIR = [
-    right("3.3", "padding by name", changed(CONV, ("kernel_size // 2", '"same"'))),
+    right("3.3", "padding by name", solution("3.3", ("padding=padding", 'padding="same"'))),
     right(
         "3.3",
-        "amax, in place",
-        changed(
-            CONV,
-            ("self.largest(x)[:, :, 0, 0]", "x.amax((2, 3))"),
-            ("return x * gates", "return x.mul_(gates"),
-            ("None, None]", "None, None])"),
-            ("gates[:, :, None, None])", "gates[:, :, None, None])"),
+        "in place",
+        solution(
+            "3.3",
+            ("return x * gates[", "return x.mul_(gates)["),
+            ("gates)[:, :, None, None]", "gates[:, :, None, None])"),
         ),
     ),
     right(
@@ -235,84 +154,29 @@ REPAIR = [
                 return x * torch.sigmoid(scores)[..., None, None]
         """,
     ),
-    wrong(
+    *wrongs(
         "3.3",
-        "kernel still overridden",
-        changed(CONV, (IF, "kernel_size =")),
-        "Who obeys the argument",
+        ("kernel still overridden", "Who obeys the argument", (IF, "kernel_size =")),
+        ("window left", "first 7 x 7 positions", ("AdaptiveMaxPool2d(1)", "MaxPool2d(7)")),
+        (
+            "window cut to the map",
+            "first 7 x 7 positions",
+            ("self.largest(x)[:, :, 0, 0]", "x[:, :, :7, :7].amax((2, 3))"),
+        ),
+        ("no adaptive size", "With kernel_size=None", ("eca_kernel_size(channels)", "3")),
+        ("a bias", "one kernel, no bias", ("bias=False", "bias=True")),
+        ("the map", "Did you multiply", ("return x * gates", "return gates")),
+        ("maximum lost", "The maximum does not arrive", ("conv(maximum", "conv(average")),
+        ("average lost", "The average does not arrive", ("conv(average", "conv(maximum")),
+        ("no sigmoid", "other values", ("torch.sigmoid(scores)", "scores")),
     ),
-    wrong(
-        "3.3",
-        "window left",
-        changed(CONV, ("nn.AdaptiveMaxPool2d(1)", "nn.MaxPool2d(7)")),
-        "first 7 x 7 places",
-    ),
-    wrong(
-        "3.3",
-        "window cut to the map",
-        changed(CONV, ("self.largest(x)[:, :, 0, 0]", "x[:, :, :7, :7].amax((2, 3))")),
-        "first 7 x 7 places",
-    ),
-    wrong(
-        "3.3",
-        "padding left",
-        changed(CONV, ("padding=kernel_size // 2", "padding=1")),
-        "line",
-        "Stopped",
-    ),
-    wrong(
-        "3.3",
-        "no adaptive size",
-        changed(CONV, ("eca_kernel_size(channels)", "3")),
-        "With kernel_size=None",
-    ),
-    wrong("3.3", "a bias", changed(CONV, ("bias=False", "bias=True")), "One kernel, no bias"),
-    wrong(
-        "3.3",
-        "maximum lost",
-        changed(CONV, ("self.conv(maximum[:, None])", "self.conv(average[:, None])")),
-        "The maximum does not arrive",
-    ),
-    wrong("3.3", "a residual", changed(CONV, ("return x *", "return x + x *")), "residual"),
-    wrong(
-        "3.3",
-        "no sigmoid",
-        changed(CONV, ("torch.sigmoid(scores)", "scores")),
-        "not between 0 and 1",
-    ),
-    wrong(
-        "3.3", "the map", changed(CONV, ("return x * gates", "return gates")), "Did you multiply"
-    ),
+    *wrongs("3.3", ("padding left", "line", ("padding=padding", "padding=1")), outcome="Stopped"),
 ]
 
-# 3.4 Twins.
-
-FLAT = """
-def twin(x):
-    average = x.mean(dim=(2, 3), keepdim=True)
-    maximum = x.amax(dim=(2, 3), keepdim=True)
-    return ((average + maximum) / 2).expand_as(x)
-"""
+MIDDLE = "((average + maximum) / 2).expand_as(x)"
 
 TWIN = [
-    right(
-        "3.4",
-        "flat, as a new tensor",
-        changed(
-            FLAT,
-            (
-                "((average + maximum) / 2).expand_as(x)",
-                "torch.zeros_like(x) + average / 2 + maximum / 2",
-            ),
-        ),
-    ),
-    right(
-        "3.4",
-        "half the contrast",
-        changed(
-            FLAT, ("((average + maximum) / 2).expand_as(x)", "(x + (average + maximum) / 2) / 2")
-        ),
-    ),
+    right("3.4", "a new tensor", solution("3.4", (MIDDLE, "0 * x + (average + maximum) / 2"))),
     right(
         "3.4",
         "three times the contrast, in place",
@@ -337,35 +201,18 @@ TWIN = [
             return y
         """,
     ),
-    wrong("3.4", "x itself", "def twin(x):\n    return x", "x itself"),
-    wrong("3.4", "places turned", "def twin(x):\n    return x.flip(2, 3)", "FC cannot tell"),
-    wrong(
+    *wrongs(
         "3.4",
-        "flat averages",
-        changed(FLAT, ("(average + maximum) / 2", "average")),
-        "the averages are those of x",
-    ),
-    wrong(
-        "3.4",
-        "flat maxima",
-        changed(FLAT, ("(average + maximum) / 2", "maximum")),
-        "the maxima are those of x",
-    ),
-    wrong("3.4", "the sum, not half of it", changed(FLAT, (" / 2", "")), "which number is that"),
-    wrong("3.4", "twice x", "def twin(x):\n    return 2 * x", "Conv tells them apart"),
-    wrong(
-        "3.4", "channels exchanged", "def twin(x):\n    return x.flip(1)", "Conv tells them apart"
-    ),
-    wrong("3.4", "not expanded", changed(FLAT, (".expand_as(x)", "")), "it should be that of x"),
-    wrong(
-        "3.4",
-        "nearly x",
-        """
-        def twin(x):
-            middle = (x.mean((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True)) / 2
-            return x + 1e-4 * (middle - x)
-        """,
-        "hardly",
+        ("x itself", "x itself", (MIDDLE, "x")),
+        ("positions turned", "FC cannot tell", (MIDDLE, "x.flip(2, 3)")),
+        (
+            "flat averages",
+            "average plus maximum should stay",
+            ("(average + maximum) / 2", "average"),
+        ),
+        ("channels exchanged", "Conv tells them apart", (MIDDLE, "x.flip(1)")),
+        ("not expanded", "it should be that of x", (".expand_as(x)", "")),
+        ("nearly x", "hardly", (MIDDLE, "x + 1e-4 * ((average + maximum) / 2 - x)")),
     ),
 ]
 

@@ -1,23 +1,15 @@
 """Answers to the exercises of chapter 5."""
 
 from . import right, wrong
-from .editing import changed
-
-# 5.1 Price tags.
-
-
-def tags(a="16", b="5", c="5", d="12"):
-    return f"""
-reduction_a = {a}
-kernel_size_b = {b}
-along_the_channels_c = {c}
-reduction_d = {d}
-"""
-
+from .editing import solution, wrongs
 
 PRICES = [
-    right("5.1", "floats", tags("2 * 96**2 / 1152", "(50 / 2) ** 0.5", "5.0", "96 / (1544 / 193)")),
-    right("5.1", "tensors", tags("torch.tensor(16)", "torch.tensor(25.0).sqrt()")),
+    right(
+        "5.1",
+        "floats",
+        solution("5.1", "reduction_a = 2 * 96**2 / 1152", "kernel_size_b = (50 / 2) ** 0.5"),
+    ),
+    right("5.1", "tensors", solution("5.1", "reduction_a, reduction_d = torch.tensor([16, 12])")),
     right(
         "5.1",
         "searched",
@@ -41,55 +33,21 @@ PRICES = [
         reduction_d = find(lambda r: CBAM(96, r, **options), 1740, (2, 4, 6, 8, 12, 16))
         """,
     ),
-    wrong("5.1", "hidden units", tags("6"), "6 is the number of hidden units"),
-    wrong("5.1", "one layer", tags("8"), "two layers"),
-    wrong("5.1", "the usual kernel", tags(b="7"), "7 would cost 98"),
-    wrong("5.1", "one map", tags(b="25"), "How long is a side"),
-    wrong("5.1", "the adaptive size", tags(c="3"), "the adaptive size"),
-    wrong("5.1", "one plane", tags(c="103 - 49"), "two maps"),
-    wrong("5.1", "nothing taken off", tags(c="103"), "take off"),
-    wrong("5.1", "the default", tags(d="16"), "1,354"),
-    wrong("5.1", "hidden units of D", tags(d="8"), "8 is the number of hidden units"),
-    wrong("5.1", "no divisor", tags("15"), "divide 96"),
-    wrong("5.1", "eleven", tags(d="11"), "divide 96"),
-    wrong("5.1", "another divisor", tags("32"), "block A would have 674"),
-    wrong("5.1", "another divisor for D", tags(d="24"), "block D would have 968"),
-    wrong("5.1", "ten", tags(d="10"), "divide 96"),
-    wrong("5.1", "another number", tags(d="97"), "is not 97"),
-    wrong("5.1", "half open", tags(d="..."), "`reduction_d` is still open", "NotSolved"),
+    *wrongs(
+        "5.1",
+        ("hidden units", "the number of hidden units", "reduction_a = 6"),
+        ("one layer", "two layers", "reduction_a = 8"),
+        ("one map", "How long is a side", "kernel_size_b = 25"),
+        ("the adaptive size", "the adaptive size", "along_the_channels_c = 3"),
+        ("hidden units of D", "the number of hidden units", "reduction_d = 8"),
+        ("another number", "is not 97", "reduction_d = 97"),
+    ),
 ]
 
-# 5.2 Write the block.
-
-BLOCK = """
-class Block(nn.Module):
-    def __init__(self, channels, reduction=16, kernel_size=7):
-        super().__init__()
-        hidden = channels // reduction
-        if hidden == 0:
-            raise ValueError("no hidden unit")
-        if kernel_size % 2 == 0:
-            raise ValueError("even")
-        self.fc1 = nn.Linear(channels, hidden, bias=False)
-        self.fc2 = nn.Linear(hidden, channels, bias=False)
-        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-
-    def mlp(self, z):
-        return self.fc2(torch.relu(self.fc1(z)))
-
-    def forward(self, f):
-        scores = self.mlp(f.mean(dim=(2, 3))) + self.mlp(f.amax(dim=(2, 3)))
-        Mc = torch.sigmoid(scores)[:, :, None, None]
-        g = Mc * f
-        pooled = torch.cat([g.mean(dim=1, keepdim=True), g.amax(dim=1, keepdim=True)], dim=1)
-        Ms = torch.sigmoid(self.conv(pooled))
-        return Ms * g
-"""
-SCORES = "self.mlp(f.mean(dim=(2, 3))) + self.mlp(f.amax(dim=(2, 3)))"
-POOLED = "torch.cat([g.mean(dim=1, keepdim=True), g.amax(dim=1, keepdim=True)], dim=1)"
-RESULT = "return Ms * g"
-HIDDEN_ERROR = '        if hidden == 0:\n            raise ValueError("no hidden unit")\n'
-EVEN_ERROR = '        if kernel_size % 2 == 0:\n            raise ValueError("even")\n'
+SECOND = "return x * torch.sigmoid(scores)"
+MAXIMA = "self.mlp(x.amax(dim=(2, 3)))"
+KEEP_F = ("        scores = self.mlp", "        F = x\n        scores = self.mlp")
+POOLED = "[x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)]"
 
 WRITE = [
     right(
@@ -117,11 +75,31 @@ WRITE = [
     ),
     right(
         "5.2",
-        "in place",
-        changed(
-            BLOCK,
-            ("g = Mc * f", "g = f.mul_(Mc)"),
-            ("return Ms * g", "g *= Ms\n        return g"),
+        "two convolutions of one channel, in place",
+        solution(
+            "5.2",
+            (
+                "self.conv = nn.Conv2d(2, 1, kernel_size, padding=padding, bias=False)",
+                "self.a, self.b = (\n"
+                "            nn.Conv2d(1, 1, kernel_size, padding=padding, bias=False)\n"
+                "            for _ in range(2)\n"
+                "        )",
+            ),
+            ("self.conv(torch.cat(pooled, dim=1))", "self.a(pooled[0]) + self.b(pooled[1])"),
+            (SECOND, "return x.mul_(torch.sigmoid(scores))"),
+        ),
+    ),
+    right(
+        "5.2",
+        "a partial, in float32",
+        solution(
+            "5.2",
+            ("def __init__(self, channels", "def __init__(self, activation, channels"),
+            ("        padding", "        self.activation = activation\n        padding"),
+            ("torch.relu", "self.activation"),
+            (SECOND, "return (x * torch.sigmoid(scores)).float()"),
+            "from functools import partial",
+            "Block = partial(Block, torch.relu)",
         ),
     ),
     right(
@@ -153,25 +131,40 @@ WRITE = [
     ),
     right(
         "5.2",
-        "inheriting the halves, in float32 at the end",
+        "a lambda, the course's halves one after the other",
         """
         from cbam_course.attention import ChannelAttention, SpatialAttention
 
-        class Block(nn.Module):
-            def __init__(self, channels, reduction=16, kernel_size=7):
-                super().__init__()
-                self.halves = nn.Sequential(
-                    ChannelAttention(channels, reduction), SpatialAttention(kernel_size)
-                )
-
-            def forward(self, x):
-                return self.halves(x).float()
+        Block = lambda c, r=16, k=7: nn.Sequential(ChannelAttention(c, r), SpatialAttention(k))
         """,
     ),
-    wrong("5.2", "map of F", changed(BLOCK, (POOLED, POOLED.replace("g.", "f."))), "from F"),
+    *wrongs(
+        "5.2",
+        ("map of F", "from F", KEEP_F, (POOLED, POOLED.replace("x.", "F."))),
+        ("a residual", "residual", KEEP_F, (SECOND, "return F + x * torch.sigmoid(scores)")),
+        ("half of it", "Where is the second product", (SECOND, "return x")),
+        ("the map", "Did you multiply", (SECOND, "return torch.sigmoid(scores)")),
+        ("twice", "the square", KEEP_F, (SECOND, "return F * x * torch.sigmoid(scores)")),
+        (
+            "maximum lost",
+            "maximum does not arrive in the channel",
+            (MAXIMA, MAXIMA.replace("amax", "mean")),
+        ),
+        ("added first", "before the MLP", (f") + {MAXIMA}", " + x.amax(dim=(2, 3)))")),
+        ("no ReLU", "other values: at", ("torch.relu", "")),
+        ("no sigmoid at the end", "other values", (SECOND, "return x * scores")),
+        ("maximum lost in the second half", "other values", ("x.amax(dim=1", "x.mean(dim=1")),
+        ("a bias", "nothing has a bias", ("padding=padding, bias=False", "padding=padding")),
+        ("16 for good", "6 hidden units", ("// reduction\n", "// 16\n")),
+        ("default 49", "`kernel_size` 7", ("kernel_size=7", "kernel_size=49")),
+        ("default 8", "`reduction` is 16", ("reduction=16", "reduction=8")),
+        ("no hidden unit", "leave no hidden unit", ("hidden < 1", "False")),
+        ("even", "has no middle", ("kernel_size % 2 == 0", "False")),
+        ("an assertion", "it raises AssertionError", ("raise ValueError", "assert False,")),
+    ),
     wrong(
         "5.2",
-        "places first",
+        "the spatial half first",
         """
         from cbam_course.attention import CBAM
 
@@ -181,208 +174,56 @@ WRITE = [
         """,
         "spatial half comes first",
     ),
-    wrong("5.2", "a residual", changed(BLOCK, (RESULT, "return f + Ms * g")), "residual"),
-    wrong("5.2", "a residual inside", changed(BLOCK, ("g = Mc * f", "g = Mc * f + f")), "residual"),
-    wrong("5.2", "half of it", changed(BLOCK, (RESULT, "return g")), "Where is the second product"),
-    wrong("5.2", "second map times F", changed(BLOCK, (RESULT, "return Ms * f")), "multiplies F"),
-    wrong("5.2", "the map", changed(BLOCK, (RESULT, "return Ms")), "Did you multiply"),
-    wrong("5.2", "both maps", changed(BLOCK, (RESULT, "return Ms * Mc")), "Did you multiply"),
-    wrong("5.2", "twice", changed(BLOCK, (RESULT, "return Ms * g * f")), "the square of the input"),
-    wrong(
-        "5.2",
-        "maximum lost",
-        changed(BLOCK, ("self.mlp(f.amax(dim=(2, 3)))", "self.mlp(f.mean(dim=(2, 3)))")),
-        "maximum does not arrive in the channel half",
-    ),
-    wrong(
-        "5.2",
-        "average lost",
-        changed(BLOCK, (SCORES, "self.mlp(f.amax(dim=(2, 3)))")),
-        "average does not arrive in the channel half",
-    ),
-    wrong(
-        "5.2",
-        "maximum lost in the second half",
-        changed(BLOCK, ("g.amax", "g.mean")),
-        "maximum does not arrive in the spatial half",
-    ),
-    wrong(
-        "5.2",
-        "added before the MLP",
-        changed(BLOCK, (SCORES, "self.mlp(f.mean(dim=(2, 3)) + f.amax(dim=(2, 3)))")),
-        "before the MLP",
-    ),
-    wrong("5.2", "no ReLU", changed(BLOCK, ("torch.relu", "")), "no ReLU"),
-    wrong(
-        "5.2",
-        "no sigmoid in the first half",
-        changed(BLOCK, ("torch.sigmoid(scores)", "scores")),
-        "channel map is not between 0 and 1",
-    ),
-    wrong(
-        "5.2",
-        "no sigmoid in the second half",
-        changed(BLOCK, ("torch.sigmoid(self.conv(pooled))", "self.conv(pooled)")),
-        "spatial map is not between 0 and 1",
-    ),
-    wrong("5.2", "two sigmoids", changed(BLOCK, (RESULT, "return Ms.sigmoid() * g")), "two"),
-    wrong(
-        "5.2",
-        "sigmoid of each",
-        changed(
-            BLOCK,
-            ("torch.relu(self.fc1(z)))", "torch.relu(self.fc1(z))).sigmoid()"),
-            ("torch.sigmoid(scores)", "scores"),
-        ),
-        "one for the sum",
-    ),
-    wrong(
-        "5.2",
-        "pooled over the places",
-        changed(BLOCK, ("g.mean(dim=1, keepdim=True)", "g.mean(dim=(2, 3), keepdim=True)")),
-        "line",
-        "Stopped",
-    ),
-    wrong("5.2", "a bias", changed(BLOCK, ("// 2, bias=False", "// 2")), "nothing has a bias"),
-    wrong("5.2", "16 for good", changed(BLOCK, ("// reduction", "// 16")), "6 hidden units"),
-    wrong(
-        "5.2",
-        "no padding",
-        changed(BLOCK, ("padding=kernel_size // 2, ", "")),
-        "in forward",
-        "Stopped",
-    ),
-    wrong("5.2", "default 49", changed(BLOCK, ("kernel_size=7", "kernel_size=49")), "default"),
-    wrong("5.2", "default 8", changed(BLOCK, ("reduction=16", "reduction=8")), "default"),
-    wrong("5.2", "no hidden unit", changed(BLOCK, (HIDDEN_ERROR, "")), "leave no hidden unit"),
-    wrong("5.2", "even", changed(BLOCK, (EVEN_ERROR, "")), "no middle, and"),
-    wrong(
-        "5.2", "an assertion", changed(BLOCK, ("raise ValueError", "assert False,")), "Assertion"
-    ),
-    wrong("5.2", "no return", changed(BLOCK, (RESULT, "Ms * g")), "returns nothing", "NotSolved"),
+    *wrongs("5.2", ("no padding", "in forward", (", padding=padding", "")), outcome="Stopped"),
+    *wrongs("5.2", ("no return", "returns nothing", (SECOND, "x")), outcome="NotSolved"),
 ]
 
-# 5.3 The shape is right.
-
-REPAIRED = """
-class Repaired(nn.Module):
-    def __init__(self, channels, reduction=16, kernel_size=7):
-        super().__init__()
-        hidden = channels // reduction
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, hidden, bias=False),
-            nn.ReLU(),
-            nn.Linear(hidden, channels, bias=False),
-        )
-        padding = kernel_size // 2
-        self.conv = nn.Conv2d(2, 1, kernel_size, padding=padding, bias=False)
-
-    def weigh_channels(self, x):
-        average, maximum = x.mean(dim=(2, 3)), x.amax(dim=(2, 3))
-        from_average, from_maximum = self.mlp(average), self.mlp(maximum)
-        gates = torch.sigmoid(from_average + from_maximum)
-        return x * gates[:, :, None, None]
-
-    def spatial_map(self, x):
-        average, maximum = x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
-        return torch.sigmoid(self.conv(torch.cat([average, maximum], dim=1)))
-
-    def forward(self, x):
-        features = self.weigh_channels(x)
-        return features * self.spatial_map(features)
-"""
+# The bugs of the given block, one by one.
 DEAF = ("self.mlp(maximum)", "self.mlp(average)")
-OUTPUT = "return features * self.spatial_map(features)"
-SQUARED = (OUTPUT, "return x * features * self.spatial_map(features)")
-UNREFINED = (OUTPUT, "return features * self.spatial_map(x)")
-BOTH = (OUTPUT, "return x * features * self.spatial_map(x)")
+RETURNED = "x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * self.spatial_map(x)"
+SQUARED = (RETURNED, "F = self.weigh_channels(x)\n        return x * F * self.spatial_map(F)")
+UNREFINED = (RETURNED, "return self.weigh_channels(x) * self.spatial_map(x)")
+BOTH = (RETURNED, "return x * self.weigh_channels(x) * self.spatial_map(x)")
 
 REPAIR = [
-    right("5.3", "written anew", changed(BLOCK, ("class Block", "class Repaired"))),
+    right("5.3", "written anew", solution("5.2", ("class Block", "class Repaired"))),
     right(
         "5.3",
         "gates returned",
-        changed(
-            REPAIRED,
-            ("return x * gates", "return gates"),
-            ("features = self", "features = x * self"),
+        solution(
+            "5.3", ("return x * gates", "return gates"), ("x = self.weigh", "x = x * self.weigh")
         ),
     ),
     right(
         "5.3",
         "in place, the maximum first",
-        changed(
-            REPAIRED,
+        solution(
+            "5.3",
             ("return x * gates[:, :, None, None]", "return x.mul_(gates[..., None, None])"),
             ("[average, maximum]", "[maximum, average]"),
-            (OUTPUT, "return features.mul_(self.spatial_map(features))"),
         ),
     ),
-    wrong("5.3", "maximum left", changed(REPAIRED, DEAF), "maximum does not arrive"),
-    wrong("5.3", "product left", changed(REPAIRED, SQUARED), "the square of the input"),
-    wrong(
+    *wrongs(
         "5.3",
-        "product left, its map too",
-        changed(REPAIRED, ("features = self", "features = x * self")),
-        "the square of the input",
+        ("maximum left", "maximum does not arrive", DEAF),
+        ("product left", "the square of the input", SQUARED),
+        ("map left", "from F", UNREFINED),
+        ("maximum and product left", "2 bugs are left", DEAF, SQUARED),
+        ("maximum and map left", "2 bugs are left", DEAF, UNREFINED),
+        ("product and map left", "2 bugs are left", BOTH),
+        (
+            "rounded up",
+            "30, 4, 3 your block has 498",
+            ("channels // reduction", "-(-channels // reduction)"),
+        ),
     ),
-    wrong("5.3", "map left", changed(REPAIRED, UNREFINED), "from F"),
-    wrong("5.3", "maximum and product left", changed(REPAIRED, DEAF, SQUARED), "Two bugs"),
-    wrong("5.3", "maximum and map left", changed(REPAIRED, DEAF, UNREFINED), "Two bugs"),
-    wrong("5.3", "product and map left", changed(REPAIRED, BOTH), "Two bugs"),
-    wrong("5.3", "all left", changed(REPAIRED, DEAF, BOTH), "all three bugs", "NotSolved"),
-    wrong(
-        "5.3",
-        "the first product lost",
-        changed(REPAIRED, (OUTPUT, "return x * self.spatial_map(features)")),
-        "multiplies F",
-    ),
-    wrong(
-        "5.3",
-        "the average lost",
-        changed(REPAIRED, ("self.mlp(average), self", "self.mlp(maximum), self")),
-        "average does not arrive in the channel half",
-    ),
-    wrong(
-        "5.3",
-        "hidden units rounded up",
-        changed(REPAIRED, ("channels // reduction", "-(-channels // reduction)")),
-        "30 // 4 = 7 hidden units",
-    ),
+    *wrongs("5.3", ("all left", "as it came", DEAF, BOTH), outcome="NotSolved"),
 ]
 
-# 5.4 A diagnosis from outside.
-
-DIAGNOSE = """
-def diagnose(block):
-    def spatial_pattern(x):
-        weights = block(x) / x
-        return weights / weights[:, :, :1, :1]
-
-    x = 0.5 + torch.rand(4, 8, 20, 20)
-    if (block(-x) > 0).any():
-        return "twice"
-    if (block(x) > x).any():
-        return "residual"
-
-    jump, spiked = 30 * torch.rand(4, 8), x.clone()
-    spiked[:, :, 0, 0] += jump
-    spiked[:, :, 0, 1] -= jump
-    far = slice(8, None)
-    if torch.allclose(block(spiked)[:, :, far], block(x)[:, :, far]):
-        return "no maximum"
-    if torch.allclose(spatial_pattern(x), spatial_pattern(x.flip(1))):
-        return "unrefined"
-    return "right"
-"""
-
-
-def without(word, told="right"):
-    return changed(DIAGNOSE, (f'return "{word}"', f'return "{told}"'))
-
+PATTERNS = "torch.allclose(spatial_pattern(x), spatial_pattern(x.flip(1)))"
 
 SEEN = [
-    right("5.4", "one picture, float64", changed(DIAGNOSE, ("4, 8", "1, 8"), ("20, 20", "25, 30"))),
+    right("5.4", "one image", solution("5.4", ("4, 8", "1, 8"), ("20, 20", "25, 30"))),
     right(
         "5.4",
         "by gradients, capitals",
@@ -411,7 +252,7 @@ SEEN = [
     ),
     right(
         "5.4",
-        "one channel scaled",
+        "a quotient that is flat",
         """
         def diagnose(block):
             x = torch.randn(6, 8, 24, 16).abs() + 0.1
@@ -423,9 +264,7 @@ SEEN = [
             if (block(same_average) - y)[:, :, :12].abs().max() < 1e-4:
                 answer = "no maximum"
             order = torch.tensor([3, 1, 7, 0, 2, 6, 5, 4])
-            other = block(x[:, order])[:, order.argsort()]
-            # y / other is Mc / Mc': the same at all places
-            quotient = y / other
+            quotient = y / block(x[:, order])[:, order.argsort()]  # Mc / Mc' if Ms is the same
             if (quotient.amax((2, 3)) / quotient.amin((2, 3)) - 1).max() < 1e-4:
                 answer = "unrefined"
             if (y > 1.0001 * x).any():
@@ -435,34 +274,22 @@ SEEN = [
             return answer
         """,
     ),
-    wrong("5.4", "always right", 'def diagnose(block):\n    return "right"', "diagnose` says"),
-    wrong("5.4", "no test for residuals", without("residual"), "largest factor"),
-    wrong("5.4", "no test of signs", without("twice", "residual"), "sign of a negative"),
-    wrong("5.4", "no test of maxima", without("no maximum"), "only maxima change"),
-    wrong("5.4", "no test of the order", without("unrefined"), "change places"),
-    wrong(
+    *wrongs(
         "5.4",
-        "tolerances too narrow",
-        changed(
-            DIAGNOSE,
-            (
-                "torch.allclose(spatial_pattern(x), spatial_pattern(x.flip(1)))",
-                "torch.equal(spatial_pattern(x), spatial_pattern(x.flip(1)))",
-            ),
+        ("no test for residuals", "largest factor", ('return "residual"', 'return "right"')),
+        ("no test of signs", "sign of a negative", ('return "twice"', 'return "right"')),
+        ("no test of maxima", "only maxima change", ('return "no maximum"', 'return "right"')),
+        ("no test of the order", "another order", ('return "unrefined"', 'return "right"')),
+        (
+            "tolerances too narrow",
+            "another order",
+            (PATTERNS, PATTERNS.replace("allclose", "equal")),
         ),
-        "change places",
+        ("tolerances too wide", "its tolerance", ("x.flip(1)))", "x.flip(1)), atol=100)")),
+        ("near the spike", "no maximum", ("slice(8, None)", "slice(2)")),
+        ("another word", "the words are ['right'", ('return "right"', 'return "fine"')),
     ),
-    wrong(
-        "5.4",
-        "tolerances too wide",
-        changed(DIAGNOSE, ("flip(1)))", "flip(1)), atol=100)")),
-        "its tolerance",
-    ),
-    wrong("5.4", "near the spike", changed(DIAGNOSE, ("slice(8, None)", "slice(2)")), "no maximum"),
-    wrong(
-        "5.4", "another word", 'def diagnose(block):\n    return "ill"', "should be one of 'right'"
-    ),
-    wrong("5.4", "a number", "def diagnose(block):\n    return 1", "should be one of 'right'"),
+    wrong("5.4", "a number", "def diagnose(block):\n    return 1", "the words are ['right'"),
     wrong(
         "5.4",
         "three channels",

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 6."""
 
 from . import right, wrong
-from .editing import changed
+from .editing import edited, written
 
 # 6.1 Before you press Enter.
 
@@ -18,6 +18,21 @@ shape_v1 = {shape_v1}
 
 
 PREDICT = [
+    *written(
+        "6.1",
+        r"""
+# the strides measured
+fresh_parameters, left_over = 2555834, 2058408
+shapes = []
+for version in ("v1.5", "v1"):
+    with torch.device("meta"):
+        network = models.resnet50(version=version, in_channels=6)
+        x = network.maxpool(network.conv1(torch.zeros(2, 6, 160, 224)))
+        x = network.layer2(network.layer1(x))
+        shapes.append(network.layer3[0].conv1(x).shape)
+shape_v15, shape_v1 = shapes
+""",
+    ),
     right("6.1", "tuples", predicted(shape_v15="(2, 256, 20, 28)", shape_v1="2, 256, 10, 14")),
     right(
         "6.1",
@@ -29,44 +44,14 @@ PREDICT = [
             "torch.tensor([2, 256, 10, 14])",
         ),
     ),
-    right(
-        "6.1",
-        "the strides measured",
-        """
-        fresh_parameters, left_over = 2555834, 2058408
-        shapes = []
-        for version in ("v1.5", "v1"):
-            with torch.device("meta"):
-                network = models.resnet50(version=version, in_channels=6)
-                x = network.maxpool(network.conv1(torch.zeros(2, 6, 160, 224)))
-                x = network.layer2(network.layer1(x))
-                shapes.append(network.layer3[0].conv1(x).shape)
-        shape_v15, shape_v1 = shapes
-        """,
-    ),
-    right(
-        "6.1",
-        "the parameters measured",
-        predicted(
-            'sum(p.numel() for k, p in models.resnet50("cbam-fc", num_classes=10, in_channels=6, '
-            'start_as_identity=True).named_parameters() if "attention" in k or k[:2] == "fc" '
-            'or k == "conv1.weight")'
-        ),
-    ),
     wrong("6.1", "no gates", predicted("2555818"), "has a gate"),
     wrong("6.1", "no convolution", predicted("2537018"), "has 3 input channels, not 6"),
     wrong("6.1", "no classifier", predicted("2535344"), "1000 classes, not 10"),
     wrong("6.1", "attention alone", predicted("2516512"), "What else"),
-    wrong("6.1", "three channels", predicted("2546426"), "pictures have 6 channels"),
-    wrong("6.1", "three channels, no gates", predicted("2546410"), "pictures have 6 channels"),
-    wrong("6.1", "no bias", predicted("2555824"), "has a bias"),
     wrong("6.1", "left: the classifier", predicted(left="2049000"), "one of two layers"),
     wrong("6.1", "left: the network's", predicted(left="39306"), "as they are in the weights"),
-    wrong("6.1", "left: nothing", predicted(left="0"), "not all layers"),
-    wrong("6.1", "versions swapped", predicted(shape_v15="[2, 256, 10, 14]"), "in v1.5 the stride"),
-    wrong("6.1", "v1 as v1.5", predicted(shape_v1="[2, 256, 20, 28]"), "in v1 the stride"),
-    wrong("6.1", "the block's output", predicted(shape_v1="[2, 1024, 10, 14]"), "a quarter"),
-    wrong("6.1", "the block's input", predicted(shape_v15="[2, 512, 20, 28]"), "512 channels come"),
+    wrong("6.1", "versions swapped", predicted(shape_v15="[2, 256, 10, 14]"), "In v1.5 the stride"),
+    wrong("6.1", "v1 as v1.5", predicted(shape_v1="[2, 256, 20, 28]"), "In v1 the stride"),
     wrong("6.1", "no batch", predicted(shape_v15="[256, 20, 28]"), "another number of axes"),
     wrong("6.1", "half open", predicted(shape_v1="..."), "`shape_v1` is still", "NotSolved"),
 ]
@@ -92,163 +77,68 @@ class Block(BasicBlock):
         x = x + shortcut
         return self.relu(x)
 """
-GATE, ADD, LAST = "x = self.attention(x)", "x = x + shortcut", "return self.relu(x)"
-FIRST = "x = self.relu(self.bn1(self.conv1(x)))"
-SECOND = "x = self.bn2(self.conv2(x))"
 
 PLACE = [
-    right("6.2", "in place", changed(BLOCK, (ADD, "x += shortcut"), (LAST, "return x.relu_()"))),
-    right(
+    *written(
         "6.2",
-        "the shortcut handed over",
-        """
-        class Block(BasicBlock):
-            def __init__(self, c_in, channels, stride, attention):
-                shortcut = None
-                if (c_in, stride) != (channels, 1):
-                    convolution = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-                    shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
-                super().__init__(c_in, channels, stride, shortcut)
-                self.attention = attention(channels)
+        r"""
+# the shortcut handed over
+class Block(BasicBlock):
+    def __init__(self, c_in, channels, stride, attention):
+        shortcut = None
+        if (c_in, stride) != (channels, 1):
+            convolution = nn.Conv2d(c_in, channels, 1, stride, bias=False)
+            shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
+        super().__init__(c_in, channels, stride, shortcut)
+        self.attention = attention(channels)
 
-            def forward(self, x):
-                y = self.conv1(x)
-                y = nn.functional.relu(self.bn1(y))
-                y = self.attention(self.bn2(self.conv2(y)))
-                y = y.add_(self.downsample(x) if self.downsample else x)
-                return nn.functional.relu(y)
-        """,
-    ),
-    right(
-        "6.2",
-        "attention behind bn2, by torchvision's forward",
-        """
-        class Block(BasicBlock):
-            def __init__(self, c_in, channels, stride, attention):
-                super().__init__(c_in, channels, stride)
-                if stride > 1 or c_in - channels:
-                    self.downsample = nn.Sequential(
-                        nn.Conv2d(c_in, channels, (1, 1), (stride, stride), bias=False),
-                        nn.BatchNorm2d(channels),
-                    )
-                self.attention = attention(channels)
-                self.bn2.register_forward_hook(lambda norm, inputs, out: self.attention(out))
+    def forward(self, x):
+        y = self.conv1(x)
+        y = nn.functional.relu(self.bn1(y))
+        y = self.attention(self.bn2(self.conv2(y)))
+        y = y.add_(self.downsample(x) if self.downsample else x)
+        return nn.functional.relu(y)
 
-            def forward(self, x):
-                return super().forward(x)
-        """,
-    ),
-    right(
-        "6.2",
-        "the package's block",
-        """
-        from cbam_course.models.resnet import BasicBlock as Ready
+# attention behind bn2, by torchvision's forward
+class Block(BasicBlock):
+    def __init__(self, c_in, channels, stride, attention):
+        super().__init__(c_in, channels, stride)
+        if stride > 1 or c_in - channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(c_in, channels, (1, 1), (stride, stride), bias=False),
+                nn.BatchNorm2d(channels),
+            )
+        self.attention = attention(channels)
+        self.bn2.register_forward_hook(lambda norm, inputs, out: self.attention(out))
 
-        class Block(BasicBlock):
-            def __init__(self, c_in, channels, stride, attention):
-                super().__init__(c_in, channels, stride)
-                if stride != 1 or c_in != channels:
-                    self.downsample = nn.Sequential(
-                        nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-                    )
-                self.attention = attention(channels)
-
-            def forward(self, x):
-                return Ready.forward(self, x)
-        """,
+    def forward(self, x):
+        return super().forward(x)
+""",
     ),
-    right("6.2", "a result in float32", changed(BLOCK, (LAST, "return self.relu(x).float()"))),
-    wrong(
+    *edited(
         "6.2",
-        "after the addition",
-        changed(BLOCK, (GATE, ""), (LAST, "return self.relu(self.attention(x))")),
-        "after the addition",
-    ),
-    wrong(
-        "6.2",
-        "at the very end",
-        changed(BLOCK, (GATE, ""), (LAST, "return self.attention(self.relu(x))")),
-        "after the addition",
-    ),
-    wrong(
-        "6.2",
-        "on the shortcut",
-        changed(BLOCK, (GATE, "shortcut = self.attention(shortcut)")),
-        "on the shortcut",
-    ),
-    wrong(
-        "6.2",
-        "before the last normalization",
-        changed(BLOCK, (GATE, ""), (SECOND, "x = self.bn2(self.attention(self.conv2(x)))")),
-        "before `bn2`, not after it",
-    ),
-    wrong(
-        "6.2",
-        "in the middle",
-        changed(BLOCK, (GATE, ""), (SECOND, "x = self.bn2(self.conv2(self.attention(x)))")),
-        "middle of the branch",
-    ),
-    wrong("6.2", "not called", changed(BLOCK, (GATE, "")), "never called"),
-    wrong("6.2", "no last ReLU", changed(BLOCK, (LAST, "return x")), "last ReLU is missing"),
-    wrong(
-        "6.2",
-        "ReLU too early",
-        changed(BLOCK, (GATE, "x = self.relu(self.attention(x))"), (LAST, "return x")),
-        "before the addition",
-    ),
-    wrong("6.2", "no shortcut", changed(BLOCK, (ADD, "")), "shortcut does not arrive"),
-    wrong(
-        "6.2",
-        "a residual around the attention",
-        changed(BLOCK, (GATE, "x = x + self.attention(x)")),
-        "added twice",
-    ),
-    wrong("6.2", "twice", changed(BLOCK, (GATE, f"{GATE}; {GATE}")), "called twice"),
-    wrong(
-        "6.2",
-        "no ReLU between",
-        changed(BLOCK, (FIRST, "x = self.bn1(self.conv1(x))")),
-        "no ReLU between",
-    ),
-    wrong(
-        "6.2",
-        "a bias in the shortcut",
-        changed(BLOCK, ("bias=False", "bias=True")),
-        "`downsample.0.bias`",
-    ),
-    wrong(
-        "6.2",
-        "a shortcut always",
-        changed(BLOCK, ("if stride != 1 or c_in != channels:", "if True:")),
-        "has the right shape already",
-    ),
-    wrong(
-        "6.2",
-        "shortcut for a stride alone",
-        changed(BLOCK, ("stride != 1 or c_in", "stride != 1 and c_in")),
-        "lacks `downsample.0.weight`",
-    ),
-    wrong(
-        "6.2",
-        "no stride in the shortcut",
-        changed(BLOCK, ("stride=stride, ", "")),
-        "line",
-        "Stopped",
-    ),
-    wrong(
-        "6.2",
-        "attention for the input's channels",
-        changed(BLOCK, ("attention(channels)", "attention(c_in)")),
-        "`attention.",
-    ),
-    wrong(
-        "6.2",
-        "another name",
-        changed(BLOCK, ("self.attention", "self.gate")),
-        "lacks `attention.",
-    ),
-    wrong(
-        "6.2", "no output", changed(BLOCK, (LAST, "self.relu(x)")), "returns nothing", "NotSolved"
+        BLOCK,
+        r"""
+    on the shortcut | x = self.attention(x) | shortcut = self.attention(shortcut) | on the shortcut
+    not called | x = self.attention(x) |  | never called
+    no last ReLU | return self.relu(x) | return x | last ReLU comes
+    no shortcut | x = x + shortcut |  | other values
+    a bias in the shortcut | bias=False | bias=True | downsample.0.bias
+    no stride in the shortcut | stride=stride, |  | line | Stopped
+    another name | self.attention | self.gate | attention.mlp
+    no output | return self.relu(x) | self.relu(x) | returns nothing | NotSolved
+    in place | x = x + shortcut | x += shortcut | return self.relu(x) | return x.relu_() | passed
+    a result in float32 | return self.relu(x) | return self.relu(x).float() | passed
+    after the addition | x = self.attention(x) |  | return self.relu(x)
+      | return self.relu(self.attention(x)) | after the addition
+    at the very end | x = self.attention(x) |  | return self.relu(x)
+      | return self.attention(self.relu(x)) | after the addition
+    before the last normalization | x = self.attention(x) |  | x = self.bn2(self.conv2(x))
+      | x = self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
+    ReLU too early | x = self.attention(x) | x = self.relu(self.attention(x))
+      | return self.relu(x) | return x | after the addition
+    shortcut for a stride alone | stride != 1 or c_in | stride != 1 and c_in | Unexpected key(s)
+    """,
     ),
 ]
 
@@ -265,128 +155,58 @@ class Gently(nn.Module):
         g = self.gates[:, None, None]
         return x + g * (self.block(x) - x)
 """
-ZEROS, FORMULA = "nn.Parameter(torch.zeros(channels))", "x + g * (self.block(x) - x)"
 
 GENTLE = [
-    right(
-        "6.3", "a mean of the two", changed(GENTLY, (FORMULA, "(1 - g) * x + g * self.block(x)"))
-    ),
-    right("6.3", "lerp", changed(GENTLY, (FORMULA, "torch.lerp(x, self.block(x), g)"))),
-    right(
+    *written(
         "6.3",
-        "four axes",
-        changed(
-            GENTLY,
-            ("zeros(channels)", "zeros(1, channels, 1, 1)"),
-            ("self.gates[:, None, None]", "self.gates"),
-        ),
-    ),
-    right(
-        "6.3",
-        "a depthwise convolution",
-        """
-        class Gently(nn.Module):
-            def __init__(self, block, channels):
-                super().__init__()
-                self.open = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
-                nn.init.zeros_(self.open.weight)
-                self.block = block
+        r"""
+# a depthwise convolution
+class Gently(nn.Module):
+    def __init__(self, block, channels):
+        super().__init__()
+        self.open = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        nn.init.zeros_(self.open.weight)
+        self.block = block
 
-            def forward(self, x):
-                return x + self.open(self.block(x) - x)
-        """,
-    ),
-    right(
-        "6.3",
-        "out of place and back",
-        """
-        class Gently(nn.Module):
-            def __init__(self, block, channels):
-                super().__init__()
-                self.add_module("inner", block)
-                self.register_parameter("g", nn.Parameter(torch.zeros(channels, 1)))
+    def forward(self, x):
+        return x + self.open(self.block(x) - x)
 
-            def forward(self, x):
-                batch, channels, height, width = x.shape
-                change = (self.inner(x) - x).flatten(2)
-                return (x.flatten(2) + self.g * change).view(batch, channels, height, width)
-        """,
+# out of place and back
+class Gently(nn.Module):
+    def __init__(self, block, channels):
+        super().__init__()
+        self.add_module("inner", block)
+        self.register_parameter("g", nn.Parameter(torch.zeros(channels, 1)))
+
+    def forward(self, x):
+        batch, channels, height, width = x.shape
+        change = (self.inner(x) - x).flatten(2)
+        return (x.flatten(2) + self.g * change).view(batch, channels, height, width)
+""",
     ),
-    wrong(
+    *edited(
         "6.3",
-        "a residual",
-        changed(GENTLY, (FORMULA, "x + g * self.block(x)")),
-        "is `x` still added",
-    ),
-    wrong("6.3", "gates alone", changed(GENTLY, (FORMULA, "g * self.block(x)")), "output is zero"),
-    wrong("6.3", "open at first", changed(GENTLY, ("zeros", "ones")), "all gates are open"),
-    wrong(
-        "6.3",
-        "half open",
-        changed(GENTLY, ("* (self", ".sigmoid() * (self")),
-        "half open",
-    ),
-    wrong(
-        "6.3",
-        "nearly shut",
-        changed(GENTLY, ("torch.zeros(channels)", "torch.full((channels,), 1e-8)")),
-        "to the last bit",
-    ),
-    wrong("6.3", "random", changed(GENTLY, ("zeros", "rand")), "should be the identity"),
-    wrong(
-        "6.3",
-        "one gate",
-        changed(
-            GENTLY, ("zeros(channels)", "zeros(())"), ("self.gates[:, None, None]", "self.gates")
-        ),
-        "Yours has one gate for the whole",
-    ),
-    wrong(
-        "6.3",
-        "no parameter",
-        changed(GENTLY, (ZEROS, "torch.zeros(channels)")),
-        "who will train",
-    ),
-    wrong(
-        "6.3",
-        "frozen",
-        changed(GENTLY, (ZEROS, "nn.Parameter(torch.zeros(channels), requires_grad=False)")),
-        "do not require a gradient",
-    ),
-    wrong(
-        "6.3", "detached", changed(GENTLY, ("x + g *", "x + g.detach() *")), "No gradient arrives"
-    ),
-    wrong(
-        "6.3",
-        "block without gradients",
-        changed(GENTLY, ("(self.block(x) - x)", "(self.block(x) - x).detach()")),
-        "it would never learn",
-    ),
-    wrong(
-        "6.3",
-        "along the width",
-        changed(GENTLY, ("self.gates[:, None, None]", "self.gates")),
-        "along the width",
-    ),
-    wrong(
-        "6.3",
-        "wrong sign",
-        changed(GENTLY, ("(self.block(x) - x)", "(x - self.block(x))")),
-        "wrong sign",
-    ),
-    wrong("6.3", "tanh", changed(GENTLY, ("+ g *", "+ g.tanh() *")), "through a function"),
-    wrong(
-        "6.3",
-        "the block forgotten",
-        changed(
-            GENTLY,
-            ("self.block = block", "self.block = [block]"),
-            ("self.block(", "self.block[0]("),
-        ),
-        "own parameters are not among",
-    ),
-    wrong(
-        "6.3", "no output", changed(GENTLY, ("return x", "x = x")), "returns nothing", "NotSolved"
+        GENTLY,
+        r"""
+    a residual | x + g * (self.block(x) - x) | x + g * self.block(x) | is `x` still added
+    gates alone | x + g * (self.block(x) - x) | g * self.block(x) | output is zero
+    open at first | zeros | ones | all gates are open
+    nearly shut | torch.zeros(channels) | torch.full((channels,), 1e-8) | to the last bit
+    no parameter | nn.Parameter(torch.zeros(channels)) | torch.zeros(channels) | nn.Parameter
+    detached | x + g * | x + g.detach() * | No gradient arrives
+    along the width | self.gates[:, None, None] | self.gates | The gradient of your gates
+    wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
+    no output | return x | x = x | returns nothing | NotSolved
+    a mean of the two | x + g * (self.block(x) - x) | (1 - g) * x + g * self.block(x) | passed
+    four axes | zeros(channels) | zeros(1, channels, 1, 1) | self.gates[:, None, None]
+      | self.gates | passed
+    one gate | zeros(channels) | zeros(()) | self.gates[:, None, None] | self.gates
+      | one for each channel
+    block without gradients | (self.block(x) - x) | (self.block(x) - x).detach()
+      | it would never learn
+    the block forgotten | self.block = block | self.block = [block] | self.block(
+      | self.block[0]( | own parameters are not among
+    """,
     ),
 ]
 
@@ -408,165 +228,85 @@ def load(network, weights):
     network.load_state_dict(fitting, strict=False)
     return sorted(fresh)
 """
-REMOVE = 'name.removeprefix("module.")'
-LENIENT = "network.load_state_dict(fitting, strict=False)"
 
 LOADER = [
-    right("6.4", "a set", changed(LOAD, ("sorted(fresh)", "fresh"))),
-    right("6.4", "a generator", changed(LOAD, ("sorted(fresh)", "(n for n in own if n in fresh)"))),
-    right(
+    *written(
         "6.4",
-        "the package's",
-        """
-        def load(network, weights):
-            weights = {n.removeprefix("module."): v for n, v in weights.items()}
-            first = weights.get("conv1.weight")
-            if first is not None and first.shape != network.conv1.weight.shape:
-                raise ValueError("the first convolution is another one")
-            own = network.state_dict()
-            if any(".attention." in name and name not in own for name in weights):
-                raise ValueError("there is no attention in the network")
-            return models.load_weights(network, weights).fresh
-        """,
+        r"""
+# the package's
+def load(network, weights):
+    weights = {n.removeprefix("module."): v for n, v in weights.items()}
+    first = weights.get("conv1.weight")
+    if first is not None and first.shape != network.conv1.weight.shape:
+        raise ValueError("the first convolution is another one")
+    own = network.state_dict()
+    if any(".attention." in name and name not in own for name in weights):
+        raise ValueError("there is no attention in the network")
+    return models.load_weights(network, weights).fresh
+
+# by hand, tensor by tensor
+def load(network, weights):
+    own, fresh, todo = network.state_dict(), [], {}
+    given = {}
+    for key in weights:
+        given[key[7:] if key[:7] == "module." else key] = weights[key]
+    for key in own:
+        if key in given and given[key].shape == own[key].shape:
+            todo[key] = given.pop(key)
+        elif key.split(".")[0] == "fc" or "attention" in key.split("."):
+            fresh.append(key)
+            given.pop(key, None)
+        else:
+            raise ValueError(f"{key} does not fit")
+    if any(key not in ("fc.weight", "fc.bias") for key in given):
+        raise ValueError(f"left over: {list(given)}")
+    with torch.no_grad():
+        for key, value in todo.items():
+            own[key].copy_(value)
+    return fresh
+
+# prefix alone | no ValueError for weights of a deeper network
+def load(network, weights):
+    own = network.state_dict()
+    weights = {n.removeprefix("module."): v for n, v in weights.items()}
+    fitting = {n: v for n, v in weights.items() if n in own and v.shape == own[n].shape}
+    network.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())
+
+# strict | Missing key(s) | Stopped
+def load(network, weights):
+    weights = {n.removeprefix("module."): v for n, v in weights.items()}
+    network.load_state_dict(weights)
+    return []
+""",
     ),
-    right(
+    *edited(
         "6.4",
-        "by hand, tensor by tensor",
-        """
-        def load(network, weights):
-            own, fresh, todo = network.state_dict(), [], {}
-            given = {}
-            for key in weights:
-                given[key[7:] if key[:7] == "module." else key] = weights[key]
-            for key in own:
-                if key in given and given[key].shape == own[key].shape:
-                    todo[key] = given.pop(key)
-                elif key.split(".")[0] == "fc" or "attention" in key.split("."):
-                    fresh.append(key)
-                    given.pop(key, None)
-                else:
-                    raise ValueError(f"{key} does not fit")
-            if any(key not in ("fc.weight", "fc.bias") for key in given):
-                raise ValueError(f"left over: {list(given)}")
-            with torch.no_grad():
-                for key, value in todo.items():
-                    own[key].copy_(value)
-            return fresh
-        """,
-    ),
-    right(
-        "6.4",
-        "strict, with what is missing filled up",
-        changed(LOAD, (LENIENT, "network.load_state_dict({**own, **fitting})")),
-    ),
-    wrong("6.4", "prefix left", changed(LOAD, (REMOVE, "name")), "refuses them"),
-    wrong(
-        "6.4",
-        "prefix alone",
-        """
-        def load(network, weights):
-            own = network.state_dict()
-            weights = {n.removeprefix("module."): v for n, v in weights.items()}
-            fitting = {n: v for n, v in weights.items() if n in own and v.shape == own[n].shape}
-            network.load_state_dict(fitting, strict=False)
-            return sorted(own.keys() - fitting.keys())
-        """,
-        "no ValueError for weights of a deeper network",
-    ),
-    wrong(
-        "6.4",
-        "fresh looked at alone",
-        changed(LOAD, ("for name in left:", "for name in ():")),
-        "no ValueError for weights of a deeper network",
-    ),
-    wrong(
-        "6.4",
-        "left-overs looked at alone",
-        changed(LOAD, ("for name in fresh:", "for name in ():")),
-        "no ValueError for weights of a shallower network",
-    ),
-    wrong(
-        "6.4",
-        "attention left over",
-        changed(
-            LOAD,
-            (
-                'if not name.startswith("fc.")',
-                'if not name.startswith("fc.") and "attention" not in name',
-            ),
-        ),
-        "no ValueError for weights with attention blocks and a network without",
-    ),
-    wrong(
-        "6.4",
-        "one missing tensor let through",
-        changed(LOAD, ("for name in fresh:", "for name in sorted(fresh)[1:]:")),
-        "no ValueError for weights without `bn1.bias`",
-    ),
-    wrong(
-        "6.4",
-        "one tensor left over let through",
-        changed(LOAD, ("for name in left:", "for name in sorted(left)[1:]:")),
-        "no ValueError for weights with one tensor too many, `layer2.0.bn3.bias`",
-    ),
-    wrong(
-        "6.4",
-        "loaded first",
-        changed(LOAD, (LENIENT, ""), ("fresh = own", f"{LENIENT}\n    fresh = own")),
-        "Decide first",
-    ),
-    wrong(
-        "6.4",
-        "strict",
-        """
-        def load(network, weights):
-            weights = {n.removeprefix("module."): v for n, v in weights.items()}
-            network.load_state_dict(weights)
-            return []
-        """,
-        "Missing key(s)",
-        "Stopped",
-    ),
-    wrong(
-        "6.4",
-        "lenient about names alone",
-        changed(LOAD, (" and v.shape == own[n].shape", "")),
-        "size mismatch",
-        "Stopped",
-    ),
-    wrong(
-        "6.4",
-        "what was loaded",
-        changed(LOAD, ("sorted(fresh)", "sorted(fitting)")),
-        "do not return",
-    ),
-    wrong("6.4", "a number", changed(LOAD, ("sorted(fresh)", "len(fresh)")), "should return names"),
-    wrong(
-        "6.4",
-        "the classifier never",
-        changed(LOAD, ("n in own and", 'n in own and n[:2] != "fc" and')),
-        "`fc.weight` fits",
-    ),
-    wrong(
-        "6.4",
-        "not loaded",
-        changed(LOAD, (LENIENT, "")),
-        "was not loaded",
-    ),
-    wrong(
-        "6.4",
-        "no classifier may be missing",
-        changed(LOAD, (' or name.startswith("fc.")', "")),
-        "refuses them",
-    ),
-    wrong(
-        "6.4",
-        "another error",
-        changed(LOAD, ("raise ValueError(name)", "raise RuntimeError(name)")),
-        "should be a ValueError",
-    ),
-    wrong(
-        "6.4", "no names", changed(LOAD, ("return sorted(fresh)", "")), "nothing yet", "NotSolved"
+        LOAD,
+        r"""
+    prefix left | name.removeprefix("module.") | name | refuses them | Stopped
+    what was loaded | sorted(fresh) | sorted(fitting) | does not start fresh
+    a number | sorted(fresh) | len(fresh) | should return names
+    not loaded | network.load_state_dict(fitting, strict=False) |  | was not loaded
+    another error | raise ValueError(name) | raise RuntimeError(name) | should be a ValueError
+    no names | return sorted(fresh) |  | nothing yet | NotSolved
+    a set | sorted(fresh) | fresh | passed
+    strict, with what is missing filled up | network.load_state_dict(fitting, strict=False)
+      | network.load_state_dict({**own, **fitting}) | passed
+    fresh looked at alone | for name in left: | for name in ():
+      | no ValueError for weights of a deeper network
+    left-overs looked at alone | for name in fresh: | for name in ():
+      | no ValueError for weights of a shallower network
+    attention left over | if not name.startswith("fc.")
+      | if not name.startswith("fc.") and "attention" not in name
+      | no ValueError for weights with attention blocks and a network without
+    one missing tensor let through | for name in fresh: | for name in sorted(fresh)[1:]:
+      | no ValueError for weights without `bn1.bias`
+    one tensor left over let through | for name in left: | for name in sorted(left)[1:]:
+      | no ValueError for weights with one tensor too many, `layer2.0.bn3.bias`
+    loaded first | network.load_state_dict(fitting, strict=False) |  | fresh = own
+      | network.load_state_dict(fitting, strict=False)\n    fresh = own | Decide first
+    """,
     ),
 ]
 

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 7."""
 
 from . import right, wrong
-from .editing import changed
+from .editing import changed, edited, written
 
 # 7.1 Count by hand.
 
@@ -17,34 +17,29 @@ parameters = {parameters}
 
 
 COUNT = [
-    right("7.1", "numbers", counted()),
+    *written(
+        "7.1",
+        r"""
+# measured
+network = nn.Sequential(
+    nn.Conv2d(64, 64, 3, stride=2, padding=1, groups=64, bias=False),
+    nn.Conv2d(64, 128, 1, bias=False),
+    CBAM(128, reduction=16),
+)
+found = count(network, (64, 28, 28))
+depthwise, pointwise, first, second, spatial = found.layers["macs"]
+mlp = first + second
+parameters = found.parameters
+""",
+    ),
     right("7.1", "floats and words of mathematics", counted("(64 * 28**2 / 4) * 9", mlp="2.0**12")),
     right("7.1", "tensors", counted("torch.tensor(112896)", parameters="torch.tensor([10914])[0]")),
-    right(
-        "7.1",
-        "measured",
-        """
-        network = nn.Sequential(
-            nn.Conv2d(64, 64, 3, stride=2, padding=1, groups=64, bias=False),
-            nn.Conv2d(64, 128, 1, bias=False),
-            CBAM(128, reduction=16),
-        )
-        found = count(network, (64, 28, 28))
-        depthwise, pointwise, first, second, spatial = found.layers["macs"]
-        mlp = first + second
-        parameters = found.parameters
-        """,
-    ),
     wrong("7.1", "no groups", counted("7225344"), "reads one channel"),
     wrong("7.1", "no stride", counted("451584"), "14 x 14"),
     wrong("7.1", "weights for work", counted("576"), "How often is each one used"),
-    wrong("7.1", "pointwise without stride", counted(pointwise="6422528"), "14 x 14"),
-    wrong("7.1", "pointwise with a kernel", counted(pointwise="14450688"), "1x1"),
     wrong("7.1", "the MLP once", counted(mlp="2048"), "runs twice"),
     wrong("7.1", "the MLP everywhere", counted(mlp="802816"), "one vector"),
-    wrong("7.1", "additions", counted(mlp="4368"), "counts none"),
     wrong("7.1", "one map", counted(spatial="9604"), "reads two maps"),
-    wrong("7.1", "98 weights", counted(spatial="98"), "How often"),
     wrong("7.1", "the MLP there twice", counted(parameters="12962"), "there once"),
     wrong("7.1", "a dense filter", counted(parameters="47202"), "for one channel"),
     wrong("7.1", "work for parameters", counted(parameters="1741832"), "multiply-accumulates"),
@@ -70,22 +65,13 @@ READ = [
     right("7.2", "numbers", read()),
     right("7.2", "roots and quotients", read("int((497664 / 864) ** 0.5)", "18432 // 4608")),
     right("7.2", "tensors", read("torch.tensor(24.0)", calls="torch.ones(2).sum()")),
-    right(
-        "7.2",
-        "by way of the biases",
-        read(kernel_size="(7200 // 144 // 2) ** .5", fc_macs="650 - 10"),
-    ),
-    wrong("7.2", "no stride", read("48"), "1,990,656"),
     wrong("7.2", "places", read("576"), "How many in a row"),
     wrong("7.2", "one group", read(groups="1"), "18,432"),
     wrong("7.2", "channels of a group", read(groups="8"), "groups of 8"),
-    wrong("7.2", "depthwise", read(groups="32"), "in 32 groups"),
     wrong("7.2", "MACs for weights", read(hidden="16"), "Read the parameters"),
     wrong("7.2", "one run", read(calls="1"), "in one run"),
-    wrong("7.2", "the default kernel", read(kernel_size="7"), "98 weights"),
     wrong("7.2", "places of the kernel", read(kernel_size="25"), "25 weights a map"),
     wrong("7.2", "biases multiplied", read(fc_macs="650"), "are biases"),
-    wrong("7.2", "two operations", read(fc_macs="1280"), "is one, not two"),
     wrong("7.2", "half open", read(calls="None"), "`calls` is still", "NotSolved"),
 ]
 
@@ -115,41 +101,59 @@ def count_macs(network, x):
         hook.remove()
     return sum(counts.values())
 """
-PLACES = ("output[0, 0].numel()", "inputs[0][0, 0].numel()")
-GROUPS = (" // layer.groups", "")
-ONCE = ("counts.get(layer, 0) + macs", "macs")
-NO_CONV1D = ("nn.Conv1d, ", "")
-RESULT = "sum(counts.values())"
 
 COUNTER_OF_MACS = [
+    *written(
+        "7.3",
+        r"""
+# a list of all runs
+def count_macs(network, x):
+    runs, hooks = [], []
+    for layer in network.modules():
+        weight = getattr(layer, "weight", None)
+        if weight is not None and weight.dim() > 1:
+            hooks.append(layer.register_forward_hook(
+                lambda layer, _, y: runs.append(y.numel() * layer.weight[0].numel())
+            ))
+    try:
+        with torch.no_grad():
+            network(x)
+    finally:
+        [hook.remove() for hook in hooks]
+    return sum(runs)
+
+# forward wrapped for a while
+def count_macs(network, x):
+    total, wrapped = [], []
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+            def forward(x, layer=layer, own=layer.forward):
+                out = own(x)
+                total.append(out.numel() * layer.weight[0].numel())
+                return out
+
+            layer.forward = forward
+            wrapped.append(layer)
+    network(x)
+    for layer in wrapped:
+        del layer.forward
+    return sum(total)
+
+# a hook for all modules
+def count_macs(network, x):
+    total = 0
+
+    def see(layer, inputs, output):
+        nonlocal total
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
+            total += output.numel() * layer.weight[0].numel()
+
+    with nn.modules.module.register_module_forward_hook(see):
+        network(x)
+    return total
+""",
+    ),
     right("7.3", "piece by piece", COUNTER),
-    right(
-        "7.3",
-        "the package's",
-        "def count_macs(network, x):\n    return count(network, inputs=x).macs",
-    ),
-    right("7.3", "a tensor", changed(COUNTER, (RESULT, "torch.tensor(sum(counts.values()))"))),
-    right("7.3", "a float", changed(COUNTER, (RESULT, "float(sum(counts.values()))"))),
-    right(
-        "7.3",
-        "a list of all runs",
-        """
-        def count_macs(network, x):
-            runs, hooks = [], []
-            for layer in network.modules():
-                weight = getattr(layer, "weight", None)
-                if weight is not None and weight.dim() > 1:
-                    hooks.append(layer.register_forward_hook(
-                        lambda layer, _, y: runs.append(y.numel() * layer.weight[0].numel())
-                    ))
-            try:
-                with torch.no_grad():
-                    network(x)
-            finally:
-                [hook.remove() for hook in hooks]
-            return sum(runs)
-        """,
-    ),
     right(
         "7.3",
         "hooks in a copy",
@@ -162,110 +166,27 @@ COUNTER_OF_MACS = [
             ("    for hook in hooks:\n        hook.remove()\n", ""),
         ),
     ),
-    right(
+    *edited(
         "7.3",
-        "forward wrapped for a while",
-        """
-        def count_macs(network, x):
-            total, wrapped = [], []
-            for layer in network.modules():
-                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-                    def forward(x, layer=layer, own=layer.forward):
-                        out = own(x)
-                        total.append(out.numel() * layer.weight[0].numel())
-                        return out
-
-                    layer.forward = forward
-                    wrapped.append(layer)
-            network(x)
-            for layer in wrapped:
-                del layer.forward
-            return sum(total)
-        """,
-    ),
-    right(
-        "7.3",
-        "a hook for all modules",
-        """
-        def count_macs(network, x):
-            total = 0
-
-            def see(layer, inputs, output):
-                nonlocal total
-                if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-                    total += output.numel() * layer.weight[0].numel()
-
-            with nn.modules.module.register_module_forward_hook(see):
-                network(x)
-            return total
-        """,
-    ),
-    wrong(
-        "7.3",
-        "hooks stay",
-        changed(COUNTER, ("hook.remove()", "pass")),
-        "Your `see` still runs whenever a plain network runs",
-    ),
-    wrong(
-        "7.3",
-        "the last hook stays",
-        changed(COUNTER, ("for hook in hooks:", "for hook in hooks[:-1]:")),
-        "every hook has to be removed",
-    ),
-    wrong(
-        "7.3",
-        "a hook of no name stays",
-        changed(
-            COUNTER,
-            ("register_forward_hook(see)", "register_forward_hook(lambda *given: see(*given))"),
-            ("hook.remove()", "pass"),
-        ),
-        "every hook has to be removed",
-    ),
-    wrong("7.3", "places left", changed(COUNTER, PLACES), "places of its input"),
-    wrong("7.3", "groups left", changed(COUNTER, GROUPS), "one group"),
-    wrong("7.3", "last run left", changed(COUNTER, ONCE), "runs twice counts once"),
-    wrong("7.3", "Conv1d left", changed(COUNTER, NO_CONV1D), "costs nothing"),
-    wrong("7.3", "two left", changed(COUNTER, GROUPS, ONCE), "one group. A layer that runs twice"),
-    wrong(
-        "7.3",
-        "all left, written differently",
-        changed(COUNTER, PLACES, GROUPS, ONCE, NO_CONV1D),
-        "when it came",
-        "NotSolved",
-    ),
-    wrong("7.3", "two operations", changed(COUNTER, (RESULT, f"2 * {RESULT}")), "twice the right"),
-    wrong(
-        "7.3",
-        "biases",
-        changed(
-            COUNTER,
-            ("+ macs", "+ macs + (0 if layer.bias is None else output.numel())"),
-        ),
-        "count the biases",
-    ),
-    wrong("7.3", "parameters", changed(COUNTER, ("places * kernel", "kernel")), "each weight once"),
-    wrong(
-        "7.3",
-        "square kernels",
-        changed(COUNTER, ("math.prod(layer.kernel_size)", "layer.kernel_size[0] ** 2")),
-        "kernel 3 x 5",
-    ),
-    wrong(
-        "7.3", "linear forgotten", changed(COUNTER, ("Conv2d, nn.Linear", "Conv2d")), "you count"
-    ),
-    wrong("7.3", "what is no number", changed(COUNTER, (RESULT, "counts")), "return a number"),
-    wrong(
-        "7.3", "no result", changed(COUNTER, (f"return {RESULT}", "")), "nothing yet", "NotSolved"
-    ),
-    wrong(
-        "7.3",
-        "a kernel of two axes",
-        changed(
-            COUNTER, ("math.prod(layer.kernel_size)", "layer.kernel_size[0] * layer.kernel_size[1]")
-        ),
-        "IndexError",
-        "Stopped",
+        COUNTER,
+        r"""
+    hooks stay | hook.remove() | pass | a hook is left
+    places left | output[0, 0].numel() | inputs[0][0, 0].numel() | those of the output
+    groups left | // layer.groups |  | some of the channels
+    last run left | counts.get(layer, 0) + macs | macs | counts twice
+    Conv1d left | nn.Conv1d, |  | `Conv1d`
+    two operations | sum(counts.values()) | 2 * sum(counts.values()) | you count 101,088
+    square kernels | math.prod(layer.kernel_size) | layer.kernel_size[0] ** 2 | kernel 3 x 5
+    what is no number | sum(counts.values()) | counts | one number
+    no result | return sum(counts.values()) |  | nothing yet | NotSolved
+    a tensor | sum(counts.values()) | torch.tensor(sum(counts.values())) | passed
+    the last hook stays | for hook in hooks: | for hook in hooks[:-1]: | a hook is left
+    all left, written differently | output[0, 0].numel() | inputs[0][0, 0].numel()
+      | // layer.groups |  | counts.get(layer, 0) + macs | macs | nn.Conv1d, |  | when it came
+      | NotSolved
+    a kernel of two axes | math.prod(layer.kernel_size)
+      | layer.kernel_size[0] * layer.kernel_size[1] | IndexError | Stopped
+    """,
     ),
 ]
 
@@ -285,86 +206,39 @@ def readings(printed, counts):
 """
 
 WHAT = [
-    right("7.4", "a set", changed(READINGS, ("return found", "return set(found)"))),
-    right("7.4", "lists", changed(READINGS, ("append((", "append(["), ("billion))", "billion])"))),
-    right(
+    *written(
         "7.4",
-        "half a digit",
-        changed(
-            READINGS,
-            (
-                "round(number, digits) == float(printed)",
-                "abs(number - float(printed)) <= 0.5 * 0.1**digits",
-            ),
-        ),
-    ),
-    right(
-        "7.4",
-        "decimals and a generator",
-        """
-        from decimal import Decimal
-        from itertools import product
+        r"""
+# decimals and a generator
+from decimal import Decimal
+from itertools import product
 
-        def readings(printed, counts):
-            wanted = Decimal(printed)
-            for name, per, unit in product(counts, [2, 1], [2**30, 1e9]):
-                if (Decimal(counts[name] * per) / Decimal(unit)).quantize(wanted) == wanted:
-                    yield name, per, unit
-        """,
+def readings(printed, counts):
+    wanted = Decimal(printed)
+    for name, per, unit in product(counts, [2, 1], [2**30, 1e9]):
+        if (Decimal(counts[name] * per) / Decimal(unit)).quantize(wanted) == wanted:
+            yield name, per, unit
+""",
     ),
-    wrong(
+    *edited(
         "7.4",
-        "cut",
-        changed(READINGS, ("round(number, digits)", "int(number * 10**digits) / 10**digits")),
-        "rounded, not cut",
+        READINGS,
+        r"""
+    cut | round(number, digits) | int(number * 10**digits) / 10**digits | fits
+    decimal alone | (10**9, 2**30) | (10**9,) | 2**30
+    half an operation | (1, 2) | (1, 2, 0.5, 4) | none of
+    names alone | (version, operations, billion) | version | tuples of three
+    numbers | return found | return len(found) | tuples of three
+    no result | return found |  | nothing yet | NotSolved
+    a set | return found | return set(found) | passed
+    half a digit | round(number, digits) == float(printed)
+      | abs(number - float(printed)) <= 0.5 * 0.1**digits | passed
+    digits of the float | len(printed.partition(".")[2])
+      | len(str(float(printed)).split(".")[1]) | fits
+    nearly | round(number, digits) == float(printed) | abs(number - float(printed)) < 0.1
+      | which gives
+    """,
     ),
-    wrong(
-        "7.4",
-        "digits of the float",
-        changed(
-            READINGS, ('len(printed.partition(".")[2])', 'len(str(float(printed)).split(".")[1])')
-        ),
-        "a float keeps no 0",
-    ),
-    wrong("7.4", "decimal alone", changed(READINGS, ("(10**9, 2**30)", "(10**9,)")), "2**30"),
-    wrong("7.4", "binary alone", changed(READINGS, ("(10**9, 2**30)", "(2**30,)")), "10**9"),
-    wrong("7.4", "one operation", changed(READINGS, ("(1, 2)", "(1,)")), "two operations"),
-    wrong("7.4", "two operations", changed(READINGS, ("(1, 2)", "(2,)")), "one operation"),
-    wrong("7.4", "half an operation", changed(READINGS, ("(1, 2)", "(1, 2, 0.5, 4)")), "none of"),
-    wrong(
-        "7.4",
-        "the first",
-        changed(READINGS, ("return found", "return found[:1]")),
-        "fits, too. You do not return it",
-    ),
-    wrong(
-        "7.4",
-        "nearly",
-        changed(
-            READINGS,
-            ("round(number, digits) == float(printed)", "abs(number - float(printed)) < 0.1"),
-        ),
-        "which gives",
-    ),
-    wrong(
-        "7.4",
-        "two digits always",
-        changed(READINGS, ('len(printed.partition(".")[2])', "2")),
-        "You round to two digits",
-    ),
-    wrong(
-        "7.4",
-        "names alone",
-        changed(READINGS, ("(version, operations, billion)", "version")),
-        "tuples of three",
-    ),
-    wrong(
-        "7.4",
-        "numbers",
-        changed(READINGS, ("return found", "return len(found)")),
-        "tuples of three",
-    ),
-    wrong("7.4", "no result", changed(READINGS, ("return found", "")), "nothing yet", "NotSolved"),
 ]
 
 ANSWERS = [*COUNT, *READ, *COUNTER_OF_MACS, *WHAT]

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 10."""
 
 from . import right, wrong
-from .editing import changed
+from .editing import changed, edited, written
 
 # 10.1 Keep score.
 
@@ -11,40 +11,32 @@ def scores(hit="0", energy="35", flat_hit="25", share="80"):
 
 
 SCORES = [
+    *written(
+        "10.1",
+        r"""
+# measured
+rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
+m = torch.tensor(rows)
+o = torch.zeros(4, 4, dtype=torch.bool)
+o[1:3, 2:] = True
+hit = 100 * int(o.flatten()[m.flatten().argmax()])
+energy = 100 * m[o].sum() / m.sum()
+flat_hit = 100 * o.sum() / o.numel()
+w = torch.tensor([[2.0, 4.0], [6.0, 8.0]])
+between = 2 * ((w.mean(dim=1) - 5) ** 2).sum()
+share = 100 * between / ((w - 5) ** 2).sum()
+""",
+    ),
     right("10.1", "floats", scores("0.0", "35.0", "100 * 4 / 16", "100 * 0.8")),
     right("10.1", "tensors", scores("torch.tensor(0)", "torch.tensor(35.0)", "torch.tensor(25)")),
-    right(
-        "10.1",
-        "measured",
-        """
-        rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
-        m = torch.tensor(rows)
-        o = torch.zeros(4, 4, dtype=torch.bool)
-        o[1:3, 2:] = True
-        hit = 100 * int(o.flatten()[m.flatten().argmax()])
-        energy = 100 * m[o].sum() / m.sum()
-        flat_hit = 100 * o.sum() / o.numel()
-        w = torch.tensor([[2.0, 4.0], [6.0, 8.0]])
-        between = 2 * ((w.mean(dim=1) - 5) ** 2).sum()
-        share = 100 * between / ((w - 5) ** 2).sum()
-        """,
-    ),
-    wrong("10.1", "a hit", scores("100"), "Is that place marked"),
-    wrong("10.1", "a hit as a share", scores("1"), "Is that place marked"),
-    wrong("10.1", "a quarter", scores("25"), "largest place only"),
-    wrong("10.1", "the energy", scores("35"), "another measure"),
+    wrong("10.1", "a hit", scores("100"), "position marked"),
+    wrong("10.1", "a quarter", scores("25"), "Only one position"),
     wrong("10.1", "a fraction", scores(energy="0.35"), "in percent"),
     wrong("10.1", "not divided", scores(energy="70"), "Out of how much"),
     wrong("10.1", "the area", scores(energy="25"), "is not even"),
-    wrong("10.1", "without the corner", scores(energy="30"), "all four"),
-    wrong("10.1", "outside", scores(energy="65"), "share outside"),
     wrong("10.1", "no hit", scores(flat_hit="0"), "some of them are on the object"),
-    wrong("10.1", "always a hit", scores(flat_hit="100"), "only some"),
-    wrong("10.1", "the height", scores(flat_hit="40"), "how high"),
     wrong("10.1", "within", scores(share="20"), "within the classes"),
     wrong("10.1", "once a class", scores(share="40"), "each of its images"),
-    wrong("10.1", "not by the whole", scores(share="16"), "Out of how much in all"),
-    wrong("10.1", "another number", scores(share="79"), "is not 79"),
     wrong("10.1", "half open", scores(share="..."), "`share` is still", "NotSolved"),
 ]
 
@@ -57,72 +49,42 @@ def activation_maps(features, weight, classes):
 """
 
 MAPS = [
-    right(
+    *written(
         "10.2",
-        "einsum",
-        """
-        def activation_maps(features, weight, classes):
-            return torch.einsum("bc,bchw->bhw", weight[classes], features)
-        """,
-    ),
-    right(
-        "10.2",
-        "one by one",
-        """
-        def activation_maps(features, weight, classes):
-            return torch.stack([
-                torch.tensordot(weight[k], f, dims=1) for f, k in zip(features, classes)
-            ])
-        """,
-    ),
-    right(
-        "10.2",
-        "a 1x1 convolution, in float32",
-        """
-        def activation_maps(features, weight, classes):
-            every = torch.nn.functional.conv2d(features.float(), weight.float()[:, :, None, None])
-            return every[torch.arange(len(classes)), classes]
-        """,
-    ),
-    right(
-        "10.2",
-        "by the gradient",
-        """
-        def activation_maps(features, weight, classes):
-            f = features.clone().requires_grad_()
-            scores = f.mean(dim=(2, 3)) @ weight.T
-            chosen = scores[torch.arange(len(classes)), classes].sum()
-            (gradient,) = torch.autograd.grad(chosen, f)
-            places = f.shape[2] * f.shape[3]
-            return (gradient.mean(dim=(2, 3), keepdim=True) * places * f).sum(dim=1)
-        """,
-    ),
-    wrong("10.2", "a ReLU", changed(CAM, ("sum(dim=1)", "sum(dim=1).relu()")), "ReLU"),
-    wrong("10.2", "a mean", changed(CAM, ("sum(dim=1)", "mean(dim=1)")), "do not average"),
-    wrong(
-        "10.2",
-        "keeps the axis",
-        changed(CAM, ("sum(dim=1)", "sum(dim=1, keepdim=True)")),
-        "no axis for the channels",
-    ),
-    wrong(
-        "10.2",
-        "first class only",
-        changed(CAM, ("weight[classes]", "weight[classes[:1]]")),
-        "class of its own",
-    ),
-    wrong("10.2", "no signs", changed(CAM, ("(w *", "(w.abs() *")), "evidence against"),
-    wrong("10.2", "a gate", changed(CAM, ("(w *", "(w.sigmoid() *")), "without a sigmoid"),
-    wrong("10.2", "a softmax", changed(CAM, ("(w *", "(w.softmax(dim=1) *")), "without a softmax"),
-    wrong("10.2", "no sum", changed(CAM, (".sum(dim=1)", "")), "Add up the channels"),
-    wrong(
-        "10.2",
-        "the score's share",
-        changed(CAM, ("sum(dim=1)", "sum(dim=1) / features[0, 0].numel()")),
-        "mean over the places",
+        r"""
+# einsum
+def activation_maps(features, weight, classes):
+    return torch.einsum("bc,bchw->bhw", weight[classes], features)
+
+# a 1x1 convolution, in float32
+def activation_maps(features, weight, classes):
+    every = torch.nn.functional.conv2d(features.float(), weight.float()[:, :, None, None])
+    return every[torch.arange(len(classes)), classes]
+
+# by the gradient
+def activation_maps(features, weight, classes):
+    f = features.clone().requires_grad_()
+    scores = f.mean(dim=(2, 3)) @ weight.T
+    chosen = scores[torch.arange(len(classes)), classes].sum()
+    (gradient,) = torch.autograd.grad(chosen, f)
+    places = f.shape[2] * f.shape[3]
+    return (gradient.mean(dim=(2, 3), keepdim=True) * places * f).sum(dim=1)
+""",
     ),
     wrong(
         "10.2", "no return", changed(CAM, ("return ", "maps = ")), "returns nothing", "NotSolved"
+    ),
+    *edited(
+        "10.2",
+        CAM,
+        r"""
+    a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
+    a mean | sum(dim=1) | mean(dim=1) | do not average
+    first class only | weight[classes] | weight[classes[:1]] | class of its own
+    no signs | (w * | (w.abs() * | keep its sign
+    no sum | .sum(dim=1) |  | has shape
+    the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
+    """,
     ),
 ]
 
@@ -137,83 +99,53 @@ def points(maps, masks):
     best = maps.flatten(1).argmax(dim=1)
     return shares[torch.arange(B), best]
 """
-MEAN = "blocks.mean(dim=(2, 4))"
 
 COARSE = [
-    right(
+    *written(
         "10.3",
-        "average pooling",
-        """
-        def points(maps, masks):
-            block = masks.shape[1] // maps.shape[1], masks.shape[2] // maps.shape[2]
-            shares = torch.nn.functional.avg_pool2d(masks.double()[:, None], block).flatten(1)
-            return shares.gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]
-        """,
-    ),
-    right(
-        "10.3",
-        "adaptive pooling in float32",
-        """
-        def points(maps, masks):
-            shares = torch.nn.functional.adaptive_avg_pool2d(masks.float(), maps.shape[1:])
-            top = maps == maps.amax(dim=(1, 2), keepdim=True)
-            return shares[top]
-        """,
-    ),
-    right(
-        "10.3",
-        "stretched to the pixels",
-        """
-        def points(maps, masks):
-            down = masks.shape[1] // maps.shape[1]
-            across = masks.shape[2] // maps.shape[2]
-            top = maps == maps.amax(dim=(1, 2), keepdim=True)
-            top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
-            return (top & masks).sum(dim=(1, 2)) / (down * across)
-        """,
-    ),
-    wrong("10.3", "hit or miss", changed(POINTS, (MEAN, "blocks.amax(dim=(2, 4))")), "not only 0"),
-    wrong("10.3", "rounded", changed(POINTS, (MEAN, MEAN + ".round()")), "not only 0"),
-    wrong("10.3", "a sum", changed(POINTS, (MEAN, "blocks.sum(dim=(2, 4))")), "divide by"),
-    wrong(
-        "10.3",
-        "of the object",
-        changed(
-            POINTS, (MEAN, "(blocks.sum(dim=(2, 4)) / blocks.sum(dim=(1, 2, 3, 4))[:, None, None])")
-        ),
-        "not of the object's",
-    ),
-    wrong(
-        "10.3",
-        "stretched as in the chapter",
-        """
-        def points(maps, masks):
-            fine = torch.nn.functional.interpolate(
-                maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False
-            )
-            best = fine.flatten(1).argmax(dim=1)
-            return masks.flatten(1)[torch.arange(len(maps)), best].double()
-        """,
-        "the chapter's way",
-    ),
-    wrong("10.3", "smallest", changed(POINTS, ("argmax", "argmin")), "smallest"),
-    wrong("10.3", "by size", changed(POINTS, ("maps.flatten", "maps.abs().flatten")), "`abs`"),
-    wrong(
-        "10.3",
-        "one place for all",
-        changed(POINTS, ("maps.flatten(1).argmax(dim=1)", "maps.flatten().argmax() % (h * w)")),
-        "of its own",
-    ),
-    wrong("10.3", "the mean", changed(POINTS, ("best]", "best].mean()")), "their mean"),
-    wrong(
-        "10.3",
-        "no flatten",
-        changed(POINTS, ("(dim=(2, 4)).flatten(1)", "(dim=(2, 4))")),
-        "raised an error",
-        "Stopped",
+        r"""
+# average pooling
+def points(maps, masks):
+    block = masks.shape[1] // maps.shape[1], masks.shape[2] // maps.shape[2]
+    shares = torch.nn.functional.avg_pool2d(masks.double()[:, None], block).flatten(1)
+    return shares.gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]
+
+# adaptive pooling in float32
+def points(maps, masks):
+    shares = torch.nn.functional.adaptive_avg_pool2d(masks.float(), maps.shape[1:])
+    top = maps == maps.amax(dim=(1, 2), keepdim=True)
+    return shares[top]
+
+# stretched to the pixels
+def points(maps, masks):
+    down = masks.shape[1] // maps.shape[1]
+    across = masks.shape[2] // maps.shape[2]
+    top = maps == maps.amax(dim=(1, 2), keepdim=True)
+    top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
+    return (top & masks).sum(dim=(1, 2)) / (down * across)
+
+# stretched as in the chapter | the chapter's way
+def points(maps, masks):
+    fine = torch.nn.functional.interpolate(
+        maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False
+    )
+    best = fine.flatten(1).argmax(dim=1)
+    return masks.flatten(1)[torch.arange(len(maps)), best].double()
+""",
     ),
     wrong(
         "10.3", "no return", changed(POINTS, ("return ", "s = ")), "returns nothing", "NotSolved"
+    ),
+    *edited(
+        "10.3",
+        POINTS,
+        r"""
+    hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
+    a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
+    smallest | argmax | argmin | smallest
+    by size | maps.flatten | maps.abs().flatten | `abs`
+    no flatten | (dim=(2, 4)).flatten(1) | (dim=(2, 4)) | raised an error | Stopped
+    """,
     ),
 ]
 
@@ -225,50 +157,50 @@ def swapped(block, x):
     x = x * channel_map.roll(-1, dims=0)
     return block.spatial_attention(x)
 """
-ROLLED, PRODUCT = "channel_map.roll(-1, dims=0)", "x = x * "
+PRODUCT = "x = x * "
 RESULT = "return block.spatial_attention(x)"
 
 SWAPS = [
-    right(
+    *written(
         "10.4",
-        "by an index",
-        """
-        def swapped(block, x):
-            _, maps = block.channel_attention(x, return_map=True)
-            following = (torch.arange(len(x)) + 1) % len(x)
-            x = x * maps[following]
-            return x * block.spatial_attention.attention_map(x)
-        """,
+        r"""
+# by an index
+def swapped(block, x):
+    _, maps = block.channel_attention(x, return_map=True)
+    following = (torch.arange(len(x)) + 1) % len(x)
+    x = x * maps[following]
+    return x * block.spatial_attention.attention_map(x)
+
+# the next images' maps
+def swapped(block, x):
+    others = torch.cat([x[1:], x[:1]])
+    return block.spatial_attention(x * block.channel_attention.attention_map(others))
+
+# a hook that goes
+def swapped(block, x):
+    def other(module, inputs, output):
+        refined, maps = output
+        maps = maps.roll(-1, dims=0)
+        return inputs[0] * maps, maps
+    hook = block.channel_attention.register_forward_hook(other)
+    try:
+        return block(x)
+    finally:
+        hook.remove()
+
+# images move | changed places
+def swapped(block, x):
+    return block(x).roll(-1, dims=0)
+
+# a hook that stays | Was a hook left
+def swapped(block, x):
+    def other(module, inputs, output):
+        maps = output[1].roll(-1, dims=0)
+        return inputs[0] * maps, maps
+    block.channel_attention.register_forward_hook(other)
+    return block(x)
+""",
     ),
-    right(
-        "10.4",
-        "the next images' maps",
-        """
-        def swapped(block, x):
-            others = torch.cat([x[1:], x[:1]])
-            return block.spatial_attention(x * block.channel_attention.attention_map(others))
-        """,
-    ),
-    right(
-        "10.4",
-        "a hook that goes",
-        """
-        def swapped(block, x):
-            def other(module, inputs, output):
-                refined, maps = output
-                maps = maps.roll(-1, dims=0)
-                return inputs[0] * maps, maps
-            hook = block.channel_attention.register_forward_hook(other)
-            try:
-                return block(x)
-            finally:
-                hook.remove()
-        """,
-    ),
-    wrong("10.4", "as it is", changed(SWAP, (ROLLED, "channel_map")), "the block as it is"),
-    wrong("10.4", "the one before", changed(SWAP, ("roll(-1", "roll(1")), "the one before it"),
-    wrong("10.4", "from the end", changed(SWAP, ("roll(-1, dims=0)", "flip(0)")), "from the end"),
-    wrong("10.4", "half", changed(SWAP, (RESULT, "return x")), "spatial half is missing"),
     wrong(
         "10.4",
         "the kept map",
@@ -279,56 +211,15 @@ SWAPS = [
         ),
         "what reaches it",
     ),
-    wrong(
-        "10.4",
-        "looks at F",
-        changed(
-            SWAP,
-            (PRODUCT, "places = block.spatial_attention.attention_map(x)\n    x = x * "),
-            (RESULT, "return x * places"),
-        ),
-        "looked at F",
-    ),
-    wrong(
-        "10.4",
-        "both maps",
-        changed(
-            SWAP, (RESULT, "return x * block.spatial_attention.attention_map(x).roll(-1, dims=0)")
-        ),
-        "stay with its image",
-    ),
-    wrong(
-        "10.4",
-        "images move",
-        "def swapped(block, x):\n    return block(x).roll(-1, dims=0)",
-        "changed places",
-    ),
-    wrong(
-        "10.4",
-        "twice",
-        changed(SWAP, ("x = x *", "x = block.channel_attention(x) *")),
-        "their own map too",
-    ),
-    wrong(
-        "10.4",
-        "the map",
-        changed(SWAP, ("attention(x)\n", "attention.attention_map(x)\n")),
-        "are wanted",
-    ),
-    wrong(
-        "10.4",
-        "a hook that stays",
-        """
-        def swapped(block, x):
-            def other(module, inputs, output):
-                maps = output[1].roll(-1, dims=0)
-                return inputs[0] * maps, maps
-            block.channel_attention.register_forward_hook(other)
-            return block(x)
-        """,
-        "Was a hook left",
-    ),
     wrong("10.4", "no return", changed(SWAP, ("return ", "y = ")), "returns nothing", "NotSolved"),
+    *edited(
+        "10.4",
+        SWAP,
+        r"""
+    as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
+    the one before | roll(-1 | roll(1 | the one before it
+    """,
+    ),
 ]
 
 # 10.5 Too good to be true.
@@ -341,56 +232,43 @@ def hit_rate(maps, masks):
     hits = masks[torch.arange(B), rows, columns]
     return hits.sum() / B
 """
-ABS = ("maps.flatten", "maps.abs().flatten")
-TURNED = ("best // W, best % W", "best % W, best // W")
-BY_ROWS = ("hits.sum() / B", "hits.sum() / masks.any(dim=2).sum()")
 
 RATES = [
-    right(
+    *written(
         "10.5",
-        "gather",
-        """
-        def hit_rate(maps, masks):
-            best = maps.flatten(1).argmax(dim=1, keepdim=True)
-            return masks.flatten(1).gather(1, best).float().mean()
-        """,
+        r"""
+# gather
+def hit_rate(maps, masks):
+    best = maps.flatten(1).argmax(dim=1, keepdim=True)
+    return masks.flatten(1).gather(1, best).float().mean()
+
+# where it is largest
+def hit_rate(maps, masks):
+    top = maps == maps.amax(dim=(1, 2), keepdim=True)
+    return (top & masks).any(dim=2).any(dim=1).double().mean()
+
+# divmod, one by one
+def hit_rate(maps, masks):
+    hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
+    return torch.stack(hits).double().mean()
+""",
     ),
-    right(
-        "10.5",
-        "where it is largest",
-        """
-        def hit_rate(maps, masks):
-            top = maps == maps.amax(dim=(1, 2), keepdim=True)
-            return (top & masks).any(dim=2).any(dim=1).double().mean()
-        """,
-    ),
-    right(
-        "10.5",
-        "divmod, one by one",
-        """
-        def hit_rate(maps, masks):
-            hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
-            return torch.stack(hits).double().mean()
-        """,
-    ),
-    wrong("10.5", "untouched", changed(RATE, ABS, TURNED, BY_ROWS), "as it came", "NotSolved"),
-    wrong("10.5", "the place left", changed(RATE, TURNED), "row by row"),
-    wrong("10.5", "place and signs left", changed(RATE, ABS, TURNED), "row by row"),
-    wrong("10.5", "signs left", changed(RATE, ABS), "far below zero"),
-    wrong(
-        "10.5", "no signs", changed(RATE, (ABS[0], "maps.relu().flatten")), "negative everywhere"
-    ),
-    wrong("10.5", "the rate left", changed(RATE, BY_ROWS), "by what are the hits divided"),
-    wrong("10.5", "signs and rate left", changed(RATE, ABS, BY_ROWS), "by what are the hits"),
-    wrong(
-        "10.5", "by height", changed(RATE, ("best // W, best % W", "best // H, best % H")), "2 by 3"
-    ),
-    wrong("10.5", "by pixels", changed(RATE, ("/ B", "/ masks.sum()")), "by what are the hits"),
-    wrong("10.5", "smallest", changed(RATE, ("argmax", "argmin")), "hit"),
-    wrong("10.5", "misses", changed(RATE, ("hits.sum() / B", "1 - hits.sum() / B")), "rate is 0"),
-    wrong("10.5", "not divided", changed(RATE, (" / B", "")), "divided"),
-    wrong("10.5", "one for all", changed(RATE, ("hits.sum() / B", "hits")), "without axes"),
     wrong("10.5", "no return", changed(RATE, ("return ", "y = ")), "returns nothing", "NotSolved"),
+    *edited(
+        "10.5",
+        RATE,
+        r"""
+    the place left | best // W, best % W | best % W, best // W | row by row
+    signs left | maps.flatten | maps.abs().flatten | far below zero
+    no signs | maps.flatten | maps.relu().flatten | negative everywhere
+    by height | best // W, best % W | best // H, best % H | row by row
+    misses | hits.sum() / B | 1 - hits.sum() / B | row by row
+    one for all | hits.sum() / B | hits | one number
+    untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
+      | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
+    the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
+    """,
+    ),
 ]
 
 ANSWERS = SCORES + MAPS + COARSE + SWAPS + RATES

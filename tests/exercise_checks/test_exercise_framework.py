@@ -1,0 +1,397 @@
+"""The machinery behind the checks: calls, comparisons, messages, seeds and the summary."""
+
+import linecache
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cbam_course import exercises
+from cbam_course.attention import ECA, SpatialAttention, SqueezeExcitation
+from cbam_course.exercises import framework, matching, predictions
+from cbam_course.exercises.errors import NotSolved, Stopped, Wrong
+from cbam_course.exercises.trial import SEED, Trial, difference
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def own_exercise(monkeypatch):
+    """Exercise 2.99, whose check is `own_exercise(function)`; and no seed, no results."""
+    monkeypatch.delenv(SEED, raising=False)
+    monkeypatch.setattr(framework, "_results", {})
+
+    def register(function):
+        made = framework.Exercise("2.99", "Made for this test", function)
+        monkeypatch.setitem(framework._known, "2.99", made)
+
+    return register
+
+
+def learner(code):
+    """The function `f` that a cell with this code defines."""
+    name = "<a learner's cell>"
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    namespace = {"torch": torch, "nn": nn}
+    exec(compile(code, name, "exec"), namespace)
+    return namespace["f"]
+
+
+def rendered(error):
+    return "\n".join(error._render_traceback_())
+
+
+# check, and what it says.
+
+
+def test_only_known_exercises_with_all_their_answers_are_checked():
+    for number in ("2.17", "99.1", "two", "", 2):
+        with pytest.raises(ValueError, match=r"no exercise .*; there are .*2\.1, 2\.2"):
+            exercises.check(number, 1)
+    with pytest.raises(ValueError, match="channels, reduction, map_shape, parameters; .* given 1"):
+        exercises.check("2.1", 160)
+
+
+@pytest.mark.parametrize("answer", [..., None])
+def test_an_open_answer_is_not_solved(own_exercise, answer):
+    own_exercise(lambda trial, first, second: None)
+    with pytest.raises(NotSolved, match="`second` is still open") as caught:
+        exercises.check("2.99", 1, answer)
+    assert rendered(caught.value).startswith("NotSolved: Exercise 2.99 is not solved yet.\n")
+
+
+def test_the_learners_part_of_a_traceback_is_kept(own_exercise):
+    own_exercise(lambda trial, f: trial.call(f, torch.ones(2, 3)))
+    f = learner(
+        "def inner(x):\n    return x @ x\n\ndef f(x):\n    return nn.Identity()(inner(x))\n"
+    )
+    with pytest.raises(Stopped) as caught:
+        exercises.check("2.99", f)
+    *lines, last = rendered(caught.value).splitlines()
+    assert lines == [
+        "Stopped: Exercise 2.99 stopped: your code raised an error.",
+        "  line 5, in f",
+        "    return nn.Identity()(inner(x))",
+        "  line 2, in inner",
+        "    return x @ x",
+    ]
+    assert last.startswith("RuntimeError: ")
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+def test_a_function_without_end_is_told_in_few_lines():
+    with pytest.raises(Stopped, match="RecursionError") as caught:
+        Trial("2.1").call(learner("def f(x):\n    return f(x)\n"), 1)
+    assert str(caught.value).count("\n") < 20
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("def f(x):\n    return x.float() @ x\n", "\nThe check's tensors are in float64"),
+        ("f = nn.Linear(4, 4)", "RuntimeError: "),
+        ("import sys\ndef f(x):\n    sys.exit(0)\n", "SystemExit: 0"),
+        ("f = nn.Module()", 'missing the required "forward"'),  # PyTorch's NotImplementedError
+        ("def f(x):\n    return torch.zeros(2, device='meta').cpu()\n", "line 2, in f"),
+    ],
+)
+def test_what_stops_an_answer_is_told(code, says):
+    with pytest.raises(Stopped) as caught:
+        Trial("2.1").call(learner(code), torch.ones(2, 2, dtype=torch.float64))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("def f(x):\n    raise NotImplementedError\n", "still raises NotImplementedError"),
+        (
+            "def f(x):\n    return [g(y) for y in x]\ndef g(y):\n    raise NotImplementedError\n",
+            "still",
+        ),
+        ("def f(x):\n    ...\n", "`f` returns nothing yet"),
+        (
+            "from functools import partial\nf = partial(print, end='')",
+            "`partial` returns nothing yet",
+        ),
+    ],
+)
+def test_what_is_not_written_is_not_solved(code, says):
+    with pytest.raises(NotSolved, match=says):
+        Trial("2.1").call(learner(code), torch.ones(2))
+
+
+def test_an_interrupt_and_an_error_of_the_check_itself_are_handed_on(own_exercise):
+    own_exercise(lambda trial, f: trial.call(f))
+    with pytest.raises(KeyboardInterrupt):
+        exercises.check("2.99", learner("def f():\n    raise KeyboardInterrupt\n"))
+    own_exercise(lambda trial, f: {}[trial.call(f, 1)])
+    with pytest.raises(KeyError):
+        exercises.check("2.99", abs)
+
+
+def test_what_is_no_function_is_wrong():
+    with pytest.raises(Wrong, match="function or a class; yours is 3"):
+        Trial("2.1").call(3)
+
+
+def test_an_attempt_returns_the_result_or_the_error():
+    trial = Trial("2.1")
+    assert trial.attempt(abs, -1) == (1, None)
+    result, error = trial.attempt(int, "one")
+    assert result is None and isinstance(error, ValueError)
+
+
+def test_arguments_that_should_be_refused():
+    trial = Trial("2.1")
+    trial.refused(int, "one", why="That is a word")
+    with pytest.raises(
+        Wrong, match="^4 is even. With the arguments 4 there is no error: raise a V"
+    ):
+        trial.refused(int, 4, why="4 is even")
+    with pytest.raises(Wrong, match="With the arguments 4, 2 it raises TypeError; it should be"):
+        trial.refused(int, 4, 2, why="4 is even")
+
+
+def test_prints_and_warnings_of_an_answer_are_kept_for_when_it_fails(own_exercise, capsys):
+    def noisy():
+        print("my print")
+        warnings.warn("my warning", stacklevel=1)
+        return 1
+
+    own_exercise(lambda trial, f: trial.show("Value", trial.call(f)))
+    exercises.check("2.99", noisy)
+    assert capsys.readouterr() == ("Value: 1\nExercise 2.99 passed: Made for this test.\n", "")
+    own_exercise(lambda trial, f: trial.expect(trial.call(f) == 2, "It is not 2."))
+    with pytest.raises(Wrong, match="It is not 2"):
+        exercises.check("2.99", noisy)
+    assert capsys.readouterr().out == "my print\n"
+
+
+def test_random_numbers_of_the_notebook_go_on_as_if_there_had_been_no_check(own_exercise):
+    own_exercise(lambda trial, f: trial.show("Drawn", trial.call(f, 3)))
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    exercises.check("2.99", torch.rand)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_summary(own_exercise, monkeypatch, capsys):
+    exercises.summary()
+    assert capsys.readouterr().out == "No check has run yet.\n"
+    own_exercise(lambda trial, answer: trial.expect(answer == 1, "No."))
+    exercises.check("2.99", 1)
+    capsys.readouterr()
+    # Other chapters may take seconds to import.
+    monkeypatch.setattr(framework, "_load", lambda chapter: pytest.fail(f"chapter {chapter}"))
+    exercises.summary()
+    *rows, last = capsys.readouterr().out.splitlines()
+    assert rows[0].split("  ")[0] == "2.1" and rows[0].endswith("not yet")
+    assert rows[-1].split("  ")[0] == "2.99" and rows[-1].endswith("passed")
+    assert last == f"1 of {len(rows)} exercises passed"
+
+
+# Inputs, comparisons, printed values.
+
+
+def test_the_seed_comes_from_the_environment(monkeypatch):
+    values = {}
+    for text in (None, "", "0", "1", "-3"):
+        if text is not None:
+            monkeypatch.setenv(SEED, text)
+        values[text] = Trial("2.1").randn(3).tolist()
+    assert values[None] == values[""] == values["0"]
+    assert len({tuple(value) for value in values.values()}) == 3
+    assert Trial("2.2").randn(3).tolist() != Trial("2.1").randn(3).tolist()
+    monkeypatch.setenv(SEED, "today")
+    with pytest.raises(ValueError, match="CBAM_COURSE_SEED must be an integer, got 'today'"):
+        Trial("2.1")
+
+
+def test_a_call_cannot_change_the_checks_tensors():
+    x = torch.ones(3)
+    assert Trial("2.1").call(torch.Tensor.mul_, x, 2).tolist() == [2, 2, 2]
+    assert x.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "got, expected, says",
+    [
+        ((2, 8), (2, 8, 1, 1), "has shape [2, 8], expected [2, 8, 1, 1]: keep the axes of size 1."),
+        ((2, 5, 5), (2, 1, 5, 5), ": keep the axes of size 1."),
+        ((8, 2), (2, 8), ": the axes stand in another order."),
+        ((2, 8, 4, 4), (2, 8, 1, 1), "expected [2, 8, 1, 1]."),
+    ],
+)
+def test_shapes_are_told_apart(got, expected, says):
+    assert says in difference(torch.zeros(got), torch.zeros(expected))
+
+
+def test_values_are_told_apart():
+    right, got = torch.zeros(2, 3), torch.zeros(2, 3)
+    got[1, 2] = 0.25
+    assert "at [1, 2] it is 0.25, expected 0" in difference(got, right)
+    assert "infinite or not a number" in difference(right / 0, right)
+
+
+def test_equal_values_pass_in_any_type_and_memory_format():
+    trial, x = Trial("2.1"), torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    last = x.to(memory_format=torch.channels_last)
+    for got in (x.float(), last, nn.Parameter(x), x + 1e-6):
+        assert trial.compare(got, x).dtype == torch.float64
+    for got in (x + 1e-3, x[:1], x / 0, [1], x.numpy(), (x, x)):
+        with pytest.raises(Wrong):
+            trial.compare(got, x)
+
+
+def test_a_known_mistake_is_named_if_it_makes_a_difference():
+    trial, right = Trial("2.1"), torch.ones(3)
+    mistakes = [(torch.ones(3), "no difference"), (torch.zeros(3), "zeros")]
+    with pytest.raises(Wrong, match="^zeros$"):
+        trial.compare(torch.zeros(3), right, "Your map", mistakes)
+    with pytest.raises(Wrong, match="^Your map has the right shape"):
+        trial.compare(torch.full((3,), 2.0), right, "Your map", mistakes)
+
+
+def test_shown_values_are_rounded_and_spread():
+    trial = Trial("2.1")
+    trial.show("A", torch.arange(11.0))
+    trial.show("B", [-1e-9, 1 / 3, 2, np.float64(0.5)])
+    trial.show("C", 0.12346, digits=4)
+    assert trial.lines == [
+        "A: 0.000 2.000 4.000 6.000 8.000 10.000",
+        "B: 0.000 0.333 2 0.500",
+        "C: 0.1235",
+    ]
+
+
+# Predictions.
+
+
+class Chameleon(int):
+    """A number that says it is equal to everything."""
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+    __hash__ = int.__hash__
+
+
+@pytest.mark.parametrize("answer", [7, 7.0, np.int32(7), np.array(7), torch.tensor(7)])
+def test_a_number_of_any_type(answer):
+    found = predictions.number(answer, 7, "n")
+    assert (found, type(found)) == (7, int)
+
+
+@pytest.mark.parametrize("answer", [8, 7.5, "7", [7], True, float("nan"), Chameleon(8), 1e300])
+def test_wrong_numbers(answer):
+    with pytest.raises(Wrong, match="`n`"):
+        predictions.number(answer, 7, "n")
+
+
+@pytest.mark.parametrize("answer", [(2, 3), torch.Size([2, 3]), np.array([2, 3]), iter([2, 3])])
+def test_a_shape_of_any_type(answer):
+    assert predictions.shape(answer, (2, 3), "s") == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "answer", [(3, 2), (2, 3, 1), 2, "23", (2.5, 3), (2, "3"), (Chameleon(3),) * 2]
+)
+def test_wrong_shapes(answer):
+    with pytest.raises(Wrong, match="`s`"):
+        predictions.shape(answer, (2, 3), "s")
+
+
+def test_sets_and_open_entries():
+    assert predictions.numbers({3, 1}, (1, 3), "n", "") == (1, 3)
+    with pytest.raises(Wrong, match="`n`: 1 missing, 2 too many. Look."):
+        predictions.numbers([1, 8, 9], (1, 3), "n", "Look.")
+    with pytest.raises(NotSolved, match="`s` is still open"):
+        predictions.shape([1, ...], (1, 2), "s")
+
+
+# Matching.
+
+
+class MaximumFirst(nn.Module):
+    """Spatial attention with the maximum first, as in the authors' code."""
+
+    def __init__(self, bias=False):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, 3, padding=1, bias=bias)
+
+    def forward(self, x):
+        pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
+        return x * self.conv(pooled).sigmoid()
+
+
+def spatial(block, **options):
+    trial = Trial("2.1")
+    inputs = [trial.features(2, 5, 6, 4), trial.features(1, 3, 1, 1)]
+    return matching.match(trial, block, SpatialAttention(3), inputs, **options)
+
+
+def test_the_order_of_the_inputs_may_be_free():
+    free, own = (
+        spatial(b, flips={"conv.weight": 1}) for b in (MaximumFirst(), SpatialAttention(3))
+    )
+    assert torch.allclose(free[0], own[0])  # what is printed does not depend on a free choice
+    with pytest.raises(Wrong, match="Your block's output has the right shape"):
+        spatial(MaximumFirst())
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_layers_may_be_stored_transposed_and_in_any_order(flipped):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            shapes = {"b": (6,), "w": (3, 6), "a": (3,), "v": (6, 3)}
+            for name in (reversed if flipped else list)(shapes):
+                self.register_parameter(name, nn.Parameter(torch.zeros(shapes[name])))
+
+        def forward(self, x):
+            hidden = (x.mean((2, 3)) @ self.v + self.a).relu()
+            return x * (hidden @ self.w + self.b).sigmoid()[..., None, None]
+
+    trial = Trial("2.1")
+    matching.match(trial, Block(), SqueezeExcitation(6, 2), [trial.features(2, 6, 4, 3)])
+
+
+def test_parameters_that_do_not_fit_are_listed():
+    with pytest.raises(Wrong, match=r"conv.weight \[1, 2, 3, 3\], conv.bias \[1\]; .* \[2, 3, 3\]"):
+        spatial(MaximumFirst(bias=True))
+    with pytest.raises(Wrong, match="has the parameters none; expected shapes.* Look there."):
+        spatial(nn.Identity(), hint="Look there.")
+    with pytest.raises(Wrong, match="should be an nn.Module; it is of type function"):
+        spatial(lambda x: x)
+
+
+def test_a_mistake_has_to_explain_all_outputs():
+    """On a map of one position the maximum is the average: that input alone proves nothing."""
+
+    def mistakes(truth, x):
+        maxima = truth.conv(x.amax((2, 3))[:, None])[:, 0, :, None, None]
+        return [(x * (2 * maxima).sigmoid(), "maximum twice")]
+
+    class Block(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.conv, self.factor = nn.Conv1d(1, 1, 3, padding=1, bias=False), factor
+
+        def forward(self, x):
+            average, maximum = x.mean((2, 3))[:, None], x.amax((2, 3))[:, None]
+            scores = self.conv(self.factor * average + (2 - self.factor) * maximum)
+            return x * scores[:, 0, :, None, None].sigmoid()
+
+    trial = Trial("2.1")
+    inputs = [trial.features(2, 6, 1, 1), trial.features(2, 6, 4, 3)]
+    for factor, says in ((0, "^maximum twice$"), (2, "has the right shape")):
+        with pytest.raises(Wrong, match=says):
+            truth = ECA(6, 3, pools=("avg", "max"))
+            matching.match(trial, Block(factor), truth, inputs, mistakes=mistakes)
