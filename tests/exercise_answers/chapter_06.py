@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 6."""
 
 from . import right, wrong
-from .editing import edited, written
+from .shorthand import edited, written
 
 # 6.1 Before you press Enter.
 
@@ -58,25 +58,6 @@ shape_v15, shape_v1 = shapes
 
 # 6.2 A basic block with attention.
 
-BLOCK = """
-class Block(BasicBlock):
-    def __init__(self, c_in, channels, stride, attention):
-        super().__init__(c_in, channels, stride)
-        if stride != 1 or c_in != channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(c_in, channels, 1, stride=stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-        self.attention = attention(channels)
-
-    def forward(self, x):
-        shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.bn2(self.conv2(x))
-        x = self.attention(x)
-        x = x + shortcut
-        return self.relu(x)
-"""
 
 PLACE = [
     *written(
@@ -117,44 +98,31 @@ class Block(BasicBlock):
     ),
     *edited(
         "6.2",
-        BLOCK,
         r"""
-    on the shortcut | x = self.attention(x) | shortcut = self.attention(shortcut) | on the shortcut
-    not called | x = self.attention(x) |  | never called
-    no last ReLU | return self.relu(x) | return x | last ReLU comes
-    no shortcut | x = x + shortcut |  | other values
+    in place | return self.relu(x + shortcut) | x += shortcut; return x.relu_() | passed
+    a result in float32 | self.relu(x + shortcut) | self.relu(x + shortcut).float() | passed
+    after the addition | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
+      | x + shortcut | self.attention(x + shortcut) | after the addition
+    at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
+      | self.relu(x + shortcut) | self.attention(self.relu(x + shortcut)) | after the addition
+    on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
+      | x + shortcut | x + self.attention(shortcut) | on the shortcut
+    before the last normalization | self.attention(self.bn2(self.conv2(x)))
+      | self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
+    not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
+    no last ReLU | self.relu(x + shortcut) | x + shortcut | last ReLU comes
+    no shortcut | x + shortcut | x | other values
+    shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
     a bias in the shortcut | bias=False | bias=True | downsample.0.bias
     no stride in the shortcut | stride=stride, |  | line | Stopped
     another name | self.attention | self.gate | attention.mlp
-    no output | return self.relu(x) | self.relu(x) | returns nothing | NotSolved
-    in place | x = x + shortcut | x += shortcut | return self.relu(x) | return x.relu_() | passed
-    a result in float32 | return self.relu(x) | return self.relu(x).float() | passed
-    after the addition | x = self.attention(x) |  | return self.relu(x)
-      | return self.relu(self.attention(x)) | after the addition
-    at the very end | x = self.attention(x) |  | return self.relu(x)
-      | return self.attention(self.relu(x)) | after the addition
-    before the last normalization | x = self.attention(x) |  | x = self.bn2(self.conv2(x))
-      | x = self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
-    ReLU too early | x = self.attention(x) | x = self.relu(self.attention(x))
-      | return self.relu(x) | return x | after the addition
-    shortcut for a stride alone | stride != 1 or c_in | stride != 1 and c_in | Unexpected key(s)
+    no output | return self.relu(x | self.relu(x | returns nothing | NotSolved
     """,
     ),
 ]
 
 # 6.3 Each channel wakes up by itself.
 
-GENTLY = """
-class Gently(nn.Module):
-    def __init__(self, block, channels):
-        super().__init__()
-        self.block = block
-        self.gates = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x):
-        g = self.gates[:, None, None]
-        return x + g * (self.block(x) - x)
-"""
 
 GENTLE = [
     *written(
@@ -186,48 +154,31 @@ class Gently(nn.Module):
     ),
     *edited(
         "6.3",
-        GENTLY,
         r"""
-    a residual | x + g * (self.block(x) - x) | x + g * self.block(x) | is `x` still added
-    gates alone | x + g * (self.block(x) - x) | g * self.block(x) | output is zero
+    a mean of the two | x + self.gates * (self.block(x) - x)
+      | (1 - self.gates) * x + self.gates * self.block(x) | passed
+    four axes | zeros(channels, 1, 1) | zeros(1, channels, 1, 1) | passed
+    a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
+    gates alone | x + self.gates * (self.block(x) - x) | self.gates * self.block(x) | output is zero
     open at first | zeros | ones | all gates are open
-    nearly shut | torch.zeros(channels) | torch.full((channels,), 1e-8) | to the last bit
-    no parameter | nn.Parameter(torch.zeros(channels)) | torch.zeros(channels) | nn.Parameter
-    detached | x + g * | x + g.detach() * | No gradient arrives
-    along the width | self.gates[:, None, None] | self.gates | The gradient of your gates
-    wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
-    no output | return x | x = x | returns nothing | NotSolved
-    a mean of the two | x + g * (self.block(x) - x) | (1 - g) * x + g * self.block(x) | passed
-    four axes | zeros(channels) | zeros(1, channels, 1, 1) | self.gates[:, None, None]
-      | self.gates | passed
-    one gate | zeros(channels) | zeros(()) | self.gates[:, None, None] | self.gates
-      | one for each channel
+    nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last bit
+    one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
+    no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
+      | nn.Parameter
+    detached | self.gates * | self.gates.detach() * | No gradient arrives
     block without gradients | (self.block(x) - x) | (self.block(x) - x).detach()
       | it would never learn
-    the block forgotten | self.block = block | self.block = [block] | self.block(
-      | self.block[0]( | own parameters are not among
+    the block forgotten | self.block = block | self.block = [block] | self.block( | self.block[0](
+      | own parameters are not among
+    along the width | zeros(channels, 1, 1) | zeros(channels) | The gradient of your gates
+    wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
+    no output | return x | x = x | returns nothing | NotSolved
     """,
     ),
 ]
 
 # 6.4 It never fails.
 
-LOAD = """
-def load(network, weights):
-    weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    own = network.state_dict()
-    fitting = {n: v for n, v in weights.items() if n in own and v.shape == own[n].shape}
-    fresh = own.keys() - fitting.keys()
-    left = weights.keys() - fitting.keys()
-    for name in fresh:
-        if not (".attention." in name or name.startswith("fc.")):
-            raise ValueError(name)
-    for name in left:
-        if not name.startswith("fc."):
-            raise ValueError(name)
-    network.load_state_dict(fitting, strict=False)
-    return sorted(fresh)
-"""
 
 LOADER = [
     *written(
@@ -282,30 +233,27 @@ def load(network, weights):
     ),
     *edited(
         "6.4",
-        LOAD,
         r"""
+    a set | return fresh | return set(fresh) | passed
+    strict, with what is missing filled up | load_state_dict(fitting, strict=False)
+      | load_state_dict({**own, **fitting}) | passed
     prefix left | name.removeprefix("module.") | name | refuses them | Stopped
-    what was loaded | sorted(fresh) | sorted(fitting) | does not start fresh
-    a number | sorted(fresh) | len(fresh) | should return names
-    not loaded | network.load_state_dict(fitting, strict=False) |  | was not loaded
-    another error | raise ValueError(name) | raise RuntimeError(name) | should be a ValueError
-    no names | return sorted(fresh) |  | nothing yet | NotSolved
-    a set | sorted(fresh) | fresh | passed
-    strict, with what is missing filled up | network.load_state_dict(fitting, strict=False)
-      | network.load_state_dict({**own, **fitting}) | passed
-    fresh looked at alone | for name in left: | for name in ():
+    fresh looked at alone | wrong += [name for name in left_over if not name.startswith("fc.")] |
       | no ValueError for weights of a deeper network
-    left-overs looked at alone | for name in fresh: | for name in ():
+    left-overs looked at alone | for n in fresh if | for n in () if
       | no ValueError for weights of a shallower network
     attention left over | if not name.startswith("fc.")
       | if not name.startswith("fc.") and "attention" not in name
       | no ValueError for weights with attention blocks and a network without
-    one missing tensor let through | for name in fresh: | for name in sorted(fresh)[1:]:
+    one tensor let through | if wrong: | if wrong[1:]:
       | no ValueError for weights without `bn1.bias`
-    one tensor left over let through | for name in left: | for name in sorted(left)[1:]:
-      | no ValueError for weights with one tensor too many, `layer2.0.bn3.bias`
-    loaded first | network.load_state_dict(fitting, strict=False) |  | fresh = own
-      | network.load_state_dict(fitting, strict=False)\n    fresh = own | Decide first
+    loaded first | fresh = sorted
+      | network.load_state_dict(fitting, strict=False)\n    fresh = sorted | Decide first
+    what was loaded | return fresh | return sorted(fitting) | does not start fresh
+    a number | return fresh | return len(fresh) | should return names
+    not loaded | network.load_state_dict(fitting, strict=False) |  | was not loaded
+    another error | ValueError( | RuntimeError( | should be a ValueError
+    no names | return fresh |  | nothing yet | NotSolved
     """,
     ),
 ]

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 7."""
 
 from . import right, wrong
-from .editing import changed, edited, written
+from .shorthand import edited, written
 
 # 7.1 Count by hand.
 
@@ -154,56 +154,32 @@ def count_macs(network, x):
 """,
     ),
     right("7.3", "piece by piece", COUNTER),
-    right(
-        "7.3",
-        "hooks in a copy",
-        changed(
-            COUNTER,
-            (
-                "    counts = {}\n",
-                "    from copy import deepcopy\n    network, counts = deepcopy(network), {}\n",
-            ),
-            ("    for hook in hooks:\n        hook.remove()\n", ""),
-        ),
-    ),
     *edited(
         "7.3",
-        COUNTER,
         r"""
+    a tensor | return total | return torch.tensor(total) | passed
+    hooks in a copy | total = 0
+      | from copy import deepcopy\n    network, total = deepcopy(network), 0
+      | for hook in hooks:\n        hook.remove() |  | passed
     hooks stay | hook.remove() | pass | a hook is left
-    places left | output[0, 0].numel() | inputs[0][0, 0].numel() | those of the output
-    groups left | // layer.groups |  | some of the channels
-    last run left | counts.get(layer, 0) + macs | macs | counts twice
-    Conv1d left | nn.Conv1d, |  | `Conv1d`
-    two operations | sum(counts.values()) | 2 * sum(counts.values()) | you count 101,088
-    square kernels | math.prod(layer.kernel_size) | layer.kernel_size[0] ** 2 | kernel 3 x 5
-    what is no number | sum(counts.values()) | counts | one number
-    no result | return sum(counts.values()) |  | nothing yet | NotSolved
-    a tensor | sum(counts.values()) | torch.tensor(sum(counts.values())) | passed
     the last hook stays | for hook in hooks: | for hook in hooks[:-1]: | a hook is left
-    all left, written differently | output[0, 0].numel() | inputs[0][0, 0].numel()
-      | // layer.groups |  | counts.get(layer, 0) + macs | macs | nn.Conv1d, |  | when it came
-      | NotSolved
-    a kernel of two axes | math.prod(layer.kernel_size)
-      | layer.kernel_size[0] * layer.kernel_size[1] | IndexError | Stopped
+    positions left | output.numel() | len(layer.weight) * inputs[0][0, 0].numel()
+      | those of the output
+    groups left | layer.weight[0].numel() | layer.weight[0].numel() * getattr(layer, "groups", 1)
+      | some of the channels
+    last run left | total = 0 | total, seen = 0, [] | += output | += (layer not in seen) * output
+      | layer.weight[0].numel() | layer.weight[0].numel(); seen.append(layer) | counts twice
+    Conv1d left | nn.Conv1d, |  | `Conv1d`
+    two operations | return total | return 2 * total | you count 101,088
+    what is no number | return total | return [total, x] | one number
+    another name | output.numel() | outputs.numel() | NameError | Stopped
+    no result | return total | total | nothing yet | NotSolved
     """,
     ),
 ]
 
 # 7.4 What they counted.
 
-READINGS = """
-def readings(printed, counts):
-    digits = len(printed.partition(".")[2])
-    found = []
-    for version, macs in counts.items():
-        for operations in (1, 2):
-            for billion in (10**9, 2**30):
-                number = operations * macs / billion
-                if round(number, digits) == float(printed):
-                    found.append((version, operations, billion))
-    return found
-"""
 
 WHAT = [
     *written(
@@ -222,7 +198,6 @@ def readings(printed, counts):
     ),
     *edited(
         "7.4",
-        READINGS,
         r"""
     cut | round(number, digits) | int(number * 10**digits) / 10**digits | fits
     decimal alone | (10**9, 2**30) | (10**9,) | 2**30

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 8."""
 
-from . import right, wrong
-from .editing import changed, edited, written
+from . import right, solution, wrong
+from .shorthand import edited, written
 
 # 8.1 Runs that have looked.
 
@@ -25,12 +25,6 @@ LOOKED = [
 
 # 8.2 Normalize.
 
-NORMALIZE = """
-def normalize(train, images):
-    pixels = train.double()
-    mean, std = pixels.mean(dim=(0, 1, 2)), pixels.std(dim=(0, 1, 2))
-    return ((images.double() - mean) / std).permute(0, 3, 1, 2)
-"""
 
 NORMAL = [
     *written(
@@ -66,7 +60,6 @@ def normalize(train, images):
     ),
     *edited(
         "8.2",
-        NORMALIZE,
         r"""
     own numbers | train.double | images.double | of `images`
     one number for all colors | dim=(0, 1, 2) |  | Each color
@@ -81,19 +74,6 @@ def normalize(train, images):
 
 # 8.3 Crop and mirror.
 
-AUGMENT = """
-def augment(images, padding=4):
-    batch, channels, height, width = images.shape
-    padded = F.pad(images, 4 * [padding])
-    corners = torch.randint(2 * padding + 1, (batch, 2)).tolist()
-    cut = [
-        picture[:, top : top + height, left : left + width]
-        for picture, (top, left) in zip(padded, corners)
-    ]
-    images = torch.stack(cut)
-    mirrored = torch.rand(batch) < 0.5
-    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
-"""
 
 AUGMENTED = [
     *written(
@@ -149,7 +129,6 @@ def augment(images, padding=4):
     ),
     *edited(
         "8.3",
-        AUGMENT,
         r"""
     one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | or none is
     on its head | flip(3) | flip(2) | upside down
@@ -175,43 +154,23 @@ def augment(images, padding=4):
 
 # 8.4 The loop that learns.
 
-TRAIN = """
-def train_epoch(model, optimizer, images, labels, order, batch_size):
-    model.train()
-    losses = []
-    for start in range(0, len(images), batch_size):
-        chosen = order[start : start + batch_size]
-        loss = F.cross_entropy(model(images[chosen]), labels[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses
 
-"""
-TEST = """
-def accuracy(model, images, labels, batch_size):
-    model.eval()
-    correct = 0
-    for start in range(0, len(images), batch_size):
-        batch = slice(start, start + batch_size)
-        answers = model(images[batch]).argmax(dim=1)
-        correct += (answers == labels[batch]).sum().item()
-    return correct / len(images)
-"""
-ZERO = "        optimizer.zero_grad()\n"
-TRAIN_MODE, EVAL = "    model.train()\n", "    model.eval()\n"
-MIXED = ("labels[chosen]", "labels[start : start + batch_size]")
-PILED, RESTING = (ZERO, ""), (TRAIN_MODE, "")
 AT_ONCE = """
 @torch.inference_mode()
 def accuracy(model, images, labels, batch_size):
     return (model.eval()(images).argmax(-1) == labels).float().mean().item()
 """
-LOOP = TRAIN + TEST
-BROKEN = changed(TRAIN, MIXED, PILED, RESTING)
+BY_BATCHES = """
+def accuracy(model, images, labels, batch_size):
+    model.eval()
+    batches = zip(images.split(batch_size), labels.split(batch_size))
+    parts = [(model(x).argmax(1) == y).float().mean() for x, y in batches]
+    return sum(parts) / len(parts)
+"""
 
 LOOPS = [
+    right("8.4", "all at once in the test", solution("8.4", AT_ONCE)),
+    wrong("8.4", "mean of the batches", solution("8.4", BY_BATCHES), "last one has fewer"),
     *written(
         "8.4",
         r"""
@@ -237,37 +196,8 @@ def accuracy(model, images, labels, batch_size):
     return (torch.cat(hits) == labels).double().mean()
 """,
     ),
-    right(
-        "8.4",
-        "gradients cleared at the end, tensors",
-        changed(
-            LOOP,
-            (ZERO, ""),
-            ("optimizer.step()\n", "optimizer.step()\n        model.zero_grad()\n"),
-            ("loss.item()", "loss.detach()"),
-            ("return losses", "return torch.stack(losses)"),
-            (".sum().item()", ".sum()"),
-        ),
-    ),
-    right("8.4", "all at once in the test", TRAIN + AT_ONCE),
-    wrong("8.4", "the test repaired only", BROKEN + TEST, "`accuracy` is right"),
-    wrong("8.4", "nothing repaired", BROKEN + changed(TEST, (EVAL, "")), "did", "NotSolved"),
-    wrong(
-        "8.4",
-        "mean of the batches",
-        TRAIN
-        + """
-def accuracy(model, images, labels, batch_size):
-    model.eval()
-    batches = zip(images.split(batch_size), labels.split(batch_size))
-    parts = [(model(x).argmax(1) == y).float().mean() for x, y in batches]
-    return sum(parts) / len(parts)
-""",
-        "last one has fewer",
-    ),
     *edited(
         "8.4",
-        LOOP,
         r"""
     labels left | labels[chosen] | labels[start : start + batch_size] | do not belong together
     gradients left | optimizer.zero_grad() |  | The gradients of a step
@@ -282,26 +212,19 @@ def accuracy(model, images, labels, batch_size):
     the last batch lost | for start in range(0, len(images), batch_size):\n        chosen
       | for start in range(0, len(images) - batch_size, batch_size):\n        chosen
       | although it is smaller
+    gradients cleared at the end, tensors | optimizer.zero_grad() |  | optimizer.step()
+      | optimizer.step(); model.zero_grad() | loss.item() | loss.detach() | return losses
+      | return torch.stack(losses) | .sum().item() | .sum() | passed
+    the test repaired only | labels[chosen] | labels[start : start + batch_size]
+      | optimizer.zero_grad() |  | model.train() |  | `accuracy` is right
+    nothing repaired | labels[chosen] | labels[start : start + batch_size]
+      | optimizer.zero_grad() |  | model.train() |  | model.eval() |  | did | NotSolved
     """,
     ),
 ]
 
 # 8.5 What five seeds show.
 
-SEEDS = """
-shown = [2, 3, 5]
-
-
-def compare(plain, attention):
-    before = {run["seed"]: run["test_accuracy"][-1] for run in plain}
-    after = {run["seed"]: run["test_accuracy"][-1] for run in attention}
-    pairs = before.keys() & after.keys()
-    differences = [after[seed] - before[seed] for seed in pairs]
-    n = len(differences)
-    mean = sum(differences) / n
-    variance = sum((d - mean) ** 2 for d in differences) / (n - 1)
-    return mean, T95[n - 1] * (variance / n) ** 0.5
-"""
 SHOWN = "shown = [2, 3, 5]"
 
 
@@ -382,7 +305,6 @@ def compare(plain, attention):
     ),
     *edited(
         "8.5",
-        SEEDS,
         r"""
     the next seed | shown = [2, 3, 5] | shown = [1, 2, 3, 5] | 1 too many
     nothing shown | shown = [2, 3, 5] | shown = [2] | 2 missing

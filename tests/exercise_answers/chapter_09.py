@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 9."""
 
 from . import right, wrong
-from .editing import edited, written
+from .shorthand import edited, written
 
 # 9.1 Pairs of runs.
 
@@ -45,16 +45,6 @@ settled = 1 + np.flatnonzero(mean > stats.t.ppf(0.975, n - 1) * s / np.sqrt(n))
 
 # 9.2 The interval.
 
-INTERVAL = """
-def interval(differences, level=0.95):
-    n, mean = len(differences), differences.mean()
-    if n < 2:
-        return mean, float("nan"), float("nan")
-    t = stats.t.ppf((1 + level) / 2, n - 1)
-    half = t * differences.std(ddof=1) / n**0.5
-    return mean, mean - half, mean + half
-"""
-
 
 INTERVALS = [
     *written(
@@ -93,7 +83,6 @@ def interval(differences, level=0.95):
     ),
     *edited(
         "9.2",
-        INTERVAL,
         r"""
     1.96 | stats.t.ppf((1 + level) / 2, n - 1) | 1.96 | normal distribution
     ddof 0 | ddof=1 | ddof=0 | not by n
@@ -114,13 +103,6 @@ def interval(differences, level=0.95):
 
 # 9.3 A gain in every table.
 
-GAIN = """
-def gain(curves, variant, baseline):
-    runs = curves.sort_values("epoch").groupby(["variant", "seed"])
-    accuracy = runs["test_accuracy"].last()
-    differences = (accuracy[variant] - accuracy[baseline]).dropna()
-    return differences.mean(), len(differences)
-"""
 
 GAINS = [
     *written(
@@ -173,7 +155,6 @@ def gain(curves, variant, baseline):
     ),
     *edited(
         "9.3",
-        GAIN,
         r"""
     best epoch left | .last() | .max() | Mistakes left: 1. It takes the best
     last row | .sort_values("epoch") |  | For table 4
@@ -199,14 +180,6 @@ def gain(curves, variant, baseline):
 
 # 9.4 Another baseline.
 
-AGAINST = """
-def against(table, variant, control):
-    accuracy = table.pivot(index="seed", columns="variant", values="test_accuracy")
-    differences = (accuracy[variant] - accuracy[control]).dropna()
-    n, mean = len(differences), differences.mean()
-    half = stats.t.ppf(0.975, n - 1) * differences.std() / n**0.5
-    return mean, mean - half, mean + half
-"""
 
 AGAINSTS = [
     *written(
@@ -261,7 +234,6 @@ def against(table, variant, control):
     ),
     *edited(
         "9.4",
-        AGAINST,
         r"""
     against the baseline | control] | 'no attention'] | whatever the control
     missing runs counted | .dropna() |  | expected
@@ -292,7 +264,6 @@ def power(n, s, delta):
     seen = mean.abs() > stats.t.ppf(0.975, n - 1) * error
     return seen.double().mean().item()
 """
-MANY = FORMULA + POWER
 
 
 SEEDED = [
@@ -336,7 +307,6 @@ def power(n, s, delta):
     wrong("9.5", "the power only", "def pairs(s, delta): ...\n" + POWER, "nothing", "NotSolved"),
     *edited(
         "9.5",
-        MANY,
         r"""
     rounded down | math.ceil | math.floor | formula gives
     not rounded | math.ceil |  | part of a pair

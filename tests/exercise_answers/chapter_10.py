@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 10."""
 
 from . import right, wrong
-from .editing import changed, edited, written
+from .shorthand import edited, written
 
 # 10.1 Keep score.
 
@@ -42,11 +42,6 @@ share = 100 * between / ((w - 5) ** 2).sum()
 
 # 10.2 The map behind the score.
 
-CAM = """
-def activation_maps(features, weight, classes):
-    w = weight[classes][:, :, None, None]
-    return (w * features).sum(dim=1)
-"""
 
 MAPS = [
     *written(
@@ -71,12 +66,8 @@ def activation_maps(features, weight, classes):
     return (gradient.mean(dim=(2, 3), keepdim=True) * places * f).sum(dim=1)
 """,
     ),
-    wrong(
-        "10.2", "no return", changed(CAM, ("return ", "maps = ")), "returns nothing", "NotSolved"
-    ),
     *edited(
         "10.2",
-        CAM,
         r"""
     a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
     a mean | sum(dim=1) | mean(dim=1) | do not average
@@ -84,21 +75,13 @@ def activation_maps(features, weight, classes):
     no signs | (w * | (w.abs() * | keep its sign
     no sum | .sum(dim=1) |  | has shape
     the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
+    no return | return | result = | returns nothing | NotSolved
     """,
     ),
 ]
 
 # 10.3 Point with a coarse map.
 
-POINTS = """
-def points(maps, masks):
-    h, w = maps.shape[1:]
-    B, H, W = masks.shape
-    blocks = masks.reshape(B, h, H // h, w, W // w).double()
-    shares = blocks.mean(dim=(2, 4)).flatten(1)
-    best = maps.flatten(1).argmax(dim=1)
-    return shares[torch.arange(B), best]
-"""
 
 COARSE = [
     *written(
@@ -133,32 +116,21 @@ def points(maps, masks):
     return masks.flatten(1)[torch.arange(len(maps)), best].double()
 """,
     ),
-    wrong(
-        "10.3", "no return", changed(POINTS, ("return ", "s = ")), "returns nothing", "NotSolved"
-    ),
     *edited(
         "10.3",
-        POINTS,
         r"""
     hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
     a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
     smallest | argmax | argmin | smallest
     by size | maps.flatten | maps.abs().flatten | `abs`
     no flatten | (dim=(2, 4)).flatten(1) | (dim=(2, 4)) | raised an error | Stopped
+    no return | return | result = | returns nothing | NotSolved
     """,
     ),
 ]
 
 # 10.4 Somebody else's channels.
 
-SWAP = """
-def swapped(block, x):
-    channel_map = block.channel_attention.attention_map(x)
-    x = x * channel_map.roll(-1, dims=0)
-    return block.spatial_attention(x)
-"""
-PRODUCT = "x = x * "
-RESULT = "return block.spatial_attention(x)"
 
 SWAPS = [
     *written(
@@ -201,37 +173,20 @@ def swapped(block, x):
     return block(x)
 """,
     ),
-    wrong(
-        "10.4",
-        "the kept map",
-        changed(
-            SWAP,
-            (PRODUCT, "places = block(x, return_map=True)[1].spatial\n    x = x * "),
-            (RESULT, "return x * places"),
-        ),
-        "what reaches it",
-    ),
-    wrong("10.4", "no return", changed(SWAP, ("return ", "y = ")), "returns nothing", "NotSolved"),
     *edited(
         "10.4",
-        SWAP,
         r"""
     as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
     the one before | roll(-1 | roll(1 | the one before it
+    no return | return | result = | returns nothing | NotSolved
+    the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
+      | return block.spatial_attention(x) | return x * spatial_map | what reaches it
     """,
     ),
 ]
 
 # 10.5 Too good to be true.
 
-RATE = """
-def hit_rate(maps, masks):
-    B, H, W = maps.shape
-    best = maps.flatten(1).argmax(dim=1)
-    rows, columns = best // W, best % W
-    hits = masks[torch.arange(B), rows, columns]
-    return hits.sum() / B
-"""
 
 RATES = [
     *written(
@@ -253,10 +208,8 @@ def hit_rate(maps, masks):
     return torch.stack(hits).double().mean()
 """,
     ),
-    wrong("10.5", "no return", changed(RATE, ("return ", "y = ")), "returns nothing", "NotSolved"),
     *edited(
         "10.5",
-        RATE,
         r"""
     the place left | best // W, best % W | best % W, best // W | row by row
     signs left | maps.flatten | maps.abs().flatten | far below zero
@@ -267,6 +220,7 @@ def hit_rate(maps, masks):
     untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
       | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
     the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
+    no return | return | result = | returns nothing | NotSolved
     """,
     ),
 ]
