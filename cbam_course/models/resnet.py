@@ -79,6 +79,25 @@ class Bottleneck(torchvision_resnet.Bottleneck):
         return self.relu(self.attention(out) + shortcut)
 
 
+class Scale(nn.Module):
+    r"""A fixed number in the place of attention: :math:`y = s x`, for any shape.
+
+    Args:
+        factor: the number s.
+    """
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        return self.factor * x
+
+    def extra_repr(self) -> str:
+        return f"{self.factor:g}"
+
+
 class ResNet(nn.Module):
     r"""A residual network whose blocks carry attention.
 
@@ -106,6 +125,9 @@ class ResNet(nn.Module):
         stem: ``"imagenet"``, a 7x7 convolution with stride 2 to 64 channels and a max-pool, or
             ``"cifar"``, a 3x3 convolution with stride 1 to as many channels as the first stage.
         in_channels: channels of the input image.
+        zero_init_residual: start the last BatchNorm of every residual branch with the weight 0, so
+            that each block is the identity at first (Goyal and others, 2017).
+        residual_scale: multiply every residual branch by this number, instead of attention.
 
     Raises:
         ValueError: if an argument is out of its range or would be ignored.
@@ -129,6 +151,8 @@ class ResNet(nn.Module):
         version: str | None = None,
         stem: str = "imagenet",
         in_channels: int = 3,
+        zero_init_residual: bool = False,
+        residual_scale: float = 1.0,
     ) -> None:
         super().__init__()
         bottleneck = check_choice("block", block, ("basic", "bottleneck")) == "bottleneck"
@@ -150,6 +174,12 @@ class ResNet(nn.Module):
         check_integer("groups", groups)
         check_choice("stem", stem, ("imagenet", "cifar"))
         attention = as_factory(attention)
+        if residual_scale != 1.0:
+            fine = attention is None
+            check("residual_scale", residual_scale, fine, "1 for a network with attention")
+
+            def attention(channels: int) -> nn.Module:
+                return Scale(residual_scale)
 
         channels = 64 if stem == "imagenet" else widths[0]
         if stem == "imagenet":
@@ -185,6 +215,8 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
+                nn.init.zeros_((module.bn3 if bottleneck else module.bn2).weight)
 
         # The blocks come last, so that they draw their random weights last: after one and the same
         # seed, networks with different attention start from the same convolutions and classifier.
