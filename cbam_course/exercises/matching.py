@@ -44,11 +44,9 @@ def match(
     Raises:
         Wrong: if it is no module, its parameters do not fit, or an output differs.
     """
-    if not isinstance(block, nn.Module):
-        raise Wrong(f"Your block should be an nn.Module; it is of type {type(block).__name__}.")
     trial.fill(truth)
-    count_parameters(trial, block.eval(), inputs[0])
-    block = block.double()
+    count_parameters(trial, block, inputs[0])
+    block = block.double().eval()
     with torch.no_grad():
         expected = [truth(x) for x in inputs]
         # One entry a mistake: its outputs for all inputs, and the message.
@@ -81,7 +79,13 @@ def match(
 
 
 def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
-    """The number of parameters of a learner's block that takes ``x``."""
+    """The number of parameters of a learner's block that takes ``x``.
+
+    Raises:
+        Wrong: if it is no module.
+    """
+    if not isinstance(block, nn.Module):
+        raise Wrong(f"Your block should be an nn.Module; it is of type {type(block).__name__}.")
     trial.call(block.double(), x)  # lazy layers get their shapes here
     return sum(parameter.numel() for parameter in block.parameters())
 

@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from textwrap import dedent
 
-from tests.support.exercise_running import all_exercises
-
-from .editing import changed
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -41,21 +37,6 @@ def right(number: str, name: str, code: str) -> Answer:
 def wrong(number: str, name: str, code: str, says: str, outcome: str = "Wrong") -> Answer:
     """Return an answer that does not pass, and part of what the check says of it."""
     return Answer(number, name, dedent(code).strip() + "\n", outcome, says)
-
-
-def solution(number: str, *edits: tuple[str, str] | str) -> str:
-    """Return the worked solution of an exercise, changed: a pair replaces, a line is appended."""
-    code = all_exercises()[number][1].solution_code + "\n"
-    for edit in edits:
-        code = code + edit + "\n" if isinstance(edit, str) else changed(code, edit)
-    return code
-
-
-def wrongs(number: str, *rows: tuple, outcome: str = "Wrong") -> list[Answer]:
-    """Return wrong answers made from the solution, of rows (name, part of the message, *edits)."""
-    return [
-        wrong(number, name, solution(number, *edits), says, outcome) for name, says, *edits in rows
-    ]
 
 
 def answers() -> list[Answer]:

@@ -1,6 +1,7 @@
 """Answers to the exercises of chapter 1."""
 
-from . import right, solution, wrong, wrongs
+from . import right, wrong
+from .editing import solution, wrongs
 
 FROM_IMAGES = [
     right(

@@ -1,6 +1,7 @@
 """Answers to the exercises of chapter 2."""
 
-from . import right, solution, wrong, wrongs
+from . import right, wrong
+from .editing import solution, wrongs
 
 READ = [
     right(

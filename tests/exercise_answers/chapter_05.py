@@ -1,6 +1,7 @@
 """Answers to the exercises of chapter 5."""
 
-from . import right, solution, wrong, wrongs
+from . import right, wrong
+from .editing import solution, wrongs
 
 PRICES = [
     right(
