@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 6."""
 
 from . import right, wrong
-from .shorthand import edited, written
+from .editing import edited, written
 
 # 6.1 Before you press Enter.
 

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 7."""
 
 from . import right, wrong
-from .shorthand import edited, written
+from .editing import edited, written
 
 # 7.1 Count by hand.
 

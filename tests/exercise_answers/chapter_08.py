@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 8."""
 
-from . import right, solution, wrong
-from .shorthand import edited, written
+from . import right, wrong
+from .editing import edited, solution, written
 
 # 8.1 Runs that have looked.
 

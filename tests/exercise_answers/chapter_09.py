@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 9."""
 
 from . import right, wrong
-from .shorthand import edited, written
+from .editing import edited, written
 
 # 9.1 Pairs of runs.
 

@@ -1,7 +1,7 @@
 """Answers to the exercises of chapter 10."""
 
 from . import right, wrong
-from .shorthand import edited, written
+from .editing import edited, written
 
 # 10.1 Keep score.
 

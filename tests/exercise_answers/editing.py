@@ -37,14 +37,14 @@ def wrongs(number: str, *rows: tuple, outcome: str = "Wrong") -> list[Answer]:
     ]
 
 
-def edited(number: str, code: str, table: str) -> list[Answer]:
-    r"""Return a wrong answer for each row of `table`: `code` with one change or several.
+def edited(number: str, table: str, code: str = "") -> list[Answer]:
+    r"""Return a wrong answer for each row of `table`: the solution, or `code`, with changes.
 
     A row is `name | old | new | what the check says`, with more pairs of old and new if need be. It
     may end with `| Stopped` or `| NotSolved`, or be `name | old | new | passed`; a line that begins
     with `|` continues it. In the code `\n` is a new line.
     """
-    found = []
+    found, code = [], code or solution(number)
     for row in re.sub(r"\n *\|", " |", table.strip()).splitlines():
         cells = [cell.strip().replace("\\n", "\n") for cell in row.split(" |")]
         outcome = cells.pop() if cells[-1] in OUTCOMES else "Wrong"
