@@ -17,7 +17,7 @@ LONGEST = (
     "tests/test_mutants.py",
     "notebooks/06_real_networks.ipynb",
     "notebooks/10_seeing_attention.ipynb",
-    "tests/test_cost_published.py",
+    "tests/cost/test_cost_published.py",
     "tests/test_training.py",
     "tests/test_grading_attacks.py",
     "tests/test_cli.py",

@@ -21,8 +21,8 @@ class Cost:
         left_out: multiply-accumulates of products of two activations, no part of ``macs``.
         layers: one row per layer that holds parameters or did counted work, with columns ``layer``
             (its name in the model), ``kind`` (its class), ``input`` and ``output`` (shapes at its
-            first call), ``parameters``, ``calls``, ``macs``, ``left_out`` and ``attention`` (whether it
-            is in an attention block).
+            first call), ``parameters``, ``calls``, ``macs``, ``left_out`` and ``attention``
+            (whether it is in an attention block).
     """
 
     parameters: int

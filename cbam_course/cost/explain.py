@@ -1,6 +1,6 @@
 """Where the tools differ from the count by hand: their numbers taken apart by kind of layer."""
 
-from dataclasses import dataclass
+from collections import Counter
 from math import prod
 from typing import Any
 
@@ -55,11 +55,11 @@ def explain(
             continue
         macs = sum(run.macs for run in runs)
         for kind, same in kinds.items():
-            work = _Work.of(tool, same)
-            rest, macs = rest - work.counted, macs - work.macs
-            if work.counted != work.macs:
-                difference = work.counted - work.macs
-                rows.append((tool, kind, work.macs, work.counted, difference, work.reason()))
+            work = _work(tool, same)
+            by_hand, counts = work["macs"], work["counts"]
+            rest, macs = rest - counts, macs - by_hand
+            if counts != by_hand:
+                rows.append((tool, kind, by_hand, counts, counts - by_hand, _reason(work)))
         if rest != macs:
             two = rest - macs == sum(run.left_out for run in runs)
             because = "products of two activations" if two else ELSEWHERE
@@ -67,55 +67,44 @@ def explain(
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:5], "Int64"))
 
 
-@dataclass
-class _Work:
-    """What the layers of one kind did, what a tool counts for it, and what it might count."""
+def _work(tool: str, runs: list[Run]) -> Counter[str]:
+    """What the tool counts for these runs, and what it might count; equal layers are asked once."""
+    work, known = Counter(), {}
+    for run in runs:
+        key = (repr(run.module), *(x.shape for x in run.inputs))
+        if key not in known:
+            function = 0 if run.macs else _alone(tool, _Bare(run.module), run)
+            known[key] = _alone(tool, run.module, run), function
+        counts, by_function = known[key]
+        work.update(
+            counts=counts,
+            by_function=by_function,
+            macs=run.macs,
+            biases=prod(run.output) * (getattr(run.module, "bias", None) is not None),
+            parameters=sum(p.numel() for p in run.module.parameters()),
+            inputs=prod(run.input),
+            outputs=prod(run.output),
+        )
+    return work
 
-    counted: int = 0
-    by_function: int = 0
-    macs: int = 0
-    biases: int = 0
-    parameters: int = 0
-    inputs: int = 0
-    outputs: int = 0
 
-    @classmethod
-    def of(cls, tool: str, runs: list[Run]) -> "_Work":
-        """The sum over ``runs``; a layer that is like another is handed to the tool once."""
-        work, known = cls(), {}
-        for run in runs:
-            module, outputs = run.module, prod(run.output)
-            key = (repr(module), *(x.shape for x in run.inputs))
-            if key not in known:
-                function = 0 if run.macs else _alone(tool, _Bare(module), run)
-                known[key] = _alone(tool, module, run), function
-            work.counted += known[key][0]
-            work.by_function += known[key][1]
-            work.macs += run.macs
-            work.biases += outputs if getattr(module, "bias", None) is not None else 0
-            work.parameters += sum(p.numel() for p in module.parameters())
-            work.inputs += prod(run.input)
-            work.outputs += outputs
-        return work
-
-    def reason(self) -> str:
-        """Why the tool counts something else than ``macs``, in words."""
-        twice = self.macs == 0 and self.counted == 2 * self.by_function
-        counted = self.by_function if twice else self.counted
-        extra = counted - self.macs
-        because = "another rule"
-        if counted == 0:
-            because = "not counted"
-        elif extra == self.biases and self.macs:
-            because = "additions of the bias"
-        elif counted == self.parameters:
-            because = "each parameter once" + ", however many outputs it serves" * bool(self.macs)
-        elif not self.macs:
-            for end, elements in (("output", self.outputs), ("input", self.inputs)):
-                for times, number in (("once", 1), ("twice", 2)):
-                    if counted == number * elements:
-                        because = f"{times} each element of the {end}"
-        return because + ", for the module and again for its function" * twice
+def _reason(work: Counter[str]) -> str:
+    """Why the tool counts something else than the multiply-accumulates, in words."""
+    macs, counts = work["macs"], work["counts"]
+    if counts == 0:
+        return "not counted"
+    if macs and counts == macs + work["biases"]:
+        return "additions of the bias"
+    again = ""
+    if counts == 2 * work["by_function"]:
+        counts, again = counts // 2, ", for the module and again for its function"
+    if counts == work["parameters"]:
+        return f"each parameter once{', however many outputs it serves' if macs else again}"
+    for times, number in (("once", 1), ("twice", 2)):
+        for end in ("input", "output"):
+            if not macs and counts == number * work[f"{end}s"]:
+                return f"{times} each element of the {end}{again}"
+    return "another rule"
 
 
 def _alone(tool: str, module: nn.Module, run: Run) -> int:
@@ -126,11 +115,11 @@ def _alone(tool: str, module: nn.Module, run: Run) -> int:
 
 
 class _Bare(nn.Module):
-    """A layer that does not look like one: only the functions that it calls are seen."""
+    """A layer that does not look like one: a tool sees only the functions that it calls."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.modules_inside = (module,)
+        self.hidden = (module,)
 
     def forward(self, *inputs: Any) -> Any:
-        return self.modules_inside[0].forward(*inputs)
+        return self.hidden[0].forward(*inputs)

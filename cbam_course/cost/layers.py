@@ -107,17 +107,19 @@ def on_device(
             return torch.zeros_like(tensor, dtype=dtype, device=device)
         return tensor.detach().to(device, dtype, copy=True)
 
-    # A result that a module keeps, such as its last map, has a history that cannot be copied.
+    # The copies are made here, so that a weight with two names stays one; and a result that a
+    # module keeps, such as its last map, has a history that cannot be copied otherwise.
     kept = [*model.buffers(), *(value for m in model.modules() for value in vars(m).values())]
-    memo = {id(x): x.detach().clone() for x in kept if isinstance(x, Tensor) and not x.is_leaf}
-    return copy.deepcopy(model, memo)._apply(moved).eval(), [moved(x) for x in inputs]
+    copies = {id(x): moved(x) for x in kept if isinstance(x, Tensor)}
+    copies |= {id(p): nn.Parameter(moved(p), p.requires_grad) for p in model.parameters()}
+    return copy.deepcopy(model, copies).eval(), [moved(x) for x in inputs]
 
 
 def _follow(model: nn.Module, inputs: list[Tensor], device: str) -> list[Run]:
     runs, running = [], []
 
     def enter(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-        runs.append(Run(module, [x.to("meta", copy=True) for x in tensors((args, kwargs))]))
+        runs.append(Run(module, [x.detach() for x in tensors((args, kwargs))]))
         running.append(runs[-1])
 
     def leave(module: nn.Module, args: tuple, output: Any) -> None:

@@ -68,8 +68,8 @@ def costs(
                 stage.append(BAM(stage[-1].conv3.out_channels))
     if attention == "se, pointwise":  # of MobileNet: after the first block, 3x3 and 1x1 take turns
         names = list(attention_blocks(network))
-        for name in names[:1] + names[1::2]:
-            parent, _, child = name.rpartition(".")
+        for block in names[:1] + names[1::2]:
+            parent, _, child = block.rpartition(".")
             setattr(network.get_submodule(parent), child, nn.Identity())
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
