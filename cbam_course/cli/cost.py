@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
+from itertools import product
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +14,7 @@ import click
 from .options import attention_options, model_options
 
 if TYPE_CHECKING:
-    import pandas as pd
     from torch import nn
-
-LINES = {
-    "input": "input",
-    "parameters": "parameters",
-    "attention's parameters": "  of attention blocks",
-    "by hand": "multiply-accumulates by hand",
-    "attention's by hand": "  of attention blocks",
-    "left out": "  left out",
-    "torchinfo": "  by torchinfo",
-    "ptflops aten": "  by ptflops, aten",
-    "ptflops pytorch": "  by ptflops, pytorch",
-}
-"""The lines of the table, in their order; the shares and what is left out only if there is any."""
-OPTIONAL = ("attention's parameters", "attention's by hand", "left out")
 
 
 class _Size(click.ParamType):
@@ -56,7 +43,7 @@ class _Size(click.ParamType):
     metavar="CxHxW",
     help="Shape of an image.  [default: 3x224x224; 3x32x32 for cifar-...]",
 )
-@click.option("--layers", is_flag=True, help="Show each layer, and how it is counted.")
+@click.option("--layers", is_flag=True, help="Show the layers instead of the totals.")
 @click.option("--tools/--no-tools", default=True, help="Ask torchinfo and ptflops too.")
 @click.option(
     "--csv",
@@ -91,52 +78,35 @@ def cost(
     """  # noqa: D301
     import pandas as pd
 
+    from cbam_course.attention import make_attention
     from cbam_course.cost import TOOLS, compare, count
 
-    networks = _networks(models, attention, attention_options, model_options)
-    rows, details = [], {}
-    for name, (size, network) in networks.items():
-        size = input_size or size
-        try:
-            row = compare({name: network}, size, tools=TOOLS if tools else ())
-            if layers:
-                details[name] = count(network, size).layers
-        except ValueError as error:
-            raise click.ClickException(f"{name}: {error}") from None
-        row.insert(0, "input", _shape(size))
-        rows.append(row)
-    table = pd.concat(rows).rename_axis("model")
-    for name, one in details.items():
-        click.echo(f"{name}\n{_layers_text(one)}\n")
-    click.echo(_text(table))
-    if csv_file is not None:
-        _write(pd.concat(details, names=["model"]).droplevel(1) if layers else table, csv_file)
-
-
-def _networks(
-    models: tuple[str, ...],
-    attention: str,
-    attention_options: dict[str, Any],
-    model_options: dict[str, Any],
-) -> dict[str, tuple[tuple[int, ...], "nn.Module"]]:
-    """The networks by the name of their column, each with the size of its images."""
-    from cbam_course.attention import make_attention
-    from cbam_course.cost import make_without_memory
-
-    networks = {}
+    tables = []
     try:
         factory = make_attention(attention, **attention_options)
-        for name in dict.fromkeys(models):
-            make = _maker(name, model_options)
-            small = name.replace("-", "_").startswith("cifar_")
-            size = (3, 32, 32) if small else (3, 224, 224)
-            networks[name] = size, make_without_memory(make)
-            if factory is not None:
-                with_block = make_without_memory(lambda make=make: make(factory))
-                networks[f"{name} + {attention}"] = size, with_block
+        blocks = {"": None} if factory is None else {"": None, f" + {attention}": factory}
+        for name, (suffix, block) in product(dict.fromkeys(models), blocks.items()):
+            make = partial(_maker(name, model_options), block)
+            size = input_size or ((3, 32, 32) if name.startswith("cifar") else (3, 224, 224))
+            if layers:
+                table = count(make, size).layers
+                table.index = [name + suffix] * len(table)
+            else:
+                table = compare({name + suffix: make}, size, tools=TOOLS if tools else ())
+                table.insert(0, "input", [size])
+            tables.append(table)
+        table = pd.concat(tables).rename_axis("model")
+        if csv_file is not None:
+            table.map(lambda value: _shape(value) or value).to_csv(csv_file)
     except (ValueError, TypeError, RuntimeError, OSError) as error:  # of torchvision's, or ours
         raise click.ClickException(str(error)) from None
-    return networks
+    if layers:
+        for name, one in table.groupby("model", sort=False):
+            click.echo(f"{name}\n{one.map(_shown).to_string(index=False)}\n")
+    else:
+        click.echo(table.map(_shown).rename_axis(None).T.to_string())
+    if csv_file is not None:
+        click.echo(f"Written to {csv_file}")
 
 
 def _maker(name: str, options: dict[str, Any]) -> Callable[..., "nn.Module"]:
@@ -145,7 +115,7 @@ def _maker(name: str, options: dict[str, Any]) -> Callable[..., "nn.Module"]:
 
     from cbam_course.models import MODEL_NAMES, insert_attention, make_model
 
-    def torchvisions(attention: Any = None) -> "nn.Module":
+    def torchvisions(attention: Any) -> "nn.Module":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # on initial weights, which no one sees
             network = torchvision_models.get_model(name, weights=None, **options)
@@ -155,7 +125,7 @@ def _maker(name: str, options: dict[str, Any]) -> Callable[..., "nn.Module"]:
 
     others = torchvision_models.list_models(module=torchvision_models)
     if name.replace("-", "_") in MODEL_NAMES:
-        return lambda attention=None: make_model(name, attention, **options)
+        return partial(make_model, name, **options)
     if name in others:
         return torchvisions
     close = get_close_matches(name.replace("-", "_"), {*MODEL_NAMES, *others})
@@ -163,61 +133,13 @@ def _maker(name: str, options: dict[str, Any]) -> Callable[..., "nn.Module"]:
     raise ValueError(f"there is no network {name!r} in the course or in torchvision{hint}")
 
 
-def _shape(size: tuple[int, ...] | str | None) -> str:
-    return size if isinstance(size, str) else "x".join(map(str, size or ()))
+def _shape(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else ""
 
 
-def _text(table: "pd.DataFrame") -> str:
-    """The networks side by side, one line per number."""
-    lines = [["", *table.index]]
-    for column, label in LINES.items():
-        if column in table and (column not in OPTIONAL or table[column].any()):
-            lines.append([label, *map(_number, table[column])])
-    text = _aligned(lines, left=(0,))
-    if table.isna().any(axis=None):
-        text += "\n-: this tool cannot count this network"
-    return text
-
-
-def _layers_text(layers: "pd.DataFrame") -> str:
-    """One line per layer; those of attention blocks are marked."""
-    columns = ["layer", "kind", "output", "parameters", "calls", "rule", "macs"]
-    if layers["left_out"].any():
-        columns.append("left_out")
-    lines = [columns]
-    for layer in layers.to_dict("records"):
-        layer["layer"] += " *" * layer["attention"]
-        layer["output"] = _shape(layer["output"])
-        lines.append([_number(layer[column]) for column in columns])
-    mark = "\n*: in an attention block" if layers["attention"].any() else ""
-    return _aligned(lines, left=(0, 1)) + mark
-
-
-def _aligned(lines: list[list[str]], left: tuple[int, ...]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, str):
-        return value
+def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2%}"
-    return f"{value:,}" if isinstance(value, Integral) else "-"
-
-
-def _write(table: "pd.DataFrame", path: Path) -> None:
-    from cbam_course.files import write_whole
-
-    shapes = {name: table[name].map(_shape) for name in ("input", "output") if name in table}
-    try:
-        write_whole(path, table.assign(**shapes).to_csv)
-    except OSError as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(f"Written to {path}")
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return f"{value:,}"
+    return _shape(value) or str(value)

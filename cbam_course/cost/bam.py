@@ -23,30 +23,23 @@ class BAM(nn.Module):
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
         hidden = channels // reduction
+        dilated = {"kernel_size": 3, "padding": 4, "dilation": 4}
         self.channel = nn.Sequential(
             nn.Linear(channels, hidden),
             nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Linear(hidden, channels),
         )
-        self.spatial = nn.Sequential(
-            *_layer(channels, hidden, 1),
-            *_layer(hidden, hidden, 3),
-            *_layer(hidden, hidden, 3),
-            nn.Conv2d(hidden, 1, 1),
-        )
+        self.spatial = nn.Sequential()
+        for inputs, options in (
+            (channels, {"kernel_size": 1}),
+            (hidden, dilated),
+            (hidden, dilated),
+        ):
+            layers = nn.Conv2d(inputs, hidden, **options), nn.BatchNorm2d(hidden), nn.ReLU()
+            self.spatial.extend(layers)
+        self.spatial.append(nn.Conv2d(hidden, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         channel = self.channel(x.mean(dim=(2, 3)))[:, :, None, None]
         return x + x * (channel + self.spatial(x)).sigmoid()
-
-
-def _layer(in_channels: int, channels: int, kernel_size: int) -> tuple[nn.Module, ...]:
-    reach = 4 if kernel_size > 1 else 1
-    return (
-        nn.Conv2d(
-            in_channels, channels, kernel_size, padding=reach * (kernel_size // 2), dilation=reach
-        ),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-    )

@@ -1,155 +1,181 @@
-"""Which layer did the work: a record of a model's modules while it runs."""
+"""Which layer of a network did which work: each product, booked to the module that asked for it."""
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import prod
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import index
 from typing import Any
 
-import pandas as pd
+import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from .operators import Operation
+# The underscore notwithstanding, this is where PyTorch's notes ("Extending PyTorch") have it.
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+Model = nn.Module | Callable[[], nn.Module]
+InputSize = Sequence[int]
+Inputs = Tensor | Sequence[Tensor] | None
 
 
 @dataclass
-class Layer:
-    """What one module did itself, not by way of its children."""
+class Run:
+    """One call of a module: its inputs, the shape of its output, and its own multiply-accumulates.
 
-    name: str
-    kind: str
-    parameters: int
-    attention: bool
-    calls: int = 0
-    input: tuple[int, ...] | None = None
-    output: tuple[int, ...] | None = None
-    macs: int = 0
-    left_out: int = 0
-    rules: Counter[str] = field(default_factory=Counter)
-    # What is not in the table, but in the rules of others.
-    biases: int = 0
-    input_elements: int = 0
-    output_elements: int = 0
-
-    def rule(self) -> str:
-        """The counted work as a Python expression; its value is ``macs``."""
-        terms = (f"{n} * {rule}" if n > 1 else rule for rule, n in self.rules.items())
-        return " + ".join(terms)
-
-
-class Layers:
-    """The modules of a model, and what each does while :meth:`following`.
-
-    Args:
-        model: the model.
-        attention: the classes of attention blocks.
+    ``macs`` are those of layers, ``left_out`` those of products of two activations; what the
+    modules inside did is in runs of their own.
     """
 
-    def __init__(self, model: nn.Module, attention: tuple[type, ...] = ()) -> None:
-        self.left_out: Counter[str] = Counter()
-        self._layers: dict[nn.Module, Layer] = {}
-        self._running = [model]
-        blocks = {
-            module
-            for block in model.modules()
-            if isinstance(block, attention)
-            for module in block.modules()
-        }
-        seen: set[int] = set()
-        for name, module in model.named_modules():
-            own = {id(p): p for p in module.parameters(recurse=False) if id(p) not in seen}
-            seen |= own.keys()
-            self._layers[module] = Layer(
-                name, type(module).__name__, sum(p.numel() for p in own.values()), module in blocks
-            )
-
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Follow which module runs. The hooks are PyTorch's, none is left on the model."""
-        hooks = (
-            register_module_forward_pre_hook(self._enter),
-            # Called also if the module fails: its parent may know what to do without it.
-            register_module_forward_hook(self._leave, always_call=True),
-        )
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        # A module made on the way is none of the model's: its work is that of the one that made it.
-        if module in self._layers:
-            self._running.append(module)
-
-    def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if module not in self._layers:
-            return
-        layer = self._layers[self._running.pop()]
-        layer.calls += 1
-        shapes = _shape(inputs), _shape(output)
-        if layer.calls == 1:
-            layer.input, layer.output = shapes
-        layer.input_elements += prod(shapes[0] or (0,))
-        layer.output_elements += prod(shapes[1] or (0,))
+    module: nn.Module
+    inputs: list[Tensor]
+    output: tuple[int, ...] = ()
+    macs: int = 0
+    left_out: int = 0
 
     @property
-    def running(self) -> Layer:
-        """The innermost layer that runs now."""
-        return self._layers[self._running[-1]]
+    def kind(self) -> str:
+        return type(self.module).__name__
 
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self._layers.values())
+    @property
+    def input(self) -> tuple[int, ...]:
+        return tuple(self.inputs[0].shape) if self.inputs else ()
 
-    def record(self, operation: Operation) -> None:
-        """Add an operation to the module that runs."""
-        layer = self.running
-        if operation.counts:
-            layer.macs += operation.macs
-            layer.biases += operation.biases
-            layer.rules[operation.rule] += 1
-        else:
-            layer.left_out += operation.macs
-            self.left_out[operation.operator] += operation.macs
 
-    def table(self) -> pd.DataFrame:
-        """One row per layer that holds parameters or did counted work, in the model's order."""
-        rows = [
-            {
-                "layer": layer.name,
-                "kind": layer.kind,
-                "input": layer.input,
-                "output": layer.output,
-                "parameters": layer.parameters,
-                "calls": layer.calls,
-                "rule": layer.rule(),
-                "macs": layer.macs,
-                "left_out": layer.left_out,
-                "attention": layer.attention,
-            }
-            for layer in self
-            if layer.parameters or layer.macs or layer.left_out
-        ]
-        columns = {
-            "layer": str, "kind": str, "input": object, "output": object, "parameters": int,
-            "calls": int, "rule": str, "macs": int, "left_out": int, "attention": bool,
-        }  # fmt: skip
-        return pd.DataFrame(rows, columns=list(columns)).astype(
-            {name: kind for name, kind in columns.items() if kind in (int, bool)}
+def follow(
+    model: Model, input_size: InputSize = (3, 224, 224), inputs: Inputs = None
+) -> tuple[nn.Module, list[Run]]:
+    """Run a copy of ``model`` once, in evaluation mode: the copy, and what each module did.
+
+    The copy runs on the meta device, where nothing is computed and every operator is made of the
+    same parts; or, if its way depends on the values of tensors, on the CPU.
+
+    Raises:
+        ValueError: if ``model`` is no module, or does not run on such an input.
+    """
+    model, inputs = made(model), make_inputs(input_size, inputs)
+    for device in ("meta", "cpu"):
+        try:
+            copied, moved = on_device(device, model, inputs)
+            return copied, _follow(copied, moved, device)
+        except Exception as error:
+            failure = error
+    shapes = ", ".join(str(list(x.shape)) for x in inputs)
+    raise ValueError(
+        f"{type(model).__name__} does not run on an input of shape {shapes}: {failure}"
+    ) from failure
+
+
+def made(model: Model) -> nn.Module:
+    """``model``, or what it makes: on the meta device, or on the CPU if it needs values."""
+    if isinstance(model, nn.Module):
+        return model
+    if not callable(model):
+        raise ValueError(f"model must be a module, or a function that makes one; got {model!r}")
+    with torch.random.fork_rng([]):
+        try:
+            with torch.device("meta"):
+                return model()
+        except (NotImplementedError, RuntimeError):
+            return model()
+
+
+def make_inputs(input_size: InputSize, inputs: Inputs) -> list[Tensor]:
+    """Zeros ``[1, *input_size]`` on the meta device, or ``inputs`` as a list."""
+    if inputs is not None:
+        return [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    try:
+        size = () if isinstance(input_size, str) else tuple(map(index, input_size))
+    except TypeError:
+        size = ()
+    if not size or min(size) < 1:
+        raise ValueError(
+            "input_size must be the shape of one example, without the batch, such as "
+            f"(3, 224, 224); got {input_size!r}"
         )
+    return [torch.zeros(1, *size, device="meta")]
 
 
-def _shape(values: Any) -> tuple[int, ...] | None:
-    """The shape of the first tensor, if there is one."""
-    if isinstance(values, Tensor):
-        return tuple(values.shape)
+def on_device(
+    device: str, model: nn.Module, inputs: list[Tensor]
+) -> tuple[nn.Module, list[Tensor]]:
+    """Copies of ``model``, in evaluation mode, and of ``inputs``, in float32 on ``device``."""
+
+    def moved(tensor: Tensor) -> Tensor:
+        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        if tensor.is_meta:
+            return torch.zeros_like(tensor, dtype=dtype, device=device)
+        return tensor.detach().to(device, dtype, copy=True)
+
+    # The copies are made here, so that a weight with two names stays one; and a result that a
+    # module keeps, such as its last map, has a history that cannot be copied otherwise.
+    kept = [*model.buffers(), *(value for m in model.modules() for value in vars(m).values())]
+    copies = {id(x): moved(x) for x in kept if isinstance(x, Tensor)}
+    copies |= {id(p): nn.Parameter(moved(p), p.requires_grad) for p in model.parameters()}
+    return copy.deepcopy(model, copies).eval(), [moved(x) for x in inputs]
+
+
+def _follow(model: nn.Module, inputs: list[Tensor], device: str) -> list[Run]:
+    runs, running = [], []
+
+    def enter(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        runs.append(Run(module, [x.detach() for x in tensors((args, kwargs))]))
+        running.append(runs[-1])
+
+    def leave(module: nn.Module, args: tuple, output: Any) -> None:
+        running.pop().output = next((tuple(x.shape) for x in tensors(output)), ())
+
+    hooks = []
+    for module in model.modules():
+        hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+        # Called also if the module fails: its parent may know what to do without it.
+        hooks.append(module.register_forward_hook(leave, always_call=True))
+    with torch.random.fork_rng([]), torch.no_grad(), torch.device(device):
+        with sdpa_kernel(SDPBackend.MATH), _Products(model, running):
+            model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return runs
+
+
+class _Products(TorchDispatchMode):
+    """While active, add each convolution and matrix product to the innermost run.
+
+    The formulas are those of :class:`torch.utils.flop_counter.FlopCounterMode`, which counts a
+    multiply-accumulate as two operations.
+    """
+
+    def __init__(self, model: nn.Module, running: list[Run]) -> None:
+        super().__init__()
+        self.running = running
+        weights = (*model.parameters(), *model.buffers())
+        self.weights = {x.untyped_storage() for x in weights}  # which a tensor's views share
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is None:
+            # In inference mode `linear` and `matmul` arrive whole: look at what they are made of.
+            with self:
+                out = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if out is NotImplemented else out
+        out = func(*args, **kwargs)
+        macs = formula(*args, **kwargs, out_val=out) // 2
+        name, factors = func.overloadpacket.__name__, tensors(args)[-2:]
+        batched = "bmm" in name or "attention" in name
+        if batched and not any(x.untyped_storage() in self.weights for x in factors):
+            self.running[-1].left_out += macs
+        else:
+            self.running[-1].macs += macs
+        return out
+
+
+def tensors(values: Any) -> list[Tensor]:
+    """The tensors in nested tuples, lists and dictionaries."""
     if isinstance(values, dict):
         values = list(values.values())
     if isinstance(values, (tuple, list)):
-        return next((shape for value in values if (shape := _shape(value)) is not None), None)
-    return None
+        return [x for value in values for x in tensors(value)]
+    return [values] if isinstance(values, Tensor) else []

@@ -1,4 +1,4 @@
-"""The costs that three papers print, cell by cell."""
+"""The costs that three papers print, cell by cell, and under which conventions they come out."""
 
 import json
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..attention.block import check_choice
+from .rules import RULES
 
 COLUMNS = (
     "paper", "table", "row", "parameters", "flops", "parameter_formula",
@@ -19,8 +19,9 @@ COLUMNS = (
 def published(paper: str | None = None, table: str | int | None = None) -> pd.DataFrame:
     """The printed rows of tables that compare attention blocks by cost and accuracy.
 
-    CBAM's tables 1 to 5, ECA-Net's tables 2 and 3 and the table of its supplement, SE-Net's tables
-    2 and 3. Where the papers come from is in :func:`sources`.
+    CBAM's tables 1 to 5 (Woo et al., ECCV 2018, arXiv 1807.06521), ECA-Net's tables 2 and 3 and the
+    table of its supplement (Wang et al., CVPR 2020, arXiv 1910.03151), SE-Net's tables 2 and 3 (Hu
+    et al., CVPR 2018, arXiv 1709.01507).
 
     Args:
         paper: ``"CBAM"``, ``"ECA-Net"`` or ``"SE-Net"``; all of them if ``None``.
@@ -38,51 +39,38 @@ def published(paper: str | None = None, table: str | int | None = None) -> pd.Da
     Raises:
         ValueError: if there is no such paper or table.
     """
-    papers = _data()["papers"]
-    rows = []
-    for row in printed_rows(paper, table):
-        units = papers[row["paper"]]["tables"][row["table"]]
-        row = dict(row)
-        for quantity in ("parameters", "flops"):
-            if quantity in row:
-                row[quantity] = f"{row[quantity]} {units[quantity]}"
-        rows.append(row)
+    rows = printed_rows(paper, table)
     return pd.DataFrame(rows, columns=list(COLUMNS)).dropna(axis="columns", how="all")
 
 
-def sources() -> pd.DataFrame:
-    """The papers behind :func:`published`: authors, title, venue, year and arXiv number of each."""
-    return pd.DataFrame(
-        [
-            {"paper": name, **{key: value for key, value in paper.items() if key != "tables"}}
-            for name, paper in _data()["papers"].items()
-        ]
-    )
+def conventions() -> pd.DataFrame:
+    """What each table silently assumes, so that its printed costs come out as far as they do.
+
+    Returns:
+        One row per convention: its name, the units called M and G, the version of ResNets and of
+        ResNeXts (where their bottleneck blocks have the stride), whether the MLPs of SE and of CBAM
+        have biases, the rule of what counts as an operation and its formula, how often a layer
+        counts that runs several times, and how all this is known.
+    """
+    table = pd.DataFrame(stored()["conventions"])
+    rules = table["rule"].map(RULES)
+    table.insert(8, "formula", rules.map(lambda rule: rule.formula))
+    shared = rules.map(lambda rule: "once, as its last run" if rule.once else "each time it runs")
+    table.insert(9, "a shared layer", shared)
+    return table
 
 
 def printed_rows(paper: str | None = None, table: str | int | None = None) -> list[dict[str, Any]]:
-    """The rows as they are stored: costs as text, without their unit."""
-    papers = _data()["papers"]
-    if paper is not None:
-        check_choice("paper", paper, papers)
-    known = {t: name for name in papers if paper in (None, name) for t in papers[name]["tables"]}
-    if table is not None and str(table) not in known:
-        raise ValueError(
-            f"table of {paper or 'any paper'} must be one of {', '.join(map(repr, sorted(known)))};"
-            f" got {table!r}"
-        )
-    return [
-        row
-        for row in _data()["rows"]
-        if paper in (None, row["paper"]) and (table is None or str(table) == row["table"])
-    ]
-
-
-def unit(paper: str, table: str, quantity: str) -> str:
-    """The unit in which a table prints ``"parameters"`` or ``"flops"``: ``"M"`` or ``"G"``."""
-    return _data()["papers"][paper]["tables"][table][quantity]
+    """The rows as they are stored, with what reproduces them."""
+    rows = [row for row in stored()["rows"] if paper in (None, row["paper"])]
+    rows = [row for row in rows if table is None or str(table) == row["table"]]
+    if not rows:
+        tables = {name: list(known["tables"]) for name, known in stored()["papers"].items()}
+        raise ValueError(f"no table {table!r} of paper {paper!r}; there are {tables}")
+    return rows
 
 
 @cache
-def _data() -> dict[str, Any]:
+def stored() -> dict[str, Any]:
+    """The file ``published.json``: papers, conventions and printed rows."""
     return json.loads((files(__package__) / "published.json").read_text(encoding="utf-8"))

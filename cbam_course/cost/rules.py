@@ -3,20 +3,19 @@ r"""What counts as an operation: the rules behind printed FLOPs, each under its 
 Papers and tools agree on convolutions and fully connected layers, and on little else.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from math import prod
 
-from torch import Tensor, nn
+from torch import nn
 
-# The underscore notwithstanding, this is where PyTorch's notes ("Extending PyTorch") have it.
-from torch.utils._python_dispatch import TorchDispatchMode
+from cbam_course.attention import ECA, SqueezeExcitation
 
-from ..attention.block import check_choice
-from .count import count
-from .running import check_model
-from .thop_rule import thop
+from .layers import Run
+
+Work = Callable[[Run], int]
+NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
 @dataclass(frozen=True)
@@ -25,127 +24,102 @@ class Rule:
 
     Attributes:
         formula: what counts and how much, for one input; H and W are the output's, g the groups.
-        shared: how often a layer counts that runs several times, as CBAM's shared MLP does.
-        total: the number of operations of a model for an input of a given shape.
+        work: the operations of one call of a module, without those of the modules inside.
+        once: whether a layer that runs several times, as CBAM's shared MLP does, counts as its last
+            run alone.
     """
 
     formula: str
-    shared: str
-    total: Callable[[nn.Module, Iterable[int]], int]
+    work: Work
+    once: bool = False
+
+    def total(self, runs: list[Run]) -> int:
+        """The operations of a network, of whose modules these are the calls."""
+        if self.once:
+            runs = {run.module: run for run in runs}.values()
+        return sum(map(self.work, runs))
 
 
-def operations(
-    model: nn.Module, rule: str = "conv + FC", input_size: Iterable[int] = (3, 224, 224)
-) -> int:
-    r"""Count the operations of ``model`` for one input by one of the :data:`RULES`.
+def _macs(run: Run) -> int:
+    return run.macs
 
-    ``"conv + FC"`` is :func:`count`'s rule. Some papers add to it
 
-    .. math:: C H W
+def _with_additions(run: Run) -> int:
+    return run.macs + (prod(run.output) if run.kind in ("BasicBlock", "Bottleneck") else 0)
 
-    for each shortcut added to a map, each map scaled by channel weights and each global average;
-    other numbers come from a tool with rules of its own.
 
-    Args:
-        model: the model.
-        rule: a name of :data:`RULES`.
-        input_size: shape of one example, without the batch.
+def _with_scaling(run: Run) -> int:
+    se = isinstance(run.module, SqueezeExcitation)
+    return _with_additions(run) + (prod(run.input) if se else 0)
 
-    Raises:
-        ValueError: for an unknown rule, and whatever :func:`count` refuses.
+
+def _with_averages(run: Run) -> int:
+    pools = isinstance(run.module, (SqueezeExcitation, nn.AdaptiveAvgPool2d))
+    return _with_scaling(run) + (prod(run.input) if pools else 0)
+
+
+def _thop(early: bool) -> Work:
+    r"""What thop 0.0.22 (``early``), or 0.0.31 of September 2019, counts for a module.
+
+    .. math::
+
+        \text{convolution: } & \text{outputs} \cdot \tfrac{C_{in}}{\text{groups}} k_h k_w &
+        \text{linear layer: } & \text{outputs} \cdot (2 \cdot \text{inputs} - 1) \\
+        \text{BatchNorm: } & 4 \cdot \text{inputs} &
+        \text{global average: } & C \cdot (H W + 1)
+
+    To the convolution, 0.0.22 adds :math:`C_{in} / \text{groups}` for each output if there is a
+    bias, 0.0.31 adds 1. And 0.0.22 counts the inputs of a ReLU, and outputs times the kernel size
+    *as it is written* of a max-pool: 3, not 9, for ``nn.MaxPool2d(3)``.
+
+    ECA-Net's authors pool with a module in SE and ECA, which is counted, where this course's blocks
+    call a function: their pooling is added here. CBAM's authors call a function, too.
     """
-    check_model(model)
-    input_size = tuple(input_size) if isinstance(input_size, Iterable) else input_size
-    return RULES[check_choice("rule", rule, RULES)].total(model, input_size)
 
+    def work(run: Run) -> int:
+        module, inputs, outputs = run.module, prod(run.input), prod(run.output)
+        if isinstance(module, CONVOLUTIONS):
+            bias = module.in_channels // module.groups if early else 1
+            return run.macs + outputs * bias * (module.bias is not None)
+        if isinstance(module, nn.Linear):
+            return 2 * run.macs - outputs
+        if isinstance(module, NORMALIZATIONS):
+            return 4 * inputs
+        if isinstance(module, nn.ReLU):
+            return inputs * early
+        if isinstance(module, nn.MaxPool2d):
+            return outputs * module.kernel_size * early
+        if isinstance(module, (nn.AdaptiveAvgPool2d, SqueezeExcitation, ECA)):
+            return inputs + prod(run.input[:2])
+        return 0
 
-def _conv_fc(model: nn.Module, input_size: Iterable[int]) -> int:
-    return count(model, input_size).macs
-
-
-def _shared_once(model: nn.Module, input_size: Iterable[int]) -> int:
-    layers = count(model, input_size).layers
-    return int((layers["macs"] // layers["calls"].clip(lower=1)).sum())
-
-
-def _and(*kinds: str) -> Callable[[nn.Module, Iterable[int]], int]:
-    """Convolutions, fully connected layers and these kinds of work on single elements."""
-
-    def total(model: nn.Module, input_size: Iterable[int]) -> int:
-        with ElementWork() as work:
-            macs = count(model, input_size).macs
-        return macs + sum(work.elements[kind] for kind in kinds)
-
-    return total
+    return work
 
 
 _CONV_FC = "convolution: C_out·H·W·(C_in/g)·k²; fully connected: out·in"
-_EACH, _ONCE = "each time it runs", "once"
 
 RULES: dict[str, Rule] = {
-    "conv + FC": Rule(_CONV_FC, _EACH, _conv_fc),
-    "conv + FC, shared once": Rule(_CONV_FC, _ONCE, _shared_once),
-    "conv + FC + additions": Rule(
-        f"{_CONV_FC}; shortcut added: C·H·W",
-        _EACH,
-        _and("additions"),
-    ),
+    "conv + FC": Rule(_CONV_FC, _macs),
+    "conv + FC, shared once": Rule(_CONV_FC, _macs, once=True),
+    "conv + FC + additions": Rule(f"{_CONV_FC}; shortcut added: C·H·W", _with_additions),
     "conv + FC + additions + scaling": Rule(
         f"{_CONV_FC}; shortcut added, map scaled by channel weights: C·H·W each",
-        _EACH,
-        _and("additions", "scaling"),
+        _with_scaling,
     ),
     "conv + FC + additions + scaling + averages": Rule(
         f"{_CONV_FC}; shortcut added, map scaled by channel weights, global average: C·H·W each",
-        _EACH,
-        _and("additions", "scaling", "averages"),
+        _with_averages,
     ),
     "thop 0.0.22": Rule(
         "convolution: C_out·H·W·(C_in/g)·(k² + 1 with bias); fully connected: out·(2·in - 1); "
         "BatchNorm: 4·C·H·W; ReLU: C·H·W; max-pool: C·H·W·k; global average: C·(H·W + 1)",
-        "once, as its last run",
-        lambda model, input_size: thop(model, input_size, version="0.0.22"),
+        _thop(early=True),
+        once=True,
     ),
     "thop 0.0.31 of September 2019": Rule(
         "convolution: C_out·H·W·((C_in/g)·k² + 1 with bias); fully connected: out·(2·in - 1); "
         "BatchNorm: 4·C·H·W; global average: C·(H·W + 1)",
-        _EACH,
-        lambda model, input_size: thop(model, input_size, version="0.0.31"),
+        _thop(early=False),
     ),
 }
-"""The rules that :func:`operations` knows."""
-
-
-class ElementWork(TorchDispatchMode):
-    """While active, count elements of feature maps that are added, scaled or averaged.
-
-    An addition is one of two maps of the same shape, a scaling is the product of a map
-    ``[B, C, H, W]`` and weights ``[B, C, 1, 1]``, an average is one over all places.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements: Counter[str] = Counter()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        name = func.name().partition("::")[2].partition(".")[0].rstrip("_")
-        shapes = [tuple(x.shape) for x in args if isinstance(x, Tensor)]
-        out = func(*args, **(kwargs or {}))
-        kind = _kind(name, shapes, args)
-        if kind is not None:
-            self.elements[kind] += args[0].numel()
-        return out
-
-
-def _kind(name: str, shapes: list[tuple[int, ...]], args: tuple) -> str | None:
-    if not shapes or len(shapes[0]) != 4:
-        return None
-    if name == "add" and len(shapes) == 2 and shapes[0] == shapes[1]:
-        return "additions"
-    if name == "mul" and len(shapes) == 2 and shapes[1] == (*shapes[0][:2], 1, 1):
-        return "scaling"
-    if name == "mean" and len(args) > 1 and {axis % 4 for axis in args[1] or ()} == {2, 3}:
-        return "averages"
-    return None
+"""The rules by name."""
