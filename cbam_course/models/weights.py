@@ -150,15 +150,16 @@ def _unpickle(data: bytes) -> Any:
 
 
 def _check_state(state: object, what: str) -> None:
-    strange = "nothing" if isinstance(state, Mapping) else f"a {type(state).__name__}"
-    for key, value in state.items() if isinstance(state, Mapping) else ():
-        strange = (
-            "" if isinstance(key, str) and isinstance(value, Tensor) else f"{key!r}: {value!r}"
-        )
-        if strange:
-            break
+    entries = state.items() if isinstance(state, Mapping) else ()
+    strange = [
+        f"{key!r}: {value!r}"
+        for key, value in entries
+        if not (isinstance(key, str) and isinstance(value, Tensor))
+    ]
+    if not entries:
+        strange = ["nothing" if isinstance(state, Mapping) else f"a {type(state).__name__}"]
     if strange:
-        raise ValueError(f"{what} is no state dict, tensors by name: it has {strange:.80}")
+        raise ValueError(f"{what} is no state dict, tensors by name: it has {strange[0]:.80}")
 
 
 def read_source(
@@ -174,11 +175,8 @@ def read_source(
     Returns:
         The weights, and whose they are: ``"torchvision"``, or their :func:`layout`.
     """
-    if (
-        isinstance(weights, str)
-        and not os.path.splitext(weights)[1]
-        and not os.path.exists(weights)
-    ):
+    is_name = isinstance(weights, str) and not os.path.splitext(weights)[1]
+    if is_name and not os.path.exists(weights):
         try:
             weights = get_model_weights(network or "")[weights]
         except (KeyError, ValueError):

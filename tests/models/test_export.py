@@ -471,7 +471,7 @@ class Two(nn.Module):
         (Two(), ValueError, "Two must put out one tensor, it put out a tuple"),
         (Times(float("inf")), ValueError, "puts out values that are not finite"),
         (Uncopyable(), ValueError, "Uncopyable cannot be copied: Only Tensors created explicitly"),
-        (Tiny, ValueError, "model must be a module, got <class"),
+        (Tiny, ValueError, "model must be a module; got <class"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
