@@ -62,7 +62,7 @@ def test_the_losses_of_a_seed_stay_what_they_are(images):
     assert losses == pytest.approx(PINNED, abs=1e-4)
 
 
-PINNED = [0, 0, 0, 0, 0, 0]
+PINNED = [2.352589, 2.276484, 2.377013, 2.261684, 2.384483, 2.2901]
 """Recorded when the order of the images, the crops and dropout were last changed on purpose."""
 
 

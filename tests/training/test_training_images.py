@@ -126,11 +126,10 @@ def test_large_batches_are_smaller_for_larger_images(images):
     assert store.large_batch == 512
 
 
-def test_channels_are_last_but_on_apples_gpu(images, monkeypatch):
+def test_channels_are_last_but_on_apples_gpu(images):
     kinds = [training.device.memory_format(torch.device(name)) for name in ("cpu", "cuda", "mps")]
     assert kinds == [torch.channels_last, torch.channels_last, torch.contiguous_format]
-    monkeypatch.setattr(training.images, "memory_format", lambda device: torch.contiguous_format)
-    ((x, _),) = on_device(images).batches(40)
+    ((x, _),) = on_device(images, layout=torch.contiguous_format).batches(40)
     assert x.is_contiguous()
 
 

@@ -8,6 +8,7 @@ import torch
 from cbam_course import data
 from cbam_course.attention import ConstantGate, IdentityStart, attention_blocks
 from cbam_course.training import TrainConfig, build_model
+from cbam_course.training.device import memory_format
 from tests.support.runs import TINY, fresh, train_quietly
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -63,8 +64,20 @@ def test_insertion_points():
     assert list(attention_blocks(elsewhere)) == ["layer2.attention"]
 
 
-# Two channels with one hidden unit, and 20 images: the backward pass through frozen weights of this
-# size has crashed PyTorch on some processors.
+def test_narrow_shortcuts_do_not_crash_pytorch(images):
+    """With the channels last, PyTorch writes past the memory of such gradients on some CPUs."""
+    cpu, narrow = torch.device("cpu"), fresh(RESNET)
+    assert memory_format(cpu, narrow) == torch.contiguous_format
+    assert memory_format(cpu, fresh(TINY)) == torch.channels_last
+    assert memory_format(cpu, fresh(replace(RESNET, widths=(8, 16)))) == torch.channels_last
+    assert memory_format(torch.device("cuda"), narrow) == torch.channels_last
+    seen = []
+    shortcut = narrow.layer2[0].downsample[0]
+    shortcut.register_forward_hook(lambda layer, x, y: seen.append((x[0], layer.weight)))
+    train_quietly(replace(RESNET, epochs=1), images, model=narrow)
+    assert not any(tensor.is_contiguous(memory_format=torch.channels_last) for tensor, _ in seen)
+
+
 @pytest.mark.parametrize("config", [TINY, replace(RESNET, batch_size=20)])
 def test_frozen_blocks_keep_their_random_weights(images, config):
     frozen = replace(config, control="frozen", epochs=2)

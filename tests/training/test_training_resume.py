@@ -209,9 +209,7 @@ def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
     for number, device in enumerate(("cpu", "cpu:0"), start=1):
         config = replace(TINY, device=device)
         with pytest.raises(Stop):
-            train_quietly(
-                config, images, folder=tmp_path, resume=True, on_epoch=stop_after(number)
-            )
+            train_quietly(config, images, folder=tmp_path, resume=True, on_epoch=stop_after(number))
         assert History.from_json(tmp_path / "history.json").config == config
 
 
