@@ -28,9 +28,9 @@ from torchvision import transforms  # noqa: E402
 
 from cbam_course import training  # noqa: E402
 from cbam_course.attention import make_attention  # noqa: E402
+from cbam_course.config import CHOICES  # noqa: E402
 from cbam_course.data import ImageSet  # noqa: E402
 from cbam_course.models import CifarCNN  # noqa: E402
-from cbam_course.training.config import SCHEDULES  # noqa: E402
 
 # As the tutorial prints them; the deviations are not those of all pixels, see `ImageSet.std`.
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -163,7 +163,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of the tutorial's data loader")
     parser.add_argument("--batch-size", type=int, default=128, help="the course's")
     parser.add_argument("--lr", type=float, default=1e-3, help="the course's highest learning rate")
-    parser.add_argument("--schedule", choices=SCHEDULES, default="cosine", help="the course's")
+    schedules = CHOICES["schedule"]
+    parser.add_argument("--schedule", choices=schedules, default="cosine", help="the course's")
     parser.add_argument("--compile", action="store_true", help="compile the course's network")
     parser.add_argument("--json", type=Path, help="keep the record here")
     given = parser.parse_args()

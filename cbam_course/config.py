@@ -43,8 +43,8 @@ class TrainConfig:
     A network that cannot be built is refused when it is built, by what builds it.
 
     Args:
-        model: a name that :func:`~cbam_course.models.make_model` knows, such as ``"cifar-cnn"`` or
-            ``"cifar-resnet"``, or ``"custom"`` for a network handed to
+        model: the network to train. A name that :func:`~cbam_course.models.make_model` knows, such
+            as ``"cifar-cnn"`` or ``"cifar-resnet"``, or ``"custom"`` for a network handed to
             :func:`~cbam_course.training.train`. What other fields say of a custom network, its
             widths for example, is noted in the record and has no effect.
         model_options: keyword arguments of the network's builder, such as
@@ -52,26 +52,30 @@ class TrainConfig:
         widths: channels of the network's stages; ``None`` for its own.
         dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
             own.
-        attention: one of :data:`~cbam_course.attention.ATTENTION_NAMES`.
+        attention: the attention block that the network gets. One of
+            :data:`~cbam_course.attention.ATTENTION_NAMES`.
         attention_options: keyword arguments of the block, such as ``{"reduction": 8}``.
-        attention_places: names or patterns of the modules after which the blocks go, as ``where``
-            in :func:`~cbam_course.models.insert_attention`; ``None`` for the network's own
-            insertion points.
-        control: ``"constant"`` puts a :class:`~cbam_course.attention.ConstantGate` in the place of
-            each block, ``"frozen"`` keeps the blocks' random weights from learning, ``"none"``
-            does neither.
-        start_as_identity: put each block into an :class:`~cbam_course.attention.IdentityStart`, so
-            that training starts from the network without attention.
+        attention_places: the modules after which the blocks go, by name or by a pattern such as
+            ``"layer*"``; as ``where`` in :func:`~cbam_course.models.insert_attention`. ``None`` for
+            the network's own insertion points.
+        control: ``"constant"`` puts a constant gate in the place of each block, ``"frozen"`` keeps
+            the blocks' random weights from learning, ``"none"`` does neither. The gate is a
+            :class:`~cbam_course.attention.ConstantGate`.
+        start_as_identity: let each block start as the identity, so that training starts from the
+            network without attention. The block goes into an
+            :class:`~cbam_course.attention.IdentityStart`.
         dataset: ``"shapes"`` (drawn on the spot), ``"cifar10"``, ``"cifar10-noise"`` (three
             channels of noise behind the colors), or ``"custom"`` for images of your own.
-        train_size, test_size: number of images to learn from and to test on, the same of every
-            class; ``None`` for all that are left.
+        train_size: number of images to learn from, the same of every class; ``None`` for all that
+            are left.
+        test_size: number of images to test on, the same of every class; ``None`` for all that are
+            left.
         validation_size: number of training images, the same of every class, that are held out. The
             network never learns from them; each epoch's row tells the loss and the accuracy on
             them. ``None`` for none.
         peek_size: number of test images, the same of every class, that are set apart from those
-            tested on, for an experiment on what it is worth to look at test images; each epoch's
-            row tells the loss and the accuracy on them. ``None`` for none.
+            tested on. They are for an experiment on what it is worth to look at test images; each
+            epoch's row tells the loss and the accuracy on them. ``None`` for none.
         watch: whose loss the schedule ``"plateau"`` looks at: ``"validation"``, ``"peek"`` or
             ``"test"``; ``None`` for the validation images or, if there are none, the test images.
         image_size: height and width to which the images are resized, bilinearly; ``None`` for
@@ -83,19 +87,19 @@ class TrainConfig:
         weight_decay: the optimizer's weight decay (an L2 penalty).
         label_smoothing: share of the label that is spread over all classes, in the training loss
             only.
-        schedule: how the learning rate moves. ``"onecycle"`` rises for 30 % of the steps and then
-            falls to nearly nothing, ``"cosine"`` falls from the start, ``"constant"`` stays.
-            ``"plateau"``, the tutorial's, halves it when a loss, see ``watch``, has not fallen for
-            more than 5 epochs. A run that watches the *test* images has seen them.
+        schedule: how the learning rate moves in the course of the run. ``"onecycle"`` rises for
+            30 % of the steps and then falls to nearly nothing, ``"cosine"`` falls from the start,
+            ``"constant"`` stays. ``"plateau"``, the tutorial's, halves it when a loss, see
+            ``watch``, has not fallen for more than 5 epochs. A run that watches the *test* images has seen them.
         crop: shift each training image by up to 4 pixels, chosen at random, with black coming in.
         flip: mirror each training image with probability one half.
-        seed: of the weights, the order of the images, the crops, the flips and dropout.
+        seed: the seed of the weights, the order of the images, the crops, the flips and dropout.
         device: ``"auto"`` (the GPU if there is one), or a name PyTorch knows, such as ``"cpu"``.
-        compile: let ``torch.compile`` make the network's training faster, after half a minute or
-            more for the compilation, which needs a C++ compiler on a CPU.
-        precision: of the network's arithmetic. ``"auto"`` is ``"bfloat16"`` on an NVIDIA GPU that
-            has it, ``"float16"`` on an older one, ``"float32"`` elsewhere. The weights are always
-            float32.
+        compile: let ``torch.compile`` make the network's training faster. The compilation takes
+            half a minute or more, and needs a C++ compiler on a CPU.
+        precision: precision of the network's arithmetic. ``"auto"`` is ``"bfloat16"`` on an NVIDIA
+            GPU that has it, ``"float16"`` on an older one, ``"float32"`` elsewhere. The weights are
+            always float32.
 
     Raises:
         ValueError: if a name is unknown or a number out of its range, or if a field would be

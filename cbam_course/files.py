@@ -26,9 +26,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             # Without it a power cut may keep the new name and lose the bytes.
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):  # what went wrong first is what matters
             unfinished.unlink()
+        if isinstance(error, OSError) and error.errno is not None:
+            # Of the file that was asked for, not of the unfinished one.
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 

@@ -128,9 +128,13 @@ def _told() -> dict[str, str]:
     """The first sentence about each field in the configuration's docstring, as plain text."""
     text = TrainConfig.__doc__ or ""
     told = {}
-    for names, meaning in re.findall(r"^        (\w[\w, ]*): (.+(?:\n {12}.+)*)", text, re.M):
+    for name, meaning in re.findall(r"^        (\w+): (.+(?:\n {12}.+)*)", text, re.M):
         meaning = " ".join(meaning.split())
         meaning = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", meaning).replace("`", "")
+        # {"depths": [9, 9]} is typed as depths=[9,9].
+        meaning = re.sub(
+            r'\{"(\w+)": (.+?)\}', lambda m: f"{m[1]}={m[2].replace(' ', '')}", meaning
+        )
         sentence = re.split(r"(?<=[^.])[.;] ", meaning)[0].rstrip(".")
-        told |= dict.fromkeys(names.split(", "), f"{sentence[0].upper()}{sentence[1:]}.")
+        told[name] = f"{sentence[0].upper()}{sentence[1:]}."
     return told

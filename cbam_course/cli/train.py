@@ -1,5 +1,7 @@
 """``cbam-course train``: one training run, kept in a folder."""
 
+import json
+import os
 import shlex
 import signal
 import sys
@@ -42,8 +44,8 @@ def train(
     """Train a network, and test it after every epoch.
 
     The run is kept in FOLDER: history.json (the record), checkpoint.pt (after every epoch) and, at
-    the end, curves.png. A run that was stopped continues with --resume, which takes every option
-    that is not given from the run itself.
+    the end, curves.png. Ctrl-C stops a run in the middle of an epoch; it continues from there with
+    --resume, which takes every option that is not given from the run itself.
 
     \b
     A minute or two on a laptop:
@@ -57,48 +59,49 @@ def train(
       torchrun --nproc_per_node=2 -m cbam_course train --dataset cifar10
     """  # noqa: D301
     if out is None:
-        out = _default_folder(fields)
+        usual = {"model": "cifar-cnn", "control": "none"}
+        unusual = [fields[name] for name, value in usual.items() if fields[name] != value]
+        parts = [fields["dataset"], *unusual, fields["attention"], f"seed{fields['seed']}"]
+        out = Path("runs", "-".join(parts))
     given = {
         name: value
         for name, value in fields.items()
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    epochs = _Epochs(quiet)
     try:
-        with _signals():
-            _train(out, resume, data_folder, fields, given, epochs)
+        with _signals() as signals:
+            history = _train(out, resume, data_folder, quiet, fields, given, signals)
     except _Stopped as stopped:
-        epochs.say_stopped(out, data_folder)
+        if _from_torchrun("RANK") == 0:  # the first process speaks for all
+            click.echo(f"Stopped {_kept(out, data_folder)}.", err=True)
         context.exit(128 + stopped.signal)
-
-
-def _default_folder(fields: dict[str, Any]) -> Path:
-    usual = {"model": "cifar-cnn", "control": "none"}
-    unusual = [fields[name] for name, value in usual.items() if fields[name] != value]
-    parts = [fields["dataset"], *unusual, fields["attention"], f"seed{fields['seed']}"]
-    return Path("runs", "-".join(parts))
+    if history is not None:
+        _say_finished(history, out)
 
 
 def _train(
     out: Path,
     resume: bool,
     data_folder: Path | None,
+    quiet: bool,
     fields: dict[str, Any],
     given: dict[str, Any],
-    epochs: "_Epochs",
-) -> None:
+    signals: "_Signals",
+) -> "History | None":
+    """The run's history, in the first process."""
     import torch
 
     from cbam_course import training
     from cbam_course.data import DatasetUnavailable
     from cbam_course.training.process_group import group_rank, group_size, process_group
 
-    rank = epochs.rank = group_rank()
-    epochs.processes = group_size()
+    rank = group_rank()
+    # Where nobody watches, a log with one line per epoch is worth more than a bar.
+    bar = not quiet and sys.stderr.isatty()
     try:
         if resume and (out / "checkpoint.pt").exists():
-            epochs.history = training.History.loads(training.read_checkpoint(out)["history"])
-            config = replace(epochs.history.config, **given)
+            saved = training.History.loads(training.read_checkpoint(out)["history"])
+            config = replace(saved.config, **given)
         else:
             if resume and rank == 0:
                 click.echo(f"There is no run in {out} to continue: a new one starts.", err=True)
@@ -109,11 +112,17 @@ def _train(
                 folder=out,
                 resume=resume,
                 data_folder=data_folder,
-                progress=epochs.show_bar,
-                on_epoch=epochs.finished,
+                progress=bar,
+                on_epoch=None if quiet or bar else _say_epoch,
+                keep_going=signals.none_came if group_size() == 1 else None,
             )
-        if rank == 0:
-            _save_curves(run.history, out / "curves.png")
+        signals.wait = False
+        if rank > 0:
+            return None
+        _save_curves(run.history, out / "curves.png")
+        return run.history
+    except training.Interrupted:
+        raise _Stopped(signals.last) from None
     except torch.cuda.OutOfMemoryError:
         raise click.ClickException(
             f"the GPU's memory is too small for this; try a --batch-size below {config.batch_size}"
@@ -123,14 +132,15 @@ def _train(
             raise click.exceptions.Exit(1) from None
         raise click.ClickException(str(error)) from None
     except (DatasetUnavailable, OSError) as error:
-        raise click.ClickException(f"process {rank}: {error}" if rank else str(error)) from None
+        if rank > 0:
+            raise click.ClickException(f"process {rank}: {error}") from None
+        more = f". Stopped {_kept(out, data_folder)}" if (out / "checkpoint.pt").exists() else ""
+        raise click.ClickException(f"{error}{more}") from None
     except RuntimeError as error:
         if rank == 0:
             raise
         # Most likely another process has ended, and this one was waiting for it.
         raise click.ClickException(f"process {rank}: {str(error).splitlines()[0]}") from None
-    if rank == 0:
-        _say_finished(run.history, out)
 
 
 def _save_curves(history: "History", path: Path) -> None:
@@ -146,6 +156,13 @@ def _save_curves(history: "History", path: Path) -> None:
     pyplot.close(figure)
 
 
+def _say_epoch(history: "History") -> None:
+    header, line = history.table(last=1).splitlines()
+    if len(history.epochs) == history.sessions[-1]["first_epoch"]:
+        click.echo(header, err=True)
+    click.echo(line, err=True)
+
+
 def _say_finished(history: "History", out: Path) -> None:
     click.echo(history.table(last=5))
     count = len(history.epochs)
@@ -153,45 +170,27 @@ def _say_finished(history: "History", out: Path) -> None:
         f"{count} epoch{'s' * (count > 1)} in {history.seconds:.1f} s on "
         f"{history.sessions[-1]['device']}; {history.model['parameters']:,} parameters"
     )
-    names = "history.json, checkpoint.pt, curves.png"
-    click.echo(f"Kept in {out}: {names}")
+    click.echo(f"Kept in {out}: history.json, checkpoint.pt, curves.png")
 
 
-class _Epochs:
-    """Follows a run: how far it is, and what to show of it on the way."""
+def _kept(out: Path, data_folder: Path | None) -> str:
+    """What is kept in a run's folder, and how to continue it."""
+    try:  # without PyTorch, which may not be loaded yet
+        record = json.loads((out / "history.json").read_text(encoding="utf-8"))
+        epochs, wanted = len(record["epochs"]), record["config"]["epochs"]
+    except (OSError, ValueError):
+        return "before anything was kept"
+    command = ["cbam-course"]
+    if (processes := _from_torchrun("WORLD_SIZE")) > 1:
+        command = ["torchrun", f"--nproc_per_node={processes}", "-m", "cbam_course"]
+    command += ["train", "--out", str(out), "--resume"]
+    if data_folder is not None:
+        command += ["--data-folder", str(data_folder)]
+    return f"after {epochs} of {wanted} epochs; continue with: {shlex.join(command)}"
 
-    def __init__(self, quiet: bool) -> None:
-        # Where nobody watches, a log with one line per epoch is worth more than a bar.
-        self.show_bar = not quiet and sys.stderr.isatty()
-        self.show_lines = not quiet and not self.show_bar
-        self.history: History | None = None
-        self.rank, self.processes = 0, 1
 
-    def finished(self, history: "History") -> None:
-        self.history = history
-        if self.show_lines:
-            header, line = history.table(last=1).splitlines()
-            if len(history.epochs) == history.sessions[-1]["first_epoch"]:
-                click.echo(header, err=True)
-            click.echo(line, err=True)
-
-    def say_stopped(self, out: Path, data_folder: Path | None) -> None:
-        if self.rank > 0:
-            return
-        if self.history is None or not self.history.epochs:
-            click.echo("Stopped before the end of the first epoch: nothing was kept.", err=True)
-            return
-        command = ["cbam-course"]
-        if self.processes > 1:
-            command = ["torchrun", f"--nproc_per_node={self.processes}", "-m", "cbam_course"]
-        command += ["train", "--out", str(out), "--resume"]
-        if data_folder is not None:
-            command += ["--data-folder", str(data_folder)]
-        click.echo(
-            f"Stopped after epoch {len(self.history.epochs)} of {self.history.config.epochs}; "
-            f"continue with: {shlex.join(command)}",
-            err=True,
-        )
+def _from_torchrun(name: str) -> int:
+    return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else 0
 
 
 class _Stopped(BaseException):
@@ -202,19 +201,34 @@ class _Stopped(BaseException):
         self.signal = number
 
 
+class _Signals:
+    """Ctrl-C and requests to end: from the first step on they wait for the end of a step."""
+
+    def __init__(self) -> None:
+        self.wait = False
+        self.last = 0
+
+    def none_came(self) -> bool:
+        """Asked after every step."""
+        self.wait = True
+        return not self.last
+
+    def __call__(self, number: int, frame: object) -> None:
+        if self.last or not self.wait:  # the second one does not wait
+            raise _Stopped(number)
+        self.last = number
+
+
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into :class:`_Stopped` meanwhile."""
-
-    def stop(number: int, frame: object) -> None:
-        raise _Stopped(number)
-
+def _signals() -> Iterator[_Signals]:
+    """Handle SIGINT and SIGTERM meanwhile."""
+    handle = _Signals()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:  # as `nohup` and shells set it in the background
-                signal.signal(number, stop)
-        yield
+                signal.signal(number, handle)
+        yield handle
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

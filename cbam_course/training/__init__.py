@@ -3,14 +3,15 @@
 ``run = train(TrainConfig(...))`` gives the network, ``run.model``, and the record, ``run.history``.
 """
 
-from .checkpoint import load_run, read_checkpoint
 from cbam_course.config import TrainConfig
+
+from .checkpoint import load_run, read_checkpoint
 from .device import choose_device, choose_precision
 from .history import History, Run
 from .images import DeviceImages
 from .learner import Learner, make_schedule
-from .networks import build_model
 from .loop import Interrupted, evaluate, load_data, seed_epoch, train, train_epoch
+from .networks import build_model
 
 __all__ = [
     "DeviceImages",

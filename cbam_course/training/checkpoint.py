@@ -10,9 +10,9 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
+from cbam_course.config import TrainConfig
 from cbam_course.files import write_whole
 
-from cbam_course.config import TrainConfig
 from .history import History, Run
 from .learner import Learner
 from .networks import build_model
@@ -153,7 +153,10 @@ def save_state(
         "history": history.dumps(),
         "progress": {} if so_far is None else so_far.to_dict(),
     }
-    write_whole(Path(folder, CHECKPOINT), lambda file: torch.save(state, file))
+    # Straight to a full disk, torch.save would end in an error of its own, about positions.
+    content = BytesIO()
+    torch.save(state, content)
+    write_whole(Path(folder, CHECKPOINT), lambda file: file.write(content.getbuffer()))
     history.to_json(Path(folder, HISTORY))
 
 
@@ -187,7 +190,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:
-    """The network and the history kept in a run's folder, at the last epoch that was finished.
+    """The network and the history kept in a run's folder, as they were kept last.
 
     Args:
         folder: the folder of a run of a network that :class:`TrainConfig` names.

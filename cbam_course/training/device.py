@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -53,17 +54,24 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return getattr(torch, name)
 
 
-def prepare(device: torch.device) -> None:
-    """Let an NVIDIA GPU try which way to convolve is the fastest."""
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
+def memory_format(device: torch.device, model: nn.Module | None = None) -> torch.memory_format:
+    """How images and weights are best stored on ``device``.
 
-
-def memory_format(device: torch.device) -> torch.memory_format:
-    """How images and weights are best stored on ``device``."""
+    Args:
+        device: where they are.
+        model: the network that is to learn there, if one is.
+    """
     # Convolutions prefer the channels last, on CPU and GPU alike. On Apple's GPU the backward pass
     # of batch normalization is then wrong: https://github.com/pytorch/pytorch/issues/175189.
-    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+    # On CPUs without AVX-512 the gradient of the weights of a 1x1 convolution with a stride and
+    # fewer than 8 channels is then written past its memory, so that the process crashes, hangs or
+    # learns nonsense: https://github.com/uxlfoundation/oneDNN/issues/6035.
+    narrow = device.type == "cpu" and any(
+        layer.kernel_size == (1, 1) and max(layer.stride) > 1 and layer.in_channels < 8
+        for layer in (model.modules() if model is not None else ())
+        if isinstance(layer, nn.Conv2d)
+    )
+    return torch.contiguous_format if narrow or device.type == "mps" else torch.channels_last
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager:

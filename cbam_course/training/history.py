@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 import cbam_course
-
+from cbam_course.config import TrainConfig
 from cbam_course.files import write_whole
 
-from cbam_course.config import TrainConfig
 from .device import describe
 from .process_group import group_size
 
@@ -48,9 +47,9 @@ class History:
         epochs: one row per epoch: ``epoch`` (from 1), ``learning_rate`` (of its last step),
             ``train_loss``, ``train_accuracy``, ``test_loss``, ``test_accuracy`` and ``seconds``;
             with images held out, also ``validation_loss`` and ``validation_accuracy``, and so for
-            ``peek``. Accuracies
-            are fractions from 0 to 1. Those of training are gathered while the epoch goes on: from
-            the shifted and mirrored images, under dropout, with weights that change at every step.
+            ``peek``. Accuracies are fractions from 0 to 1. Those of training are gathered while
+            the epoch goes on: from the shifted and mirrored images, under dropout, with weights
+            that change at every step.
         iteration_loss: the loss of every training step.
         final: of a finished run, ``test_loss``, ``test_accuracy`` and, with attention,
             ``test_accuracy_attention_off``, the accuracy with every gate set to 1.

@@ -26,6 +26,7 @@ class DeviceImages:
         mean, std: of the training pixels in [0, 1], one value per channel.
         device: where to keep them.
         image_size: height and width to resize each batch to, bilinearly; ``None`` to leave it.
+        layout: how a batch is stored; ``None`` for what the device likes best.
 
     Raises:
         ValueError: if the images are not ``[N, H, W, C]`` bytes, are none, have not one label
@@ -41,6 +42,7 @@ class DeviceImages:
         device: torch.device | str = "cpu",
         *,
         image_size: int | None = None,
+        layout: torch.memory_format | None = None,
     ) -> None:
         images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or images.dtype != np.uint8 or len(images) == 0:
@@ -59,6 +61,7 @@ class DeviceImages:
         padded = np.pad(images, ((0, 0), border, border, (0, 0)))
         self.height, self.width = images.shape[1:3]
         self.image_size = image_size
+        self.layout = layout or memory_format(torch.device(device))
         self.padded = torch.from_numpy(padded).to(device)
         self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
         # (x / 255 - mean) / std in one product and one sum.
@@ -149,10 +152,10 @@ class DeviceImages:
         return self.padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Bytes ``[B, H, W, C]`` -> floats ``[B, C, H, W]``, stored as the device likes best."""
+        """Bytes ``[B, H, W, C]`` -> floats ``[B, C, H, W]``."""
         images = images.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
         if self.image_size is not None:
             size = (self.image_size, self.image_size)
             smaller = self.image_size < min(self.height, self.width)
             images = F.interpolate(images, size, mode="bilinear", antialias=smaller)
-        return images.contiguous(memory_format=memory_format(images.device))
+        return images.contiguous(memory_format=self.layout)

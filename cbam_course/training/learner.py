@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from cbam_course.config import TrainConfig
+
 from .device import memory_format
 from .process_group import group_size, shared
 
@@ -45,7 +46,7 @@ class Learner:
         precision: torch.dtype,
     ) -> "Learner":
         """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
-        model.to(device, memory_format=memory_format(device))
+        model.to(device, memory_format=memory_format(device, model))
         model, network = shared(model, device)
         options = {
             "lr": config.learning_rate,

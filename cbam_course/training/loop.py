@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from cbam_course import data as image_sets
 from cbam_course.attention import attention_blocks, attention_off
+from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
 from cbam_course.files import locked
 
 from .checkpoint import Progress, load_state, save_state, saved_run
-from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
-from .device import autocast, choose_device, choose_precision, prepare
+from .device import autocast, choose_device, choose_precision, memory_format
 from .history import History, Run, describe_data, describe_model
 from .images import DeviceImages
 from .learner import Learner
@@ -63,7 +63,8 @@ def train(
         progress: show a progress bar (on stderr).
         on_epoch: called with the history after every epoch.
         keep_going: asked after every step; once it says no, the run is kept as it is, in the middle
-            of an epoch, and :class:`Interrupted` is raised.
+            of an epoch, and :class:`Interrupted` is raised. Not for several processes, which might
+            stop at different steps.
 
     Returns:
         The network, on its device and in evaluation mode, and the history.
@@ -71,7 +72,8 @@ def train(
     Raises:
         ValueError: if the configuration does not fit the machine, the data or the run in
             ``folder``; if ``folder`` has a run and ``resume`` is not set; if the checkpoint is
-            damaged; if another process is training in ``folder``.
+            damaged; if another process is training in ``folder``; if several processes are given
+            a ``keep_going``.
         FloatingPointError: if the loss is no longer a number.
         Interrupted: see ``keep_going``.
 
@@ -87,7 +89,10 @@ def train(
     config = _as_trained(config, data, model)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
-    prepare(device)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # try which way to convolve is the fastest
+    if keep_going is not None and group_size() > 1:
+        raise ValueError("keep_going is for one process: several might stop at different steps")
     leads = group_rank() == 0
 
     with locked(folder) if leads else nullcontext():
@@ -95,16 +100,17 @@ def train(
         data = load_data(config, data_folder) if data is None else data
         groups = choose_images(config, data)
         described = describe_data(data, groups)
+        if model is None:
+            seed_epoch(config.seed, 0)
+            model = build_model(config, len(data.classes), in_channels=data.x_train.shape[3])
         mean, std = image_sets.channel_statistics(groups["train"][0])
+        options = {"image_size": config.image_size, "layout": memory_format(device, model)}
         on_device = {
-            name: DeviceImages(*group, mean, std, device, image_size=config.image_size)
+            name: DeviceImages(*group, mean, std, device, **options)
             for name, group in groups.items()
         }
         training = on_device.pop("train")
         check_batches(len(training), config.batch_size)
-        if model is None:
-            seed_epoch(config.seed, 0)
-            model = build_model(config, len(data.classes), in_channels=data.x_train.shape[3])
         steps = -(-len(training) // config.batch_size)
         learner = Learner.prepare(model, config, steps, device, precision)
         model = learner.model

@@ -1,6 +1,7 @@
-"""The ``cbam-course`` command: what it says, keeps and refuses, and how it stops."""
+"""``cbam-course train``: its options, what it says, keeps and refuses, and how it stops."""
 
-import os
+import errno
+import io
 import re
 import signal
 import subprocess
@@ -14,10 +15,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 import cbam_course
-from cbam_course import attention, cli, models, training
-from cbam_course.cli.options import ATTENTION_NAMES, MODEL_NAMES
-from cbam_course.cli.train import CONTROLS, DATASETS, OPTIMIZERS, PRECISIONS, SCHEDULES
+from cbam_course import attention, cli, training
+from cbam_course import files as whole_files
+from cbam_course.config import CHOICES, TrainConfig
 from cbam_course.data import DatasetUnavailable
+from cbam_course.training import History
+from tests.support.project import ROOT
+from tests.support.runs import files, metrics
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,32 +41,8 @@ def run(*arguments):
     return CliRunner().invoke(cli.main, [str(a) for a in arguments], prog_name="cbam-course")
 
 
-def start(*arguments):
-    """Start ``python -m cbam_course`` in another process."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(cbam_course.__file__).parents[1]),
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "cbam_course", *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def files(folder):
-    """The names and contents of a run's files; the lock is none of them."""
-    return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
-
-
 def record(folder):
-    """What must agree between runs with the same configuration."""
-    history = training.History.from_json(folder / "history.json")
-    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history.epochs]
-    return rows, history.iteration_loss
+    return metrics(History.from_json(folder / "history.json"))
 
 
 # Help
@@ -75,39 +55,30 @@ def test_version_and_help():
 
 
 @pytest.mark.parametrize("command", cli.main.commands)
-def test_help_does_not_wait_for_pytorch(command):
+def test_help_does_not_load_pytorch(command):
     script = (
         "import sys; from cbam_course.cli import main\n"
         f"try: main(['{command}', '--help'])\n"
         "finally: assert not {'torch', 'matplotlib', 'numpy', 'pandas'} & set(sys.modules)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(cbam_course.__file__).parents[1])}
     result = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
     assert f"cbam-course {command} " in result.stdout  # an example
 
 
-def test_names_are_those_of_the_rooms():
-    assert ATTENTION_NAMES == attention.ATTENTION_NAMES
-    assert tuple(name.replace("-", "_") for name in MODEL_NAMES) == models.MODEL_NAMES
-    assert DATASETS == tuple(n for n in training.config.DATASET_NAMES if n != "custom")
-    assert (*MODEL_NAMES, "custom") == training.config.MODEL_NAMES
-    assert CONTROLS == training.config.CONTROLS
-    assert OPTIMIZERS == training.config.OPTIMIZERS
-    assert SCHEDULES == training.config.SCHEDULES
-    assert PRECISIONS == training.config.PRECISIONS
-
-
-def test_every_field_is_an_option_with_the_same_default():
+def test_every_field_is_an_option_with_help_and_the_same_default():
     options = {option.name: option for option in cli.train.params}
     context = cli.train.make_context("train", [])
-    for field in fields(training.TrainConfig):
-        assert field.name in options
-        assert context.params[field.name] == getattr(training.TrainConfig(), field.name)
-    # A name is chosen from a list, and a list that grows is not forgotten here.
-    for name in ("model", "attention", "control", "dataset", "optimizer", "schedule", "precision"):
+    for field in fields(TrainConfig):
+        assert context.params[field.name] == getattr(TrainConfig(), field.name)
+        help = options[field.name].help
+        assert re.match(r"[A-Z].*\.$", help) and len(help) > 15, (field.name, help)
+        # A word of the package or of Python's documentation would say nothing here.
+        assert not re.search(r"[`~]|:\w+:|_NAMES|\b(None|dict)\b", help), (field.name, help)
+        assert help.count("(") == help.count(")"), (field.name, help)
+    for name in CHOICES.keys() - {"watch"}:
         assert len(options[name].type.choices) > 1
 
 
@@ -127,9 +98,7 @@ def test_a_run_and_what_it_leaves(tmp_path):
     assert "7 epochs in " in table[-2] and "parameters" in table[-2]
     assert [line.split()[0] for line in result.stderr.splitlines()] == ["epoch", *"1234567"]
     assert sorted(files(out)) == ["checkpoint.pt", "curves.png", "history.json"]
-
-    history = training.History.from_json(out / "history.json")
-    assert history.config == training.TrainConfig(
+    assert History.from_json(out / "history.json").config == TrainConfig(
         attention="cbam-fc",
         attention_options={"reduction": 2, "order": "parallel"},
         widths=(4, 8),
@@ -141,9 +110,9 @@ def test_a_run_and_what_it_leaves(tmp_path):
         flip=False,
         device="cpu",
     )
-    with Image.open(out / "curves.png") as picture:
-        picture.verify()
-        assert picture.format == "PNG" and picture.width > 1000
+    with Image.open(out / "curves.png") as image:
+        image.verify()
+        assert image.format == "PNG" and image.width > 1000
 
 
 def test_default_folder_and_quiet(tmp_path, monkeypatch):
@@ -162,13 +131,14 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         "--attention", "cbam-fc", "--attention-option", "reduction=2",
         "--attention-place", "layer1", "--attention-place", "layer2.0.bn2",
         "--control", "frozen", "--optimizer", "sgd", "--label-smoothing", "0.1",
-        "--schedule", "plateau", "--validation-size", 10,
+        "--schedule", "plateau", "--train-size", 30, "--validation-size", 10,
+        "--test-size", 15, "--peek-size", 5, "--watch", "peek",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     folder = Path("runs/shapes-cifar-resnet-frozen-cbam-fc-seed0")
     model, history = training.load_run(folder)
     assert list(attention.attention_blocks(model)) == ["layer1.attention", "layer2.0.bn2.attention"]
-    assert history.config == training.TrainConfig(
+    assert history.config == TrainConfig(
         model="cifar-resnet",
         model_options={"depths": [1, 1]},
         widths=(4, 8),
@@ -176,9 +146,11 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         attention_options={"reduction": 2},
         attention_places=("layer1", "layer2.0.bn2"),
         control="frozen",
-        train_size=40,
-        test_size=20,
+        train_size=30,
+        test_size=15,
         validation_size=10,
+        peek_size=5,
+        watch="peek",
         epochs=1,
         batch_size=16,
         optimizer="sgd",
@@ -186,25 +158,13 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         schedule="plateau",
         device="cpu",
     )
-    result = run("train", "--out", folder, "--resume")
-    assert result.exit_code == 0, result.output
 
 
-def test_options_in_the_words_of_python_and_of_json(tmp_path):
-    for words in (("True", "None"), ("true", "null")):
-        bias, other = words
-        with cli.train.make_context(
-            "train", ["--attention-option", f"bias={bias}", "--attention-option", f"x={other}"]
-        ) as context:
-            assert context.params["attention_options"] == {"bias": True, "x": None}
-    result = run(
-        "train", *TINY, "--epochs", 1, "--attention", "se", "--attention-option", "bias=False",
-        "--attention-option", "reduction=2", "--start-as-identity", "--out", tmp_path / "run",
-    )  # fmt: skip
-    assert result.exit_code == 0, result.output
-    history = training.History.from_json(tmp_path / "run" / "history.json")
-    assert history.config.attention_options == {"bias": False, "reduction": 2}
-    assert history.config.start_as_identity
+@pytest.mark.parametrize(("bias", "other"), [("True", "None"), ("true", "null")])
+def test_options_in_the_words_of_python_and_of_json(bias, other):
+    options = ["--attention-option", f"bias={bias}", "--attention-option", f"x={other}"]
+    with cli.train.make_context("train", options) as context:
+        assert context.params["attention_options"] == {"bias": True, "x": None}
 
 
 def test_the_same_command_gives_the_same_record(tmp_path):
@@ -213,19 +173,14 @@ def test_the_same_command_gives_the_same_record(tmp_path):
     assert record(tmp_path / "a") == record(tmp_path / "b")
 
 
-def test_resume_takes_its_options_from_the_run(tmp_path):
+def test_resume(tmp_path):
     out = tmp_path / "run"
-    assert run("train", *TINY, "--epochs", 1, "--out", out, "--seed", 4).exit_code == 0
-    result = run("train", "--out", out, "--resume")
-    assert result.exit_code == 0 and "1 epoch in" in result.stdout, result.output
-    result = run("train", "--out", out, "--resume", "--seed", 4, "--widths", "4,8")
+    result = run("train", *TINY, "--epochs", 1, "--out", out, "--seed", 4, "--resume")
     assert result.exit_code == 0, result.output
-
-
-def test_resume_with_nothing_there_starts(tmp_path):
-    result = run("train", *TINY, "--epochs", 1, "--out", tmp_path / "new", "--resume")
-    assert result.exit_code == 0
-    assert result.stderr.startswith(f"There is no run in {tmp_path / 'new'} to continue")
+    assert result.stderr.startswith(f"There is no run in {out} to continue: a new one starts.")
+    for options in ([], ["--seed", 4, "--widths", "4,8"]):  # as the run, whether said or not
+        result = run("train", "--out", out, "--resume", *options)
+        assert result.exit_code == 0 and "1 epoch in" in result.stdout, result.output
 
 
 # What it refuses
@@ -258,7 +213,7 @@ def test_a_run_is_not_overwritten(tmp_path):
     ("arguments", "message", "code"),
     [
         ("--epochs 0", "epochs must be an integer of at least 1, got 0", 1),
-        ("--lr -1", "learning_rate must be a number above 0, got -1.0", 1),
+        ("--lr -1", "learning_rate must be a number of at least 0, got -1.0", 1),
         ("--attention se --widths 8,8", "reduction 16 leaves no hidden unit for 8 channels", 1),
         ("--attention se --attention-option kernel=3", "do not fit 'se'", 1),
         ("--device abacus", "device 'abacus' is not to be had here", 1),
@@ -267,11 +222,10 @@ def test_a_run_is_not_overwritten(tmp_path):
         ("--attention bam", "'bam' is not one of 'none', 'se'", 2),
         ("--attention-option reduction", "'reduction' is not of the form NAME=VALUE", 2),
         ("--epochs many", "'many' is not a valid integer", 2),
-        ("--colour blue", "No such option", 2),
-        ("--model vgg", "'vgg' is not one of 'cifar-cnn', 'cifar-resnet'", 2),
-        ("--model custom", "'custom' is not one of", 2),
+        ("--model custom", "'custom' is not one of 'cifar-cnn', 'cifar-resnet'", 2),
         ("--model-option depths=3", "do not fit 'none' and 'cifar-cnn'", 1),
         ("--control frozen", "control 'frozen' needs attention; got attention 'none'", 1),
+        ("--watch peek", "watch 'peek' would be ignored", 1),
         ("--attention eca --attention-place layer1", "no module is called 'layer1'", 1),
         ("--lr 1e30 --schedule constant", "the training loss is no longer a number", 1),
     ],
@@ -301,53 +255,92 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert_refused(result, "file")
 
 
-# How it stops
+def test_a_full_disk(tmp_path, monkeypatch):
+    opened = []
 
+    class Disk(io.FileIO):
+        """With space for the first epoch's checkpoint and history, and no more."""
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_stopped_in_the_middle_and_continued(tmp_path, monkeypatch):
-    """Ctrl-C in a real process, then a request to end in this one, then on to the end."""
-    out = tmp_path / "my run"
-    arguments = ["train", *TINY, "--epochs", 20, "--out", out]
-    message = (
-        f"Stopped after epoch {{}} of 20; continue with: cbam-course train --out '{out}' --resume"
-    )
+        def write(self, data):
+            if len(opened) > 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
 
-    process = start(*arguments, "--data-folder", tmp_path)
-    header, first = process.stderr.readline(), process.stderr.readline()
-    assert header.startswith("epoch") and first.split()[0] == "1", header + first
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert output == ""
-    done = len(training.load_run(out).history.epochs)
-    assert 1 <= done < 20
-    assert errors.splitlines()[-1] == f"{message.format(done)} --data-folder {tmp_path}"
+    def open_file(path, mode):
+        if mode == "wb":
+            opened.append(path)
+        return Disk(path, mode)
 
+    out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "cbam_course.training.loop.evaluate",
-            lambda *arguments: signal.raise_signal(signal.SIGTERM),
-        )
-        result = run("train", "--out", out, "--resume", "--quiet")
-    assert result.exit_code == 143
-    assert result.stderr == f"{message.format(done)}\n"
-
+        patch.setattr(whole_files, "open", open_file, raising=False)
+        result = run("train", *TINY, "--epochs", 3, "--out", out, "--quiet")
+    assert_refused(result, "No space left on device")
+    said = (
+        f"{out / 'checkpoint.pt'}'. Stopped after 1 of 3 epochs; continue with: cbam-course train"
+    )
+    assert said in result.stderr and ".tmp" not in result.stderr
     assert run("train", "--out", out, "--resume").exit_code == 0
-    assert run(*arguments[:-1], tmp_path / "whole").exit_code == 0
+    assert run("train", *TINY, "--epochs", 3, "--out", tmp_path / "whole").exit_code == 0
     assert record(out) == record(tmp_path / "whole")
 
 
-def test_stopped_before_the_first_epoch_ends(tmp_path, monkeypatch):
-    def interrupted(*arguments, **options):
-        signal.raise_signal(signal.SIGINT)
+# How it stops
 
-    monkeypatch.setattr("cbam_course.training.loop.train_epoch", interrupted)
+
+def stop_at_step(monkeypatch, number, signals=(signal.SIGINT,)):
+    """Let signals come in the so-manieth training step."""
+    steps, after_step = [], training.Learner.after_step
+
+    def after(learner):
+        steps.append(learner)
+        if len(steps) == number:
+            for one in signals:
+                signal.raise_signal(one)
+        return after_step(learner)
+
+    monkeypatch.setattr(training.Learner, "after_step", after)
+
+
+@pytest.mark.parametrize(("number", "name", "code"), [(5, "INT", 130), (2, "TERM", 143)])
+def test_stopped_within_an_epoch_and_continued(tmp_path, monkeypatch, number, name, code):
+    out = tmp_path / "my run"
     before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, number, (getattr(signal, f"SIG{name}"),))
+        result = run(
+            "train", *TINY, "--epochs", 3, "--out", out, "--quiet", "--data-folder", tmp_path
+        )
+    assert result.exit_code == code and result.stdout == "", result.output
+    assert result.stderr == (
+        f"Stopped after {number // 3} of 3 epochs; continue with: "
+        f"cbam-course train --out '{out}' --resume --data-folder {tmp_path}\n"
+    )
+    assert signal.getsignal(signal.SIGINT) is before
+    kept = training.read_checkpoint(out)["progress"]
+    assert len(kept["losses"]) == number % 3  # no step was in vain
+    assert run("train", "--out", out, "--resume", "--quiet").exit_code == 0
+    assert run("train", *TINY, "--epochs", 3, "--out", tmp_path / "whole").exit_code == 0
+    assert record(out) == record(tmp_path / "whole")
+
+
+def test_a_second_signal_does_not_wait(tmp_path, monkeypatch):
+    stop_at_step(monkeypatch, 2, (signal.SIGINT, signal.SIGINT))
     result = run("train", *TINY, "--out", tmp_path / "run", "--quiet")
     assert result.exit_code == 130
-    assert result.stderr == "Stopped before the end of the first epoch: nothing was kept.\n"
-    assert signal.getsignal(signal.SIGINT) is before
+    assert result.stderr == "Stopped before anything was kept.\n"
+    assert files(tmp_path / "run") == {}
+
+
+@pytest.mark.parametrize("moment", ["read_checkpoint", "train"])
+def test_stopped_soon_after_it_was_continued(tmp_path, monkeypatch, moment):
+    out = tmp_path / "run"
+    stop_at_step(monkeypatch, 7)
+    assert run("train", *TINY, "--epochs", 3, "--out", out, "--quiet").exit_code == 130
+    monkeypatch.setattr(training, moment, lambda *a, **k: signal.raise_signal(signal.SIGINT))
+    result = run("train", "--out", out, "--resume", "--quiet")
+    assert result.exit_code == 130
+    assert result.stderr.startswith("Stopped after 2 of 3 epochs; continue with: cbam-course train")
 
 
 # As one of the processes that torchrun has started
@@ -358,13 +351,8 @@ def test_stopped_before_the_first_epoch_ends(tmp_path, monkeypatch):
     [
         (0, ValueError("too small"), "Error: too small"),
         (1, ValueError("too small"), ""),
-        (1, training.distributed.FirstProcessFailed("too small"), ""),
         (1, OSError("disk full"), "Error: process 1: disk full"),
-        (
-            1,
-            RuntimeError("Connection closed by peer\nmore"),
-            "Error: process 1: Connection closed ",
-        ),
+        (1, RuntimeError("Connection closed by peer\nmore"), "Error: process 1: Connection closed"),
         (0, RuntimeError("a bug"), None),
     ],
 )
@@ -373,7 +361,7 @@ def test_an_error_is_told_once(tmp_path, monkeypatch, rank, error, message):
         raise error
 
     monkeypatch.setattr(training, "train", fail)
-    monkeypatch.setattr(training.distributed, "group_rank", lambda: rank)
+    monkeypatch.setattr(training.process_group, "group_rank", lambda: rank)
     result = run("train", *TINY, "--out", tmp_path / "run")
     assert result.exit_code == 1 and result.stdout == ""
     if message is None:
@@ -385,19 +373,18 @@ def test_an_error_is_told_once(tmp_path, monkeypatch, rank, error, message):
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_several_processes_are_continued_by_torchrun(tmp_path, monkeypatch, rank):
-    def interrupted(*arguments, on_epoch, **options):
-        on_epoch(history)
+    def interrupted(*arguments, keep_going, **options):
+        assert keep_going is None  # they would stop at different steps
         signal.raise_signal(signal.SIGTERM)
 
     out = tmp_path / "run"
     assert run("train", *TINY, "--epochs", 1, "--out", out, "--quiet").exit_code == 0
-    history = training.History.from_json(out / "history.json")
     monkeypatch.setattr(training, "train", interrupted)
-    monkeypatch.setattr(training.distributed, "joined", lambda device: nullcontext())
-    monkeypatch.setattr(training.distributed, "group_rank", lambda: rank)
-    monkeypatch.setattr(training.distributed, "group_size", lambda: 2)
+    monkeypatch.setattr(training.process_group, "process_group", lambda device: nullcontext())
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": str(rank), "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
     result = run("train", "--out", out, "--resume", "--quiet")
     assert result.exit_code == 143
     command = f"torchrun --nproc_per_node=2 -m cbam_course train --out {out} --resume"
-    said = f"Stopped after epoch 1 of 1; continue with: {command}\n"
+    said = f"Stopped after 1 of 1 epochs; continue with: {command}\n"
     assert result.stderr == (said if rank == 0 else "")

@@ -1,0 +1,124 @@
+"""The configuration: through JSON and back, what it refuses, and the names it knows."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cbam_course import attention, labels, models
+from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
+from cbam_course.training import build_model
+from tests.support.project import ROOT
+from tests.support.runs import TINY
+
+
+def test_through_json():
+    config = replace(
+        TINY, attention_options={"reduction": 2, "spatial_options": {"pools": ("max",)}},
+        attention_places=["stages.0"],
+    )  # fmt: skip
+    again = TrainConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert again.widths == (4, 8) and again.attention_places == ("stages.0",)
+    assert TrainConfig.from_dict({}) == TrainConfig()
+    assert config.differences(TINY) == ["attention_options", "attention_places"]
+
+
+def test_numbers_of_numpy_are_plain_numbers():
+    config = replace(TINY, learning_rate=np.float64(1e-3), weight_decay=np.float64(0))
+    assert {type(config.learning_rate), type(config.weight_decay)} == {float}
+
+
+def test_the_defaults_are_the_tutorials():
+    config = TrainConfig()
+    with torch.device("meta"):
+        model = build_model(config, 10)
+    assert [stage.convolutions[-2].num_features for stage in model.stages] == [64, 128, 256]
+    assert model.dropout.p == 0.5
+    assert (config.model, config.optimizer, config.batch_size) == ("cifar-cnn", "adam", 128)
+    assert (config.learning_rate, config.weight_decay) == (1e-3, 1e-4)
+    assert config.crop and config.flip
+
+
+def test_a_configuration_needs_no_pytorch():
+    script = "import sys, cbam_course.config; assert not {'torch', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
+def test_names_are_those_of_the_rooms():
+    assert tuple(labels.LABELS) == attention.ATTENTION_NAMES
+    assert tuple(name.replace("-", "_") for name in labels.MODEL_NAMES) == models.MODEL_NAMES
+    fields = TrainConfig.__dataclass_fields__.keys()
+    assert fields >= CHOICES.keys() and fields > set(OF_THE_NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "vgg"}, "model must be one of 'cifar-cnn', .*, 'custom'; got 'vgg'"),
+        ({"attention": "bam"}, "attention must be one of 'none', 'se', .*; got 'bam'"),
+        ({"attention": None}, "got None"),
+        ({"dataset": "mnist"}, "dataset must be one of 'shapes', 'cifar10', .*; got 'mnist'"),
+        ({"schedule": "step"}, "schedule must be one of 'onecycle', .*; got 'step'"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"epochs": 2.0}, "got 2.0"),
+        ({"batch_size": True}, "batch_size must be an integer of at least 1, got True"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        ({"test_size": "all"}, "test_size must be .* got 'all'"),
+        ({"validation_size": 0}, "validation_size must be an integer of at least 1, got 0"),
+        ({"peek_size": 0}, "peek_size must be an integer of at least 1, got 0"),
+        ({"learning_rate": 0}, "learning_rate must be above 0, got 0"),
+        ({"learning_rate": float("inf")}, "got inf"),
+        ({"weight_decay": "1e-4"}, "weight_decay must be a number of at least 0, got '1e-4'"),
+        ({"attention_options": {"reduction": torch.ones(1)}}, "numbers, texts and lists only"),
+        ({"control": "constant"}, "'constant' takes no attention_options, got .*reduction"),
+        ({"attention": "none", "control": "frozen"}, "control 'frozen' needs attention"),
+        ({"attention": "none", "attention_places": ("stages.0",)}, r"\('stages.0',\) needs att"),
+        ({"start_as_identity": True, "control": "frozen"}, "exclude each other"),
+        ({"model": "custom", "control": "frozen"}, "'frozen' would be ignored"),
+        ({"model": "custom", "attention_places": ("stages.0",)}, "would be ignored: .*'custom'"),
+        ({"watch": "test"}, "watch 'test' would be ignored: the schedule 'onecycle' looks at no"),
+        ({"watch": "peek", "schedule": "plateau"}, "watch 'peek' needs a peek_size; got None"),
+    ],
+)
+def test_refusals(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **changes)
+
+
+def test_unknown_fields():
+    with pytest.raises(ValueError, match="has no field 'lr', 'optimiser'"):
+        TrainConfig.from_dict({"lr": 0.1, "optimiser": "sgd"})
+
+
+def test_what_the_plateau_watches():
+    config = replace(TINY, schedule="plateau")
+    assert config.watched == "test"
+    assert replace(config, validation_size=5).watched == "validation"
+    assert replace(config, validation_size=5, peek_size=5, watch="peek").watched == "peek"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dropout": 1}, "dropout"),
+        ({"widths": (8, -8)}, "widths"),
+        ({"attention_options": {"reduction": 4, "x": 1}}, "do not fit 'cbam-fc'.*'x'"),
+        ({"attention_options": {"reduction": 64}}, "reduction 64 leaves no hidden unit for 4"),
+        ({"attention": "none"}, "'none' takes no options"),
+        ({"attention_options": {"reduction": 4, "channels": 3}}, "channels"),
+        ({"attention_places": ("layer1",)}, "no module is called 'layer1'"),
+        ({"model_options": {"depths": [1, 1]}}, "do not fit 'cbam-fc' and 'cifar-cnn': .*'depths'"),
+        ({"model_options": {"dropout": 0.1}, "dropout": 0.2}, "dropout is given twice"),
+        ({"model_options": {"num_classes": 3}}, "num_classes cannot be among the model_options"),
+        ({"model": "custom"}, "the model 'custom' has to be handed over"),
+    ],
+)
+def test_networks_that_cannot_be_built(changes, message):
+    config = replace(TINY, **changes)
+    with pytest.raises(ValueError, match=message):
+        build_model(config, 10)

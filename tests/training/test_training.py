@@ -1,0 +1,501 @@
+"""A training run: its loop against one written out, its chance, its images and its record."""
+
+import json
+import warnings
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot
+from torch import nn
+from torch.optim import SGD, Adam
+
+from cbam_course import data, training
+from cbam_course.config import CHOICES
+from cbam_course.training import DeviceImages, History, TrainConfig, train
+from cbam_course.training.learner import Learner
+from cbam_course.training.loop import choose_images, load_data, seed_epoch
+from tests.support.runs import (
+    TINY,
+    assert_same_weights,
+    files,
+    fresh,
+    metrics,
+    train_quietly,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def images():
+    return data.shapes(train=40, test=20)
+
+
+# The loop
+
+
+def test_learns_a_tiny_batch_by_heart(images):
+    config = replace(
+        TINY, widths=(8, 16), epochs=40, batch_size=20, learning_rate=0.03, dropout=0.0,
+        train_size=20, crop=False, flip=False, schedule="constant", weight_decay=0.0,
+    )  # fmt: skip
+    run = train_quietly(config, images)
+    assert run.history.last["train_loss"] < 0.1 < 1 < run.history.epochs[0]["train_loss"]
+    assert run.history.last["train_accuracy"] == 1
+
+
+def test_the_seed_decides_and_the_callers_state_does_not(images):
+    torch.manual_seed(1)
+    one = train_quietly(TINY, images)
+    torch.manual_seed(2)
+    same, other = train_quietly(TINY, images), train_quietly(replace(TINY, seed=1), images)
+    assert_same_weights(one.model, same.model)
+    assert metrics(one.history) == metrics(same.history)
+    assert one.history.iteration_loss != other.history.iteration_loss
+
+
+def test_the_losses_of_a_seed_stay_what_they_are(images):
+    losses = train_quietly(replace(TINY, epochs=2), images).history.iteration_loss
+    assert losses == pytest.approx(PINNED, abs=1e-4)
+
+
+PINNED = [2.352589, 2.276484, 2.377013, 2.261684, 2.384483, 2.2901]
+"""Recorded when the order of the images, the crops and dropout were last changed on purpose."""
+
+
+def by_hand(config, images, epochs):
+    """A run with SGD, written out: the losses of its steps, and the test losses."""
+    model = fresh(config)
+    parameters = [
+        p for name, p in model.named_parameters()
+        if config.control != "frozen" or ".attention." not in name
+    ]  # fmt: skip
+    momentum = [torch.zeros_like(p) for p in parameters]
+    store = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
+    testing = DeviceImages(images.x_test, images.y_test, images.mean, images.std)
+    losses, tests = [], []
+    for epoch in range(1, epochs + 1):
+        generator = seed_epoch(config.seed, epoch)
+        model.train()
+        for x, y in store.shuffled_batches(config.batch_size, generator):
+            target = nn.functional.one_hot(y, 10) * (1 - config.label_smoothing)
+            target = target + config.label_smoothing / 10
+            loss = -(target * model(x).log_softmax(1)).sum(1).mean()
+            gradients = torch.autograd.grad(loss, parameters)
+            with torch.no_grad():
+                for p, g, m in zip(parameters, gradients, momentum, strict=True):
+                    g = g + config.weight_decay * p
+                    m.mul_(0.9).add_(g)
+                    p.sub_(config.learning_rate * (g + 0.9 * m))
+            losses.append(loss.item())
+        tests.append(training.evaluate(model, testing)[0])
+    return losses, tests
+
+
+@pytest.mark.parametrize("control", ["none", "frozen"])
+def test_sgd_with_smoothed_labels_by_hand(images, control):
+    config = replace(
+        TINY, optimizer="sgd", label_smoothing=0.2, schedule="constant", weight_decay=0.01,
+        control=control, epochs=2,
+    )  # fmt: skip
+    history = train_quietly(config, images).history
+    losses, tests = by_hand(config, images, 2)
+    assert history.iteration_loss == pytest.approx(losses, rel=1e-4)
+    # In tests the labels are what they are.
+    assert [row["test_loss"] for row in history.epochs] == pytest.approx(tests, rel=1e-3)
+    first = history.epochs[0]["train_loss"]  # a smaller batch counts for less
+    assert first == pytest.approx((16 * losses[0] + 16 * losses[1] + 8 * losses[2]) / 40, rel=1e-4)
+
+
+def test_evaluate_is_exact_whatever_the_batches(images):
+    run = train_quietly(replace(TINY, epochs=1), images)
+    testing = DeviceImages(images.x_test, images.y_test, images.mean, images.std)
+    ((x, y),) = testing.batches(20)
+    with torch.no_grad():
+        logits = run.model(x)
+    expected = nn.functional.cross_entropy(logits, y).item()
+    accuracy = (logits.argmax(1) == y).float().mean().item()
+    for size in (1, 7, 20, 100):
+        result = training.evaluate(run.model, testing, batch_size=size)
+        assert result == pytest.approx((expected, accuracy), rel=1e-5)
+    assert not run.model.training
+    assert run.history.last["test_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_end_of_a_run_with_every_gate_at_1(images):
+    run = train_quietly(TINY, images)
+    final = run.history.final
+    assert final["test_loss"] == run.history.last["test_loss"]
+    assert not any(module._forward_hooks for module in run.model.modules())
+    testing = DeviceImages(images.x_test, images.y_test, images.mean, images.std)
+    for stage in run.model.stages:
+        stage.attention = nn.Identity()
+    _, accuracy = training.evaluate(run.model, testing)
+    assert final["test_accuracy_attention_off"] == pytest.approx(accuracy)
+    plain = train_quietly(replace(TINY, attention="none", attention_options={}), images)
+    assert set(plain.history.final) == {"test_loss", "test_accuracy"}
+
+
+def test_no_longer_a_number(images, tmp_path):
+    config = replace(TINY, learning_rate=1e30, schedule="constant")
+    with pytest.raises(FloatingPointError, match=r"epoch \d; try a learning rate below 1e\+30"):
+        train_quietly(config, images)
+
+    class FailsInTests(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) * (1 if self.training else float("nan"))
+
+    model = FailsInTests(nn.Flatten(), nn.Linear(3072, 10))
+    with pytest.raises(FloatingPointError, match=r"test loss .* in epoch 1; try a learning rate"):
+        train_quietly(TINY, images, model=model, folder=tmp_path)
+    assert files(tmp_path) == {}
+
+
+def test_epochs_and_seeds_do_not_share_their_chance():
+    draws = {
+        torch.rand(1, generator=seed_epoch(seed, epoch)).item()
+        for seed in range(20)
+        for epoch in range(20)
+    }
+    assert len(draws) == 400
+
+
+# What is handed over
+
+
+def test_a_network_of_ones_own(images):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                          nn.Linear(4, 10))  # fmt: skip
+    run = train_quietly(TINY, images, model=model)
+    assert run.model is model
+    # Nothing is said of the network that TINY names: it was not trained.
+    assert run.history.config == TrainConfig(
+        model="custom", epochs=3, batch_size=16, learning_rate=0.01, device="cpu"
+    )
+    assert run.history.model == {"class": "Sequential", "parameters": 4 * 27 + 4 + 50}
+    assert repr(run).startswith("Run(Sequential, History(3 of 3 epochs, test accuracy ")
+
+
+def test_what_is_said_of_a_network_of_ones_own_is_kept(images):
+    config = TrainConfig(model="custom", attention="eca", widths=(7,), epochs=1, device="cpu")
+    run = train_quietly(config, images, model=nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)))
+    assert run.history.config == config
+    with pytest.raises(ValueError, match="model 'custom' has to be handed over"):
+        train_quietly(config, images)
+
+
+def test_images_of_ones_own(images):
+    run = train_quietly(replace(TINY, epochs=1), replace(images, name="mine"))
+    assert run.history.config.dataset == "custom"
+    assert run.history.data["name"] == "mine"
+    with pytest.raises(ValueError, match="data set 'custom' has to be handed over"):
+        train_quietly(replace(TINY, dataset="custom"))
+
+
+# The images of a run
+
+
+def test_groups_share_no_image_and_hold_what_they_should(images):
+    config = replace(TINY, train_size=20, validation_size=10, test_size=10, peek_size=5)
+    groups = choose_images(config, images)
+    sizes = {name: len(labels) for name, (_, labels) in groups.items()}
+    assert sizes == {"train": 20, "validation": 10, "test": 10, "peek": 5}
+    for split, names in (("train", ("train", "validation")), ("test", ("test", "peek"))):
+        drawn = [image.tobytes() for name in names for image in groups[name][0]]
+        assert len(set(drawn)) == len(drawn)
+        assert set(drawn) <= {image.tobytes() for image in getattr(images, f"x_{split}")}
+    # What is set apart changes nothing of what is learned from.
+    np.testing.assert_array_equal(
+        choose_images(replace(TINY, train_size=20), images)["train"][0], groups["train"][0]
+    )
+    with pytest.raises(ValueError, match="this set has 4"):
+        choose_images(replace(TINY, train_size=40, validation_size=10), images)
+
+
+def test_the_shapes_are_as_many_as_a_configuration_wants():
+    wanted = load_data(replace(TINY, train_size=30, validation_size=10, test_size=10, peek_size=10))
+    assert (wanted.name, len(wanted.x_train), len(wanted.x_test)) == ("shapes", 40, 20)
+
+
+def test_validation_images_are_looked_at_and_not_learned_from(images):
+    config = replace(TINY, train_size=30, validation_size=10)
+    model, history = train_quietly(config, images)
+    fewer = train_quietly(replace(TINY, train_size=30), images).history
+    assert history.iteration_loss == fewer.iteration_loss
+    assert [r["test_loss"] for r in history.epochs] == [r["test_loss"] for r in fewer.epochs]
+    groups = choose_images(config, images)
+    mean, std = data.channel_statistics(groups["train"][0])
+    loss, accuracy = training.evaluate(model, DeviceImages(*groups["validation"], mean, std))
+    assert history.last["validation_loss"] == pytest.approx(loss, rel=1e-5)
+    assert history.last["validation_accuracy"] == accuracy
+
+
+@pytest.mark.parametrize("schedule", [name for name in CHOICES["schedule"] if name != "plateau"])
+def test_the_test_images_never_influence_training(images, schedule):
+    other = replace(
+        images, x_test=255 - images.x_test, y_test=np.roll(images.y_test, 1), masks_test=None,
+        masks_train=None,
+    )  # fmt: skip
+    config = replace(TINY, schedule=schedule, epochs=2)
+    one, another = train_quietly(config, images), train_quietly(config, other)
+    assert_same_weights(one.model, another.model)
+    assert one.history.last["test_loss"] != another.history.last["test_loss"]
+
+
+# The schedule of the learning rate
+
+
+def learning_rates(schedule, steps):
+    optimizer = Adam([nn.Parameter(torch.zeros(1))], lr=0.02)
+    config = replace(TINY, schedule=schedule, learning_rate=0.02)
+    scheduler = training.make_schedule(optimizer, config, steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_schedules_from_end_to_end(images):
+    rates = learning_rates("onecycle", 100)
+    assert rates[0] == pytest.approx(0.02 / 25)
+    assert max(rates) == rates[29] == pytest.approx(0.02)
+    assert rates[-1] < 1e-6
+    rates = learning_rates("cosine", 100)
+    assert rates[0] == max(rates) == pytest.approx(0.02)
+    assert rates[50] == pytest.approx(0.01)
+    assert 0 < rates[-1] < 1e-5
+    assert set(learning_rates("constant", 100)) == {0.02}
+    assert len(learning_rates("onecycle", 1)) == len(learning_rates("cosine", 1)) == 1
+    # The record tells the rate of each epoch's last step.
+    history = train_quietly(replace(TINY, schedule="cosine"), images).history
+    expected = learning_rates("cosine", 9)
+    assert [row["learning_rate"] for row in history.epochs] == pytest.approx(
+        [expected[i] / 2 for i in (2, 5, 8)]
+    )
+
+
+PEEKING = replace(
+    TINY, train_size=20, validation_size=20, test_size=10, peek_size=5, schedule="plateau",
+    epochs=15,
+)  # fmt: skip
+"""Sizes by which a test's loss tells the groups apart."""
+
+
+def fixed_losses(monkeypatch, loss_of):
+    """Let evaluations tell these losses; ``loss_of`` knows a group by its number of images."""
+    evaluate = training.loop.evaluate
+
+    def fixed(model, images, *arguments, **options):
+        return loss_of(len(images)), evaluate(model, images, *arguments, **options)[1]
+
+    monkeypatch.setattr(training.loop, "evaluate", fixed)
+
+
+@pytest.mark.parametrize(("watch", "size"), [("validation", 20), ("peek", 5), ("test", 10)])
+def test_plateau_halves_the_rate_when_the_watched_loss_does_not_fall(
+    images, monkeypatch, watch, size
+):
+    falling = iter(range(1000, 0, -1))
+    fixed_losses(monkeypatch, lambda n: 1.0 if n == size else float(next(falling)))
+    history = train_quietly(replace(PEEKING, watch=watch), images).history
+    # The first loss is the best; the sixth that is no better, after epoch 7, is one too many.
+    rates = [row["learning_rate"] for row in history.epochs]
+    assert rates == [0.01] * 7 + [0.005] * 6 + [0.0025] * 2
+
+
+def test_both_arms_of_a_peeking_pair_are_equal_until_the_first_halving(images, monkeypatch):
+    falling = iter(range(1000, 0, -1))
+    fixed_losses(monkeypatch, lambda n: 1.0 if n == 5 else float(next(falling)))
+    held_out, peeking = (
+        train_quietly(replace(PEEKING, watch=watch, epochs=8), images).history
+        for watch in ("validation", "peek")
+    )
+    assert held_out.data == peeking.data  # the same images in the same order
+    assert len(peeking.iteration_loss) == 16
+    assert held_out.iteration_loss[:14] == peeking.iteration_loss[:14]
+    for one, other in zip(held_out.epochs[:7], peeking.epochs[:7], strict=True):
+        assert one["train_accuracy"] == other["train_accuracy"]
+        assert one["test_accuracy"] == other["test_accuracy"]
+    assert held_out.last["learning_rate"] == 2 * peeking.last["learning_rate"]
+    assert held_out.iteration_loss[15] != peeking.iteration_loss[15]
+
+
+# Where it is computed
+
+
+def test_devices_and_precisions(images):
+    assert training.choose_device("cpu") == torch.device("cpu")
+    assert training.choose_device("auto").type in ("cpu", "cuda", "mps")
+    for name in ("cuda:99", "abacus"):
+        with pytest.raises(ValueError, match=f"device '{name}' is not to be had here .*'auto'"):
+            training.choose_device(name)
+    cpu = torch.device("cpu")
+    assert training.choose_precision("auto", cpu) == torch.float32
+    with pytest.raises(ValueError, match="'float16' needs an NVIDIA GPU, got device 'cpu'"):
+        training.choose_precision("float16", cpu)
+    for asked, precision in (("auto", "float32"), ("bfloat16", "bfloat16")):
+        run = train_quietly(replace(TINY, epochs=1, precision=asked), images)
+        assert run.history.sessions[0]["precision"] == precision
+        assert all(p.dtype == torch.float32 for p in run.model.parameters())
+
+
+@pytest.mark.parametrize(("answers", "expected"), [
+    ([True], torch.bfloat16),
+    ([False], torch.float16),  # Colab's T4
+    ([TypeError, (8, 0)], torch.bfloat16),  # a PyTorch that does not know the question
+    ([TypeError, (7, 5)], torch.float16),
+])  # fmt: skip
+def test_precision_on_a_gpu(monkeypatch, answers, expected):
+    def is_supported(including_emulation=True):
+        assert not including_emulation
+        if answers[0] is TypeError:
+            raise TypeError
+        return answers[0]
+
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device", lambda device: asked.append(device) or nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: answers[-1])
+    device = torch.device("cuda:1")
+    assert training.choose_precision("auto", device) == expected
+    assert asked == [device]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("precision", ["auto", "float16", "bfloat16", "float32"])
+def test_learns_on_a_gpu(images, precision, tmp_path):
+    config = replace(
+        TINY, widths=(16, 32), epochs=30, batch_size=20, dropout=0.0, train_size=20, crop=False,
+        flip=False, schedule="constant", device="cuda", precision=precision,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = train_quietly(config, images, folder=tmp_path)
+    assert run.history.last["train_accuracy"] > 0.9
+    assert training.load_run(tmp_path)[1].last == run.history.last
+
+
+def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
+    compiled = []
+
+    def compile(network, **options):
+        compiled.append(options)
+        return nn.Sequential(network)
+
+    monkeypatch.setattr(torch, "compile", compile)
+    config = replace(TINY, epochs=2, compile=True)
+    run = train_quietly(config, images, folder=tmp_path)
+    assert compiled == [{"dynamic": False, "mode": "default"}]
+    plain = train_quietly(replace(config, compile=False), images)
+    assert len(compiled) == 1
+    assert run.history.iteration_loss == plain.history.iteration_loss
+    assert_same_weights(run.model, plain.model)
+
+    model = fresh(config)
+    with monkeypatch.context() as patch:
+        patch.setattr(nn.Module, "to", lambda self, *a, **k: self)
+        patch.setattr("cbam_course.training.learner.SGD", lambda p, **k: SGD(p, lr=1))
+        config, cuda = replace(config, optimizer="sgd"), torch.device("cuda")
+        learner = Learner.prepare(model, config, 2, cuda, torch.bfloat16)
+    assert learner.model is model and learner.network is not model
+    assert compiled[1] == {"dynamic": False, "mode": "reduce-overhead"}
+
+
+# The record
+
+
+def test_the_record_and_its_file(images, tmp_path):
+    config = replace(TINY, train_size=20, validation_size=10)
+    history = train_quietly(config, images, folder=tmp_path).history
+    assert History.from_json(tmp_path / "history.json") == history
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
+    assert len(history.iteration_loss) == 6
+    assert set(history.last) == {
+        "epoch", "learning_rate", "seconds", "train_loss", "train_accuracy", "test_loss",
+        "test_accuracy", "validation_loss", "validation_accuracy",
+    }  # fmt: skip
+    assert history.seconds == pytest.approx(sum(row["seconds"] for row in history.epochs))
+    (session,) = history.sessions
+    assert session["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert set(session["versions"]) == {"python", "cbam_course", "torch", "torchvision", "numpy"}
+    assert session["device"].startswith("cpu")
+    assert session["started"] <= session["finished"] and session["started"].endswith("+00:00")
+    assert session["commit"] is None or len(session["commit"].removesuffix("-dirty")) == 40
+    assert {name: history.data[name] for name in ("train", "validation", "test")} == {
+        "train": 20, "validation": 10, "test": 20,
+    }  # fmt: skip
+    assert {len(text) for text in history.data["sha256"].values()} == {64}
+
+
+def test_the_sums_tell_images_and_labels(images):
+    def sums(images):
+        groups = choose_images(TINY, images)
+        return training.history.describe_data(images, groups)["sha256"]
+
+    changed = sums(replace(images, y_test=np.roll(images.y_test, 1)))
+    assert sums(images)["train"] == changed["train"] and sums(images)["test"] != changed["test"]
+
+
+def test_as_a_table_and_as_curves(images):
+    history = train_quietly(replace(TINY, train_size=20, validation_size=10), images).history
+    header, *lines = history.table().splitlines()
+    titles = "epoch train loss accuracy valid loss accuracy test loss accuracy seconds"
+    assert header.split() == titles.split()
+    assert [int(line.split()[0]) for line in lines] == [1, 2, 3]
+    assert f"{history.last['test_accuracy']:.2%}" in lines[-1]
+    assert history.table(last=1).splitlines() == [header, lines[-1]]
+
+    figure = history.plot()
+    steps, losses, accuracies = figure.axes
+    assert len(steps.lines[0].get_ydata()) == 6
+    for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
+        assert [line.get_label() for line in axes.lines] == ["train", "validation", "test"]
+        for line in axes.lines:
+            expected = [row[f"{line.get_label()}_{quantity}"] for row in history.epochs]
+            np.testing.assert_allclose(line.get_ydata(), expected)
+    assert all(axes.get_title() and axes.get_xlabel() for axes in figure.axes)
+    pyplot.close(figure)
+
+
+def test_an_empty_history():
+    history = History(TINY, {}, {})
+    assert repr(history) == "History(0 of 3 epochs)"
+    for use in (lambda: history.last, history.plot):
+        with pytest.raises(ValueError, match="no epoch has been finished yet"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "not the history of a training run in format 2"),
+        ('{"format": 1}', "format 2"),
+        ('{"format": 2}', "lacks 'config'"),
+        ('{"format": 2, "config": {}}', "lacks 'model'"),
+        ("{", "history.json: "),
+    ],
+)
+def test_other_files_are_no_history(tmp_path, text, message):
+    (tmp_path / "history.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        History.from_json(tmp_path / "history.json")
+
+
+def test_the_record_is_json_of_few_lines(images):
+    history = train_quietly(replace(TINY, epochs=2), images).history
+    text = history.dumps()
+    assert json.loads(text) == history.to_dict()
+    assert len(text.splitlines()) == 2 + 8 + 2 + 3  # one for each field, epoch and session
+
+
+def test_progress_goes_to_stderr(images, capfd):
+    train(replace(TINY, epochs=1), images)
+    captured = capfd.readouterr()
+    assert captured.out == "" and "3/3" in captured.err
+    train_quietly(replace(TINY, epochs=1), images)
+    assert capfd.readouterr().err == ""

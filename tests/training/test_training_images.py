@@ -1,0 +1,161 @@
+"""Images on the device: crops, flips, sizes and batches, against one image at a time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cbam_course import data, training
+from cbam_course.training import DeviceImages
+from cbam_course.training.images import PADDING
+from cbam_course.training.loop import seed_epoch
+from tests.support.runs import TINY, train_quietly
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def images():
+    return data.shapes(train=40, test=20)
+
+
+def on_device(images, **options):
+    return DeviceImages(images.x_train, np.arange(40), images.mean, images.std, **options)
+
+
+def slow_cut(image, top, left, mirrored):
+    """Pad one image with black, cut a window, mirror it: one image at a time."""
+    height, width, channels = image.shape
+    padded = np.zeros((height + 2 * PADDING, width + 2 * PADDING, channels), np.uint8)
+    padded[PADDING : PADDING + height, PADDING : PADDING + width] = image
+    window = padded[top : top + height, left : left + width]
+    return window[:, ::-1].copy() if mirrored else window
+
+
+def test_cut_against_one_image_at_a_time():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (30, 6, 9, 3), dtype=np.uint8)
+    store = DeviceImages(x, np.zeros(30), (0, 0, 0), (1, 1, 1))
+    chosen = torch.from_numpy(rng.permutation(30))
+    corners = torch.from_numpy(rng.integers(0, 9, (30, 2)))
+    corners[:4] = torch.tensor([[0, 0], [0, 8], [8, 0], [8, 8]])
+    mirrored = torch.from_numpy(rng.random(30) < 0.5)
+    result = store.cut(chosen, corners, mirrored).numpy()
+    for i in range(30):
+        expected = slow_cut(x[chosen[i]], *corners[i].tolist(), bool(mirrored[i]))
+        np.testing.assert_array_equal(result[i], expected)
+
+
+def test_batches_of_an_epoch_against_one_image_at_a_time(images):
+    generator = seed_epoch(7, 1)
+    order = torch.randperm(40, generator=generator)
+    corners = torch.randint(9, (40, 2), generator=generator)
+    mirrored = torch.rand(40, generator=generator) < 0.5
+    batches = list(on_device(images).shuffled_batches(16, seed_epoch(7, 1)))
+    assert [len(labels) for _, labels in batches] == [16, 16, 8]
+    assert torch.equal(torch.cat([labels for _, labels in batches]), order)
+    shown = torch.cat([x for x, _ in batches])
+    for i, x in enumerate(shown):
+        cut = slow_cut(images.x_train[order[i]], *corners[i].tolist(), bool(mirrored[i]))
+        expected = (cut / 255 - np.array(images.mean)) / np.array(images.std)
+        np.testing.assert_allclose(x.permute(1, 2, 0).numpy(), expected, atol=1e-5)
+
+
+def test_every_image_is_shown_once(images):
+    store = on_device(images)
+    batches = list(
+        store.shuffled_batches(16, torch.Generator().manual_seed(0), crop=False, flip=False)
+    )
+    labels = torch.cat([y for _, y in batches])
+    assert sorted(labels.tolist()) == list(range(40)) != labels.tolist()
+    ((untouched, _),) = store.batches(40)
+    assert torch.equal(torch.cat([x for x, _ in batches]), untouched[labels])
+
+
+def test_an_epoch_that_goes_on_shows_what_is_left(images):
+    store = on_device(images)
+    whole = list(store.shuffled_batches(16, seed_epoch(0, 1)))
+    rest = list(store.shuffled_batches(16, seed_epoch(0, 1), skip=1))
+    torch.testing.assert_close(rest, whole[1:], rtol=0, atol=0)
+    assert list(store.shuffled_batches(16, seed_epoch(0, 1), skip=3)) == []
+
+
+def test_crops_and_flips_differ_from_image_to_image():
+    """One image 2,000 times: all 81 shifts come up in both directions, about equally often."""
+    x = np.random.default_rng(0).integers(1, 256, (1, 8, 8, 3), dtype=np.uint8).repeat(2000, 0)
+    store = DeviceImages(x, np.zeros(2000), (0, 0, 0), (1, 1, 1))
+
+    def counts(**options):
+        generator = torch.Generator().manual_seed(0)
+        ((shown, _),) = store.shuffled_batches(2000, generator, **options)
+        return torch.unique((shown * 255).round(), dim=0, return_counts=True)[1]
+
+    assert len(counts()) == 81 * 2 and counts().max() < 35
+    assert len(counts(flip=False)) == 81
+    assert len(counts(crop=False)) == 2
+    assert len(counts(crop=False, flip=False)) == 1
+
+
+def test_normalized_with_the_true_mean_and_deviation(images):
+    ((x, _),) = on_device(images).batches(40)
+    assert x.shape == (40, 3, 32, 32)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(x.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.std(dim=(0, 2, 3), correction=0), torch.ones(3))
+
+
+@pytest.mark.parametrize("size", [20, 48])
+def test_resized_as_by_pillow(images, size):
+    """Bilinear, and smoothed before it becomes smaller."""
+    ((x, _),) = on_device(images, image_size=size).batches(40)
+    assert x.shape == (40, 3, size, size)
+    x = x[:5].permute(0, 2, 3, 1).numpy() * images.std + images.mean
+    for ours, image in zip(x, images.x_train, strict=False):
+        pillows = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(ours * 255, np.asarray(pillows), atol=1.01)
+
+
+def test_large_batches_are_smaller_for_larger_images(images):
+    store = on_device(images)
+    assert store.large_batch == 100
+    store.labels = torch.empty(0, device="meta")
+    assert store.large_batch == 2048
+    store.image_size = 64
+    assert store.large_batch == 512
+
+
+def test_channels_are_last_but_on_apples_gpu(images):
+    kinds = [training.device.memory_format(torch.device(name)) for name in ("cpu", "cuda", "mps")]
+    assert kinds == [torch.channels_last, torch.channels_last, torch.contiguous_format]
+    ((x, _),) = on_device(images, layout=torch.contiguous_format).batches(40)
+    assert x.is_contiguous()
+
+
+def test_the_callers_default_device_does_not_matter(images):
+    store = on_device(images)
+    expected = list(store.shuffled_batches(16, seed_epoch(0, 1)))
+    with torch.device("meta"):
+        batches = list(store.shuffled_batches(16, seed_epoch(0, 1)))
+    torch.testing.assert_close(batches, expected, rtol=0, atol=0)
+
+
+def test_a_constant_channel_is_refused(images):
+    x = images.x_train.copy()
+    x[..., 1] = 7
+    with pytest.raises(ValueError, match="a color channel is constant: its standard deviation is"):
+        train_quietly(TINY, replace(images, x_train=x))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.zeros((2, 4, 4, 3)), [0, 0], r"uint8 array \[N, H, W, C\].*float64 \[2, 4, 4, 3\]"),
+        (np.zeros((0, 4, 4, 3), np.uint8), [], r"at least 1.*\[0, 4, 4, 3\]"),
+        (np.zeros((2, 4, 4, 3), np.uint8), [0], r"2 images need as many labels, got \[1\]"),
+    ],
+)
+def test_images_that_are_refused(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        DeviceImages(x, np.asarray(y), (0, 0, 0), (1, 1, 1))

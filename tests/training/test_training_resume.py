@@ -1,0 +1,318 @@
+"""Stopped and continued runs are equal to the last bit; what cannot be continued is refused."""
+
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cbam_course import data, training
+from cbam_course import files as whole_files
+from cbam_course.files import write_whole
+from cbam_course.training import DeviceImages, History, Interrupted, read_checkpoint
+from cbam_course.training.learner import Learner
+from cbam_course.training.loop import train_epoch
+from tests.support.project import ROOT
+from tests.support.runs import (
+    TINY,
+    Stop,
+    assert_same_weights,
+    files,
+    fresh,
+    interrupt_after,
+    metrics,
+    stop_after,
+    train_quietly,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+KINDS = {
+    "onecycle": {},
+    "plateau": {"schedule": "plateau", "optimizer": "sgd"},
+    "held out": {"schedule": "plateau", "train_size": 30, "validation_size": 10,
+                 "start_as_identity": True},
+    "frozen": {"control": "frozen", "optimizer": "sgd", "schedule": "cosine"},
+    "constant": {"control": "constant", "attention_options": {}, "schedule": "constant"},
+    "insertion points": {"attention_places": ("stages.0",), "label_smoothing": 0.1},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images():
+    return data.shapes(train=40, test=20)
+
+
+def assert_same_run(whole, parts):
+    """Of two folders: all that training changes, and the record."""
+    one, other = read_checkpoint(whole), read_checkpoint(parts)
+    for part in ("model", "optimizer"):
+        torch.testing.assert_close(one[part], other[part], rtol=0, atol=0)
+    assert one["scheduler"] == other["scheduler"] and one["scaler"] == other["scaler"]
+    runs = [training.load_run(folder) for folder in (whole, parts)]
+    assert_same_weights(*(run.model for run in runs))
+    assert metrics(runs[0].history) == metrics(runs[1].history)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_stopped_between_epochs(images, tmp_path, kind):
+    config = replace(TINY, epochs=4, **KINDS[kind])
+    train_quietly(config, images, folder=tmp_path / "whole")
+    parts = tmp_path / "parts"
+    for epochs in (1, 3):
+        with pytest.raises(Stop):
+            train_quietly(config, images, folder=parts, resume=True, on_epoch=stop_after(epochs))
+        assert training.load_run(parts).history.final == {}
+    run = train_quietly(config, images, folder=parts, resume=True)
+    assert [session["first_epoch"] for session in run.history.sessions] == [1, 2, 4]
+    assert_same_run(tmp_path / "whole", parts)
+
+
+@pytest.mark.parametrize("kind", ["onecycle", "held out"])
+def test_a_run_interrupted_within_epochs(images, tmp_path, kind):
+    """After the first step, the last one and between two, and while it is tested; with dropout."""
+    config = replace(TINY, dropout=0.5, **KINDS[kind])
+    train_quietly(config, images, folder=tmp_path / "whole")
+    parts = tmp_path / "parts"
+    steps = -(-(config.train_size or 40) // 16)
+    done = []
+    for calls in (1, steps - 1, 1, 3, steps - 2 + 1):
+        assert interrupt_after(calls, config, images, parts)
+        state = read_checkpoint(parts)
+        done.append((len(History.loads(state["history"]).epochs), len(state["progress"]["losses"])))
+        assert all(row["seconds"] > 0 for row in History.from_json(parts / "history.json").epochs)
+    assert done == sorted(done) and done[:3] == [(0, 1), (0, steps), (0, steps)]
+    assert not interrupt_after(100, config, images, parts)
+    assert_same_run(tmp_path / "whole", parts)
+
+
+def test_an_interrupted_run_without_a_folder_is_over(images):
+    with pytest.raises(Interrupted):
+        train_quietly(TINY, images, keep_going=lambda: False)
+
+
+KILLED = """
+import json, os, signal, sys
+import torch
+from cbam_course import data
+from cbam_course.training import TrainConfig, train
+
+torch.set_num_threads(1)
+config = TrainConfig.from_dict(json.loads(sys.argv[1]))
+replace, saved = os.replace, []
+
+def kill_during_the_second_checkpoint(source, target):
+    saved.append(target)
+    if [path.name for path in saved].count("checkpoint.pt") == 2:
+        with open(source, "r+b") as file:
+            file.truncate(1000)  # half written
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+os.replace = kill_during_the_second_checkpoint
+train(config, data.shapes(train=40, test=20), folder=sys.argv[2], progress=False)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_while_it_saves(images, tmp_path):
+    command = [sys.executable, "-c", KILLED, json.dumps(TINY.to_dict()), tmp_path / "parts"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert len(History.from_json(tmp_path / "parts" / "history.json").epochs) == 1
+    train_quietly(TINY, images, folder=tmp_path / "parts", resume=True)
+    train_quietly(TINY, images, folder=tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert sorted(files(tmp_path / "parts")) == ["checkpoint.pt", "history.json"]
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk with no space left."""
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def fill_disk(monkeypatch):
+    monkeypatch.setattr(whole_files, "open", FullDisk, raising=False)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(images, tmp_path, monkeypatch):
+    def fill_then(history):
+        if len(history.epochs) == 2:
+            fill_disk(monkeypatch)
+
+    with pytest.raises(OSError, match="No space left on device: '.*/checkpoint.pt'$"):
+        train_quietly(TINY, images, folder=tmp_path / "parts", on_epoch=fill_then)
+    monkeypatch.undo()
+    assert sorted(files(tmp_path / "parts")) == ["checkpoint.pt", "history.json"]
+    assert len(training.load_run(tmp_path / "parts").history.epochs) == 2
+    train_quietly(TINY, images, folder=tmp_path / "parts", resume=True)
+    train_quietly(TINY, images, folder=tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_names_it(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(file):
+        file.write(b"ne")
+        raise OSError("of its own")
+
+    with pytest.raises(OSError, match="of its own"):
+        write_whole(path, fail)
+    (tmp_path / "folder").mkdir()
+    for bad in (tmp_path / "missing" / "file", tmp_path / "folder"):
+        with pytest.raises(OSError) as caught:
+            write_whole(bad, lambda file: file.write(b"new"))
+        assert caught.value.filename == str(bad) and ".tmp" not in str(caught.value)
+    assert files_in(tmp_path) == ["file", "folder"] and path.read_text() == "old"
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_finished_run_stays_as_it_is(images, tmp_path):
+    whole = train_quietly(TINY, images, folder=tmp_path)
+    again = train_quietly(TINY, images, folder=tmp_path, resume=True)
+    assert again.history == whole.history
+    assert_same_weights(again.model, whole.model)
+    model, history = training.load_run(tmp_path)
+    assert history == whole.history and not model.training
+    assert_same_weights(model, whole.model)
+
+
+@pytest.mark.parametrize("damage", ["missing", "stale"])
+def test_resuming_mends_the_history_file(images, tmp_path, damage):
+    run = train_quietly(TINY, images, folder=tmp_path)
+    path = tmp_path / "history.json"
+    path.unlink()
+    if damage == "stale":
+        replace(run.history, epochs=run.history.epochs[:2]).to_json(path)
+    train_quietly(TINY, images, folder=tmp_path, resume=True)
+    assert History.from_json(path) == run.history
+
+
+def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
+    for number, device in enumerate(("cpu", "cpu:0"), start=1):
+        config = replace(TINY, device=device)
+        with pytest.raises(Stop):
+            train_quietly(config, images, folder=tmp_path, resume=True, on_epoch=stop_after(number))
+        assert History.from_json(tmp_path / "history.json").config == config
+
+
+def test_a_state_of_another_device_and_precision(images):
+    """A run on a CPU goes on with float16, or where Adam is fused and was not."""
+
+    def prepare(precision):
+        return Learner.prepare(fresh(TINY), TINY, 3, torch.device("cpu"), precision)
+
+    store = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
+    before = prepare(torch.float32)
+    train_epoch(before, store, TINY, 1)
+    state = before.state_dict()
+    assert state["scaler"] == {}
+    state["optimizer"]["param_groups"][0]["fused"] = None
+
+    after = prepare(torch.float16)
+    after.load_state_dict(state)
+    assert after.optimizer.param_groups[0]["fused"] is True
+    assert state["optimizer"]["param_groups"][0]["fused"] is None
+    assert_same_weights(before.model, after.model)
+    # The scale is what is tested here; not every CPU can calculate with float16.
+    train_epoch(replace(after, precision=torch.float32), store, TINY, 2)
+    assert after.scaler.is_enabled()
+    assert not torch.equal(before.model.classifier.weight, after.model.classifier.weight)
+
+
+# What is refused
+
+
+def test_two_runs_in_one_folder(images, tmp_path):
+    def train_there_too(history):
+        with pytest.raises(ValueError, match="another process is training in"):
+            train_quietly(TINY, images, folder=tmp_path, resume=True)
+
+    run = train_quietly(TINY, images, folder=tmp_path, on_epoch=train_there_too)
+    assert len(run.history.epochs) == 3
+
+
+def test_runs_that_cannot_be_continued(images, tmp_path):
+    config = replace(TINY, epochs=1)
+    train_quietly(config, images, folder=tmp_path)
+    before = files(tmp_path)
+
+    def refused(message, config=config, data=images, resume=True, **options):
+        with pytest.raises(ValueError, match=message):
+            train_quietly(config, data, folder=tmp_path, resume=resume, **options)
+
+    refused(r"has a run already; continue it \(resume=True, or --resume", resume=False)
+    refused(
+        r"epochs was 1 and is now 3, batch_size was 16 and is now 8", replace(TINY, batch_size=8)
+    )
+    refused("other images or labels", data=replace(images, y_test=np.roll(images.y_test, 1)))
+    refused("model was 'cifar-cnn' and is now 'custom'", model=nn.Flatten())
+    assert before == files(tmp_path)
+    with pytest.raises(ValueError, match="resume needs the folder"):
+        train_quietly(TINY, images, resume=True)
+    with pytest.raises(ValueError, match="is a file; the run needs a folder"):
+        train_quietly(TINY, images, folder=tmp_path / "history.json")
+
+
+def test_the_weights_of_another_network_are_refused(images, tmp_path):
+    def network(size):
+        return nn.Sequential(nn.Flatten(), nn.Linear(3072, size), nn.Linear(size, 10))
+
+    config = replace(TINY, epochs=1)
+    train_quietly(config, images, model=network(2), folder=tmp_path)
+    with pytest.raises(ValueError, match="checkpoint.pt do not fit this network"):
+        train_quietly(config, images, model=network(3), folder=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="'custom' has to be handed over"):
+        training.load_run(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "text", "other", "format", "flipped"])
+def test_a_damaged_checkpoint_is_refused(images, tmp_path, damage):
+    train_quietly(replace(TINY, epochs=1), images, folder=tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    content = path.read_bytes()
+    if damage == "torn":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "text":
+        path.write_text("not a checkpoint")
+    elif damage == "other":
+        torch.save({"weights": torch.zeros(3)}, path)
+    elif damage == "format":
+        torch.save({**torch.load(path), "format": 1}, path)
+    else:
+        weight = read_checkpoint(tmp_path)["model"]["classifier.weight"].numpy().tobytes()
+        path.write_bytes(content.replace(weight, b"\x80" + weight[1:], 1))
+    broken = path.read_bytes()
+    with pytest.raises(ValueError, match="damaged or not a checkpoint.*choose another folder"):
+        train_quietly(replace(TINY, epochs=1), images, folder=tmp_path, resume=True)
+    assert path.read_bytes() == broken
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "was-run",))
+
+    torch.save({"format": 2, "history": Evil()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
+        read_checkpoint(tmp_path)
+    assert not (tmp_path / "was-run").exists()
