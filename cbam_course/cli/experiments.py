@@ -174,8 +174,7 @@ def status(names: tuple[str, ...], out: Path | None, tier: str | None) -> None:
     ]
     columns = ("experiment", "variants x seeds", "recorded", "device", "time left")
     _echo_table(columns, rows)
-    wanted = {name for e in _chosen(names, tier) for name in _run_names(e)}
-    click.echo(f"{len(wanted) - len(found.left)} of {len(wanted)} runs are recorded.")
+    click.echo(f"{found.wanted - len(found.left)} of {found.wanted} runs are recorded.")
     if found.left:
         known = [seconds for seconds in found.left.values() if seconds == seconds]
         unknown = len(found.left) - len(known)
@@ -260,12 +259,6 @@ def _say_what_is_left(out: Path) -> None:
         f"Nothing is left for a CPU. {left} runs of the full experiments have no record; they want "
         f"a GPU, and take days without: cbam-course experiments run --tier gpu --out {out}"
     )
-
-
-def _run_names(experiment: "Experiment") -> list[str]:
-    from cbam_course.records import run_name
-
-    return [run_name(config) for _, config in experiment.runs()]
 
 
 def _chosen(names: tuple[str, ...], tier: str | None) -> "list[Experiment]":

@@ -67,7 +67,7 @@ def test_shipped_records_are_of_one_set_of_images():
 
 
 def test_all_shipped_files_are_records_of_some_experiment():
-    found = status([], None)
+    found = status([TINY], None)
     assert found.problems == {} and found.strangers == []
 
 
@@ -187,7 +187,7 @@ def test_nothing_recorded_yet(tmp_path):
     assert table.empty and records.describe(table) == "no record yet"
     assert records.summary(table).empty
     assert records.curves(TINY, folder=tmp_path).empty
-    for show in (records.show_differences, records.show_curves, records.show_accuracy_and_cost):
+    for show in (records.show_differences, records.show_curves):
         with pytest.raises(ValueError, match="no run of these experiments is recorded yet"):
             show(TINY, folder=tmp_path)
 
@@ -384,11 +384,10 @@ def texts(figure):
 @pytest.mark.filterwarnings("error")
 def test_figures_tell_how_many_seeds_and_where(tmp_path, seeds):
     accuracies = {"plain": PLAIN[:seeds], "SE": SE[:seeds], "ECA": ECA[:seeds]}
-    folder = write_records(tmp_path, accuracies, off=0.3)
+    folder = write_records(tmp_path, accuracies)
     source = f"{seeds} seed{'s' * (seeds > 1)}, recorded on cpu, 1 thread"
-    for show in (records.show_differences, records.show_curves, records.show_accuracy_and_cost):
+    for show in (records.show_differences, records.show_curves):
         assert source in texts(show(TINY, folder=folder))
-    assert source in texts(records.show_differences(TINY, folder=folder, attention_off=True))
 
 
 def test_differences_are_drawn_where_the_summary_says(folder):
@@ -427,16 +426,6 @@ def test_curves_show_every_seed_and_the_baseline(folder):
     assert axes.get_title() == "ECA"
     with pytest.raises(ValueError, match=r"of plain, SE, ECA; got \['CBAM'\]"):
         records.show_curves(TINY, folder=folder, variants=["CBAM"])
-
-
-def test_accuracy_and_cost_has_a_point_for_each_variant(folder):
-    figure = records.show_accuracy_and_cost(TINY, folder=folder)
-    (axes,) = figure.axes
-    points = [line for line in axes.lines if len(line.get_xdata()) == 1]
-    assert [line.get_xdata()[0] for line in points] == [0.1] * 3
-    np.testing.assert_allclose([line.get_ydata()[0] for line in points], [51, 53, 154 / 3])
-    for name in ("plain", "SE", "ECA"):
-        assert name in texts(figure)
 
 
 def test_nothing_to_compare(tmp_path):
