@@ -207,7 +207,7 @@ class _Report:
                 title = f"{experiment.name}: {variant.name}, seed {config.seed}"
                 self.titles.setdefault(run_name(config), title)
         self.total = total
-        self.counts = dict.fromkeys(("recorded", "failed", "elsewhere", "stopped"), 0)
+        self.counts = dict.fromkeys(("recorded", "failed", "elsewhere"), 0)
         self.images = 0
         self.started = time.monotonic()
         click.echo(f"{total} run{'s' * (total != 1)} without a record")
@@ -222,8 +222,9 @@ class _Report:
                     err=True,
                 )
             return
-        self.counts[event.kind] += 1
         self.images += event.images
+        if event.kind in self.counts:
+            self.counts[event.kind] += 1
         if event.kind == "recorded":
             click.echo(
                 f"[{self.counts['recorded']}/{self.total}] {title}: {event.test_accuracy:.2%} "
@@ -233,17 +234,17 @@ class _Report:
             click.echo(f"{title} ({event.run}) failed: {event.error}", err=True)
 
     def show_end(self, out: Path) -> None:
-        seconds = time.monotonic() - self.started
-        left = self.total - self.counts["recorded"]
-        parts = [f"{self.counts['recorded']} recorded in {out}"]
-        if self.counts["failed"]:
-            parts.append(f"{self.counts['failed']} failed")
-        if self.counts["elsewhere"]:
-            parts.append(f"{self.counts['elsewhere']} done elsewhere")
-        if left := left - self.counts["failed"] - self.counts["elsewhere"]:
-            parts.append(f"{left} left")
-        click.echo("; ".join(parts))
+        counts = self.counts | {"left": self.total - sum(self.counts.values())}
+        words = {
+            "recorded": f"recorded in {out}",
+            "failed": "failed",
+            "elsewhere": "done elsewhere",
+            "left": "left",
+        }
+        told = [kind for kind in words if counts[kind] or kind == "recorded"]
+        click.echo("; ".join(f"{counts[kind]} {words[kind]}" for kind in told))
         if self.images:
+            seconds = time.monotonic() - self.started
             click.echo(
                 f"{self.images:,} training images in {seconds:.0f} s: "
                 f"{self.images / seconds:,.0f} a second"

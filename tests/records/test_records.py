@@ -71,27 +71,12 @@ def test_all_shipped_files_are_records_of_some_experiment():
     assert found.problems == {} and found.strangers == []
 
 
-@pytest.mark.parametrize(
-    ("break_it", "gap"),
-    [
-        (lambda r: r["data"]["sha256"].pop("test"), "the checksum of the test images"),
-        (lambda r: r["data"].update(train=0), "the number of images"),
-        (lambda r: r["sessions"][0]["versions"].update(torch=None), "the version of torch"),
-        (lambda r: r["sessions"][0].update(commit=None), "the commit"),
-        (
-            lambda r: r["sessions"][0].update(commit="0" * 40 + "-dirty"),
-            "a commit without changes since",
-        ),
-        (lambda r: r.update(sessions=[]), "the session of every epoch"),
-        (lambda r: r["epochs"].pop(0), "every epoch"),
-        (lambda r: r["epochs"][0].update(test_loss=float("nan")), "every number of every epoch"),
-    ],
-)
-def test_a_gap_in_the_provenance_would_be_found(break_it, gap):
-    record = json.loads(made_record(BASE, 0.5).dumps())
-    assert gaps(record) == []
-    break_it(record)
-    assert gaps(record) == [gap]
+def test_gaps_in_the_provenance_would_be_found_in_shipped_records():
+    record = json.loads(made_record(BASE, 0.5, commit="0" * 40 + "-dirty").dumps())
+    assert gaps(record) == ["a commit without changes since"]
+    del record["data"]["sha256"]["test"]
+    record["epochs"][0]["test_loss"] = float("nan")
+    assert len(gaps(record)) == 3
 
 
 # Reading
@@ -170,16 +155,6 @@ def test_a_row_for_each_run(folder):
     assert set(table["learned_from"]) == {"abababab"} and set(table["tested_on"]) == {"cdcdcdcd"}
     assert table["run"][3] == run_name(WITH_SE)
     assert records.describe(table) == "3 seeds, recorded on cpu, 1 thread"
-
-
-def test_tables_print_as_written(folder):
-    columns = ["variant", "baseline", "seed", "test_accuracy", "test_accuracy_attention_off"]
-    table = records.table(TINY, folder=folder)[columns].iloc[[0, 3]]
-    assert table.to_string() == (
-        "  variant baseline  seed  test_accuracy  test_accuracy_attention_off\n"
-        "0   plain              0           50.0                          NaN\n"
-        "3      SE    plain     0           53.0                          NaN"
-    )
 
 
 def test_nothing_recorded_yet(tmp_path):
