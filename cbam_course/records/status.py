@@ -78,7 +78,7 @@ def status(
                 "seconds_left": float(sum(missing.values())),
             }
         )
-    known = {run_name(run) for each in definitions().values() for _, run in each.runs()}
+    known = wanted | {run_name(run) for each in definitions().values() for _, run in each.runs()}
     strangers = [path for name, path in find_records(folders(folder)).items() if name not in known]
     begun = () if folder is None else Path(folder, UNFINISHED).glob("*/checkpoint.pt")
     return Status(

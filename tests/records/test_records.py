@@ -256,8 +256,8 @@ def test_unknown_experiments_are_named():
 def test_costs_are_those_of_the_networks():
     found = records.costs(TINY)
     assert found.index.tolist() == ["plain", "SE", "ECA"]
-    # SE's two layers have no biases, 4 * 2 and 2 * 4; ECA's kernel for 4 channels has 1 weight.
-    assert (found["parameters"] - found.loc["plain", "parameters"]).tolist() == [0, 16, 1]
+    # SE's two layers have 4 * 2 and 2 * 4 weights, and biases; ECA's kernel for 4 channels has 1.
+    assert (found["parameters"] - found.loc["plain", "parameters"]).tolist() == [0, 16 + 6, 1]
     assert (found["macs"] - found.loc["plain", "macs"]).tolist() == [0, 16, 4]
 
 
