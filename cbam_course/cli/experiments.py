@@ -174,8 +174,7 @@ def status(names: tuple[str, ...], out: Path | None, tier: str | None) -> None:
     ]
     columns = ("experiment", "variants x seeds", "recorded", "device", "time left")
     _echo_table(columns, rows)
-    wanted = {name for e in _chosen(names, tier) for name in _run_names(e)}
-    click.echo(f"{len(wanted) - len(found.left)} of {len(wanted)} runs are recorded.")
+    click.echo(f"{found.wanted - len(found.left)} of {found.wanted} runs are recorded.")
     if found.left:
         known = [seconds for seconds in found.left.values() if seconds == seconds]
         unknown = len(found.left) - len(known)
@@ -208,7 +207,7 @@ class _Report:
                 title = f"{experiment.name}: {variant.name}, seed {config.seed}"
                 self.titles.setdefault(run_name(config), title)
         self.total = total
-        self.counts = dict.fromkeys(("recorded", "failed", "elsewhere", "stopped"), 0)
+        self.counts = dict.fromkeys(("recorded", "failed", "elsewhere"), 0)
         self.images = 0
         self.started = time.monotonic()
         click.echo(f"{total} run{'s' * (total != 1)} without a record")
@@ -223,8 +222,9 @@ class _Report:
                     err=True,
                 )
             return
-        self.counts[event.kind] += 1
         self.images += event.images
+        if event.kind in self.counts:
+            self.counts[event.kind] += 1
         if event.kind == "recorded":
             click.echo(
                 f"[{self.counts['recorded']}/{self.total}] {title}: {event.test_accuracy:.2%} "
@@ -234,17 +234,17 @@ class _Report:
             click.echo(f"{title} ({event.run}) failed: {event.error}", err=True)
 
     def show_end(self, out: Path) -> None:
-        seconds = time.monotonic() - self.started
-        left = self.total - self.counts["recorded"]
-        parts = [f"{self.counts['recorded']} recorded in {out}"]
-        if self.counts["failed"]:
-            parts.append(f"{self.counts['failed']} failed")
-        if self.counts["elsewhere"]:
-            parts.append(f"{self.counts['elsewhere']} done elsewhere")
-        if left := left - self.counts["failed"] - self.counts["elsewhere"]:
-            parts.append(f"{left} left")
-        click.echo("; ".join(parts))
+        counts = self.counts | {"left": self.total - sum(self.counts.values())}
+        words = {
+            "recorded": f"recorded in {out}",
+            "failed": "failed",
+            "elsewhere": "done elsewhere",
+            "left": "left",
+        }
+        told = [kind for kind in words if counts[kind] or kind == "recorded"]
+        click.echo("; ".join(f"{counts[kind]} {words[kind]}" for kind in told))
         if self.images:
+            seconds = time.monotonic() - self.started
             click.echo(
                 f"{self.images:,} training images in {seconds:.0f} s: "
                 f"{self.images / seconds:,.0f} a second"
@@ -260,12 +260,6 @@ def _say_what_is_left(out: Path) -> None:
         f"Nothing is left for a CPU. {left} runs of the full experiments have no record; they want "
         f"a GPU, and take days without: cbam-course experiments run --tier gpu --out {out}"
     )
-
-
-def _run_names(experiment: "Experiment") -> list[str]:
-    from cbam_course.records import run_name
-
-    return [run_name(config) for _, config in experiment.runs()]
 
 
 def _chosen(names: tuple[str, ...], tier: str | None) -> "list[Experiment]":

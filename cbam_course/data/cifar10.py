@@ -85,8 +85,7 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
         arrays = _download(path)
     else:
         raise DatasetUnavailable(
-            f"There is no whole copy of CIFAR-10 in {folder}, and download=False."
-            f" {_alternatives()}"
+            f"There is no whole copy of CIFAR-10 in {folder}, and download=False. {_alternatives()}"
         )
     return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
 

@@ -96,9 +96,7 @@ class ImageSet:
         for count in counts:
             whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
             if count is not None and (not whole or count < 0):
-                raise ValueError(
-                    f"{split} images are counted in whole numbers >= 0, got {count!r}"
-                )
+                raise ValueError(f"{split} images are counted in whole numbers >= 0, got {count!r}")
         if counts.count(None) > 1:
             raise ValueError(f"at most one count may be None, got {counts}")
         labels, classes = getattr(self, f"y_{split}"), len(self.classes)

@@ -6,9 +6,10 @@ experiments run`` adds to them. In the tables of this room accuracies are in per
 differences of accuracies in percentage points.
 """
 
+from .costs import costs
 from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
-from .figures import show_accuracy_and_cost, show_curves, show_differences
+from .figures import show_curves, show_differences
 from .queue import Event, pending, run_queue
 from .reading import load
 from .statistics import mean_interval, summary
@@ -18,6 +19,7 @@ __all__ = [
     "Event",
     "Experiment",
     "Variant",
+    "costs",
     "curves",
     "describe",
     "experiments",
@@ -27,7 +29,6 @@ __all__ = [
     "pending",
     "run_name",
     "run_queue",
-    "show_accuracy_and_cost",
     "show_curves",
     "show_differences",
     "summary",

@@ -1,97 +1,19 @@
-"""The experiments of the course, in the order of their worth."""
+"""The experiments of the course, made from their table."""
 
-from dataclasses import replace
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from cbam_course.attention import ATTENTION_NAMES
-from cbam_course.labels import LABELS
-from cbam_course.training import TrainConfig
+from cbam_course.config import TrainConfig
 
-from .experiment import Experiment, Variant
+from .experiment import TIERS, Experiment, Variant
 
-# Each experiment exists in two sizes. What is small on a CPU is the network, the number of images
-# and of epochs; what is asked is the same.
-
-TUTORIAL = TrainConfig(dataset="cifar10", epochs=50, schedule="cosine")
-"""The training chapter's tutorial: its network and recipe, with a schedule that does not peek."""
-
-SMALL_TUTORIAL = TrainConfig(
-    widths=(16, 32, 64),
-    dropout=0.1,
-    dataset="cifar10",
-    train_size=8_000,
-    test_size=2_000,
-    epochs=6,
-    batch_size=64,
-    learning_rate=4e-3,
-)
-
-RESNET = TrainConfig(
-    model="cifar-resnet",
-    widths=(16, 32, 64),
-    dataset="cifar10",
-    epochs=60,
-    optimizer="sgd",
-    learning_rate=0.1,
-    weight_decay=5e-4,
-)
-"""ResNet-20 at its full width."""
-
-SMALL_RESNET = TrainConfig(
-    model="cifar-resnet",
-    widths=(8, 16, 32),
-    dataset="cifar10",
-    train_size=4_000,
-    test_size=2_000,
-    epochs=5,
-    batch_size=64,
-    learning_rate=1e-2,
-)
-
-MOBILENET = TrainConfig(
-    model="mobilenet-v2",
-    dataset="cifar10",
-    image_size=112,
-    epochs=20,
-    batch_size=32,
-    optimizer="sgd",
-    learning_rate=1e-2,
-    weight_decay=0.0,
-    schedule="constant",
-    crop=False,
-    flip=False,
-)
-"""The recipe of the tutorial with the noise, which prints size, epochs, batch and learning rate.
-
-Its optimizer is not known; a learning rate of 0.01 is usual for SGD with momentum. Of all else
-there is as little as possible: no schedule, no weight decay, no random shifts and mirroring.
-"""
-
-FAST = TrainConfig(
-    model="cifar-resnet",
-    model_options={"depths": [1, 1, 1, 1]},
-    widths=(64, 128, 256, 512),
-    dataset="cifar10",
-    epochs=20,
-    batch_size=512,
-    optimizer="sgd",
-    learning_rate=0.4,
-    weight_decay=5e-4,
-    label_smoothing=0.1,
-)
-"""A wide ResNet-10 and few epochs, meant to reach 94 % within 10 seconds on one H200.
-
-It awaits its record: nobody has measured it yet. Batch size, highest learning rate, weight decay,
-Nesterov's momentum and the widths are those of Page's ResNet-9 (David Page, "How to train your
-ResNet", 2018 and 2019), which reached 94 % in 24 epochs, and in fewer with more tricks than this
-recipe has.
-"""
-
-RESNEXT = {"block": "bottleneck", "depths": [2, 2, 2], "groups": 4, "width_per_group": 16}
-"""What makes a ResNeXt-20 of it: as many layers, in bottleneck blocks with 4 groups."""
+TABLE = Path(__file__).with_name("experiments.toml")
+"""Which experiments there are; how to read it stands at its beginning."""
 
 REDUCTION = 4
-"""For all but the tutorial's network, which keeps 16: that leaves no hidden unit for 8 channels."""
+"""Of the blocks below where the widths are given: 16 would leave no hidden unit for 8 channels."""
 
 FULLY_CONNECTED = ("se", "channel-fc", "cbam-fc")
 """The blocks that have a reduction ratio."""
@@ -108,338 +30,45 @@ def experiments(tier: str | None = None) -> dict[str, Experiment]:
     """
     if tier is None:
         return experiments("gpu") | experiments("cpu")
-    if tier not in ("cpu", "gpu"):
+    if tier not in TIERS:
         raise ValueError(f"tier must be 'cpu' or 'gpu', got {tier!r}")
-    small = tier == "cpu"
-    plain, resnet = (SMALL_TUTORIAL, SMALL_RESNET) if small else (TUTORIAL, RESNET)
-    made = [_blocks(tier, plain), _controls(tier, plain)]
-    if not small:
-        made += [_as_printed()]
-    made += [
-        _peeking(tier, plain),
-        _channel_pools(tier, resnet),
-        _spatial(tier, resnet),
-        _order(tier, resnet),
-        _reduction(tier, resnet),
-        _eca_kernel(tier, resnet),
-        _placement(tier, resnet),
-        _backbone(tier, resnet),
-        _start(tier, resnet),
-    ]
-    if small:
-        made += [_replication(resnet), *_resnet_controls(resnet), *_longer()]
-    else:
-        made += [*_noise(), _fast()]
+    table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    bases = table["bases"][tier]
+    rows = [row for row in table["experiments"] if row.get("tier", tier) == tier]
+    made = [_experiment(row, tier, bases) for row in rows]
     return {experiment.name: experiment for experiment in made}
 
 
-def with_attention(base: TrainConfig, attention: str, **options: Any) -> TrainConfig:
-    """``base`` with a block, whose reduction suits the network."""
-    if base.widths is not None and attention in FULLY_CONNECTED:
-        options = {"reduction": REDUCTION, **options}
-    return replace(base, attention=attention, attention_options=options)
-
-
-def _name(tier: str, name: str) -> str:
-    return name if tier == "gpu" else f"small-{name}"
-
-
-def _compared(name: str, tier: str, question: str, configs: dict[str, TrainConfig]) -> Experiment:
-    """An experiment whose first variant is the baseline of all others."""
-    baseline, *others = configs
-    variants = [Variant(baseline, configs[baseline])]
-    variants += [Variant(other, configs[other], baseline) for other in others]
-    return Experiment(_name(tier, name), tier, question, tuple(variants))
-
-
-def _blocks(tier: str, base: TrainConfig) -> Experiment:
-    configs = {LABELS[name]: with_attention(base, name) for name in ATTENTION_NAMES}
-    return _compared("blocks", tier, "Which block helps the tutorial's network?", configs)
-
-
-def _as_printed() -> Experiment:
-    base = replace(TUTORIAL, schedule="plateau", precision="float32")
-    configs = {LABELS[name]: with_attention(base, name) for name in ATTENTION_NAMES}
-    question = "What does the tutorial's own recipe give, whose schedule looks at the test loss?"
-    return _compared("as-printed", "gpu", question, configs)
-
-
-def _peeking(tier: str, base: TrainConfig) -> Experiment:
-    # The question is about the schedule, so the network is the plain one.
-    base = replace(base, schedule="plateau", validation_size=2_000, peek_size=2_000)
-    if tier == "cpu":
-        # Half the width of the other small experiments, and more epochs: the schedule needs them.
-        base = replace(base, widths=(8, 16, 32), epochs=40, train_size=4_000, test_size=None)
-    # Both learn from the same images in the same order, and both signals are of 2,000 images. What
-    # is reported comes from the other 8,000 test images, which steer nothing.
-    configs = {
-        "held-out images": replace(base, watch="validation"),
-        "test images": replace(base, watch="peek"),
-    }
-    question = "What does a schedule gain by looking at the test images?"
-    expected = (
-        "On the images that steered nothing, no difference: the two signals are equally noisy. On "
-        "the images it peeked at, the run that peeks looks better by less than one point."
+def _experiment(row: Mapping[str, Any], tier: str, bases: Mapping[str, Any]) -> Experiment:
+    rows = row["variants"]
+    baselines = {name: each.get("against") for name, each in rows.items()}
+    if not any(baselines.values()):
+        first, *others = rows
+        baselines |= dict.fromkeys(others, first)
+    variants = tuple(
+        Variant(name, _config({"base": row["base"], **each}, bases), baselines[name])
+        for name, each in rows.items()
     )
-    experiment = _compared("peeking", tier, question, configs)
-    return replace(experiment, seeds=tuple(range(10)), expected=expected)
-
-
-def _controls(tier: str, base: TrainConfig) -> Experiment:
-    cbam = with_attention(base, "cbam-fc")
-    # The widths whose number of parameters is nearest to that of the network with CBAM.
-    wider = (16, 32, 66) if tier == "cpu" else (64, 128, 258)
-    configs = {
-        LABELS["none"]: base,
-        LABELS["cbam-fc"]: cbam,
-        "wider, no attention": replace(base, widths=wider),
-        "constant gate": replace(cbam, attention_options={}, control="constant"),
-        "frozen random CBAM": replace(cbam, control="frozen"),
-    }
-    question = "Is it the attention, or the parameters, the gates, or chance?"
-    return _compared("controls", tier, question, configs)
-
-
-def _channel_pools(tier: str, base: TrainConfig) -> Experiment:
-    configs = {LABELS["none"]: base} | {
-        " + ".join(pools): with_attention(base, "channel-fc", **_unless_default(pools))
-        for pools in (("avg",), ("max",), ("avg", "max"))
-    }
-    return _compared("channel-pools", tier, "Average, maximum, or both?", configs)
-
-
-def _unless_default(pools: tuple[str, ...]) -> dict[str, Any]:
-    # The default is left out, so that it is the same run as elsewhere.
-    return {} if pools == ("avg", "max") else {"pools": pools}
-
-
-def _spatial(tier: str, base: TrainConfig) -> Experiment:
-    configs = {LABELS["channel-fc"]: with_attention(base, "channel-fc")}
-    for size in (1, 3, 5):
-        configs[f"{size}x{size}"] = with_attention(base, "cbam-fc", kernel_size=size)
-    configs["7x7"] = with_attention(base, "cbam-fc")
-    for pool in ("avg", "max", "conv"):
-        options = {"spatial_options": {"pools": [pool]}}
-        configs[f"7x7, {pool} only"] = with_attention(base, "cbam-fc", **options)
-    question = "Does the spatial half add to the channel half, with which kernel and pools?"
-    return _compared("spatial", tier, question, configs)
-
-
-def _order(tier: str, base: TrainConfig) -> Experiment:
-    configs = {
-        LABELS["none"]: base,
-        "channel only": with_attention(base, "channel-fc"),
-        "spatial only": with_attention(base, "spatial"),
-        "channel, then spatial": with_attention(base, "cbam-fc"),
-        "spatial, then channel": with_attention(base, "cbam-fc", order="spatial-channel"),
-        "in parallel": with_attention(base, "cbam-fc", order="parallel"),
-    }
-    return _compared("order", tier, "Which half first?", configs)
-
-
-def _reduction(tier: str, base: TrainConfig) -> Experiment:
-    if tier == "cpu":
-        ratios = (2, 4, 8)
-    else:  # twice the width, so that a ratio of 32 leaves a hidden unit
-        base, ratios = replace(base, widths=(32, 64, 128)), (2, 4, 8, 16, 32)
-    configs = {LABELS["none"]: base}
-    for ratio in ratios:
-        configs[f"r = {ratio}"] = with_attention(base, "cbam-fc", reduction=ratio)
-    return _compared("reduction", tier, "How narrow may the MLP be?", configs)
-
-
-def _eca_kernel(tier: str, base: TrainConfig) -> Experiment:
-    configs = {LABELS["none"]: base}
-    for size in (1, 3, 5, 7, 9):
-        configs[f"k = {size}"] = with_attention(base, "eca", kernel_size=size)
-    return _compared("eca-kernel", tier, "How many neighbors does ECA need?", configs)
-
-
-def _placement(tier: str, base: TrainConfig) -> Experiment:
-    cbam = with_attention(base, "cbam-fc")
-    places = {
-        "last block of each stage": ("layer*.2.bn2",),
-        "first stage": ("layer1.*.bn2",),
-        "last stage": ("layer3.*.bn2",),
-        "after each stage": ("layer1", "layer2", "layer3"),
-    }
-    configs = {LABELS["none"]: base, "every block": cbam} | {
-        name: replace(cbam, attention_places=where) for name, where in places.items()
-    }
-    return _compared("placement", tier, "Where in the network?", configs)
-
-
-def _backbone(tier: str, base: TrainConfig) -> Experiment:
-    backbones = {
-        "plain": _without_shortcuts(base),
-        "ResNet-20": base,
-        "wide": replace(base, widths=_twice(base)),
-        "ResNeXt": replace(base, model_options=RESNEXT),
-    }
-    variants = []
-    for name, config in backbones.items():
-        variants.append(Variant(name, config))
-        variants.append(Variant(f"{name} + CBAM", with_attention(config, "cbam-fc"), name))
-    question = "Does CBAM help every kind of network?"
-    return Experiment(_name(tier, "backbone"), tier, question, tuple(variants))
-
-
-def _without_shortcuts(base: TrainConfig) -> TrainConfig:
-    return replace(base, model="cifar-cnn", widths=_twice(base), dropout=0.0)
-
-
-def _twice(base: TrainConfig) -> tuple[int, ...]:
-    return tuple(2 * width for width in base.widths)
-
-
-def _start(tier: str, base: TrainConfig) -> Experiment:
-    plain = _without_shortcuts(base)
-    behind = ("layer1", "layer2", "layer3")
-    places = {  # no shortcut leads around the blocks of the first two
-        "plain + CBAM": ("plain", with_attention(plain, "cbam-fc")),
-        "after each stage": (
-            "ResNet-20",
-            replace(with_attention(base, "cbam-fc"), attention_places=behind),
-        ),
-        "in every block": ("ResNet-20", with_attention(base, "cbam-fc")),
-    }
-    variants = [Variant("plain", plain), Variant("ResNet-20", base)]
-    for name, (baseline, config) in places.items():
-        start = replace(config, start_as_identity=True)
-        variants.append(Variant(name, config, baseline))
-        variants.append(Variant(f"{name}, from the identity", start, baseline))
-    question = "Does CBAM do better if it starts as the identity?"
-    return Experiment(_name(tier, "start"), tier, question, tuple(variants))
-
-
-def _replication(base: TrainConfig) -> Experiment:
-    # What stood out among the other small experiments, with seeds that had no part in it.
-    configs = {
-        LABELS["none"]: base,
-        LABELS["cbam-fc"]: with_attention(base, "cbam-fc"),
-        "CBAM in parallel": with_attention(base, "cbam-fc", order="parallel"),
-        "ECA, k = 3": with_attention(base, "eca", kernel_size=3),
-    }
-    question = "Do the winners win again, with fresh seeds?"
-    return replace(_compared("replication", "cpu", question, configs), seeds=tuple(range(5, 20)))
-
-
-def _resnet_controls(base: TrainConfig) -> list[Experiment]:
-    """Is it attention, or a smaller residual branch at the start, or the learning rate?"""
-    cbam = with_attention(base, "cbam-fc")
-    configs = {
-        LABELS["none"]: base,
-        LABELS["cbam-fc"]: cbam,
-        "constant gate": replace(cbam, attention_options={}, control="constant"),
-        "branch times 1/4": replace(base, model_options={"residual_scale": 0.25}),
-        "last BatchNorm from 0": replace(base, model_options={"zero_init_residual": True}),
-        # The widths whose number of parameters is nearest to that of the network with CBAM.
-        "wider, no attention": replace(base, widths=(8, 16, 33)),
-    }
-    baseline = LABELS["none"]
-    variants = [Variant(name, configs[name], baseline) for name in configs if name != baseline]
-    variants.insert(0, Variant(baseline, base))
-    for name, factor in (("half", 0.5), ("double", 2.0)):
-        rate = factor * base.learning_rate
-        plain = f"{baseline}, {name} the rate"
-        variants.append(Variant(plain, replace(base, learning_rate=rate)))
-        with_cbam = replace(cbam, learning_rate=rate)
-        variants.append(Variant(f"{LABELS['cbam-fc']}, {name} the rate", with_cbam, plain))
-    return [
-        Experiment(
-            "small-resnet-controls",
-            "cpu",
-            "Is it attention, or a smaller branch at the start, or the learning rate?",
-            tuple(variants),
-            seeds=tuple(range(5, 20)),
-            expected="A smaller branch at the start explains most of the gain: a quarter of the "
-            "branch and the last BatchNorm from 0 gain about as much as CBAM. With half the "
-            "learning rate the gain shrinks, with double the rate it grows.",
-        )
-    ]
-
-
-def _longer() -> list[Experiment]:
-    """Runs that come near to what the networks can do: hours on a CPU, in pairs.
-
-    In float32, the one precision in which every processor is fast, so that anyone can add seeds.
-    """
-    none, cbam = LABELS["none"], LABELS["cbam-fc"]
-    tutorial = TrainConfig(
-        dataset="cifar10", epochs=10, learning_rate=3e-3, precision="float32"
-    )
-    medium = replace(
-        SMALL_RESNET, train_size=None, test_size=None, epochs=10, batch_size=128, precision="float32"
+    start = row.get("first_seed", 0)
+    is_small_version = tier == "cpu" and "tier" not in row
+    return Experiment(
+        f"small-{row['name']}" if is_small_version else row["name"],
+        tier,
+        row["question"],
+        variants,
+        seeds=tuple(range(start, start + row.get("seeds", 5))),
+        expected=row.get("expected", ""),
     )
 
-    def four(base: TrainConfig) -> dict[str, TrainConfig]:
-        block = with_attention(base, "cbam-fc")
-        return {
-            none: base,
-            cbam: block,
-            f"{cbam} from the identity": replace(block, start_as_identity=True),
-            "constant gate": replace(block, attention_options={}, control="constant"),
-        }
 
-    short, medium = four(tutorial), four(medium)
-    pair = {name: short[name] for name in (none, cbam)}
-    long = {name: replace(config, epochs=20) for name, config in pair.items()}
-    rows = (
-        (
-            "tutorial-short", pair, range(5),
-            "What does CBAM do in the tutorial's own network, at full width and on all images?",
-            "No gain: the network without CBAM reaches 89 %, and CBAM is within half a point.",
-        ),
-        (
-            "medium-resnet", medium, range(10),
-            "Does CBAM's gain in ResNet-20 fade with training?",
-            "It fades: less than one point after ten epochs of all images, and none from the "
-            "identity.",
-        ),
-        (
-            "tutorial-short-controls", short, range(5),
-            "In the tutorial's network, is it attention or just gates, and does the start matter?",
-            "From the identity CBAM is as good as no attention; the constant gate is no worse.",
-        ),
-        (
-            "tutorial-long", long, range(3),
-            "Does the tutorial's network reach its 91.11 %, with and without CBAM?",
-            "Both come within half a point of it, and CBAM is not ahead.",
-        ),
-    )  # fmt: skip
-    return [
-        replace(
-            _compared(name, "gpu", question, configs),
-            tier="cpu", seeds=tuple(seeds), expected=expected,
-        )  # fmt: skip
-        for name, configs, seeds, question, expected in rows
-    ]
-
-
-def _noise() -> list[Experiment]:
-    """The tutorial with the noise: RGB alone, and RGB with three channels of noise."""
-    # The tutorial's block: an MLP of linear layers with biases, as wide as there are channels.
-    block = {"reduction": 1, "bias": True, "layer": "linear"}
-    experiments = []
-    for name, data, where, title, question in (
-        ("mobilenet", "cifar10", "last", "RGB", "Does attention on the last feature map help?"),
-        (
-            "noise", "cifar10-noise", "first", "RGB + noise",
-            "Does attention on the input notice channels of noise?",
-        ),
-    ):  # fmt: skip
-        base = replace(MOBILENET, dataset=data)
-        gated = replace(
-            base, attention="channel-fc", attention_options=block, model_options={"where": where}
-        )
-        configs = {title: base, f"{title}, attention {where}": gated}
-        experiments.append(replace(_compared(name, "gpu", question, configs), seeds=(0, 1, 2)))
-    return experiments
-
-
-def _fast() -> Experiment:
-    configs = {
-        LABELS["none"]: FAST,
-        LABELS["cbam-fc"]: with_attention(FAST, "cbam-fc", reduction=16),
-    }
-    return _compared("fast", "gpu", "How soon does a network with CBAM reach 94 %?", configs)
+def _config(row: Mapping[str, Any], bases: Mapping[str, Any]) -> TrainConfig:
+    """A row's own fields, the others from its base, and a reduction that suits the network."""
+    fields = dict(row)
+    while (base := fields.pop("base", None)) is not None:
+        fields = bases[base] | fields
+    fields.pop("against", None)
+    learns = fields.get("control") != "constant"
+    if learns and "widths" in fields and fields.get("attention") in FULLY_CONNECTED:
+        options = fields.get("attention_options", {})
+        fields["attention_options"] = {"reduction": REDUCTION, **options}
+    return TrainConfig(**fields)

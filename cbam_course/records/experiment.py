@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cbam_course.training import TrainConfig
+from cbam_course.config import TrainConfig
 
 TIERS = ("cpu", "gpu")
 

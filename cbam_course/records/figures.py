@@ -1,7 +1,7 @@
 """Figures drawn from records. Each tells from how many seeds it is, and from which device."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import ceil
 
 import matplotlib.pyplot as plt
@@ -12,11 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cbam_course import plotting
-from cbam_course.plotting import label_points
 
 from .experiment import Experiment
-from .statistics import mean_interval, paired_differences, summary
-from .tables import OFF, Source, as_table, curves, definitions, describe, number
+from .statistics import mean_interval, paired_differences
+from .tables import Source, as_table, curves, definitions, describe, number
 
 Compared = tuple[pd.DataFrame, pd.Series]
 """The runs of a variant, and how each differs from its baseline's."""
@@ -25,22 +24,17 @@ PALE = "#9AA3AB"
 """Of a baseline's curves, behind those of a variant."""
 
 
-def show_differences(
-    *experiments: Source,
-    folder: str | os.PathLike[str] | None = None,
-    attention_off: bool = False,
-) -> Figure:
+def show_differences(*experiments: Source, folder: str | os.PathLike[str] | None = None) -> Figure:
     """Draw how much better or worse than its baseline each variant is: one row per variant.
 
     A dot is the difference of two runs of one seed; the large marker is their mean, its line the
-    95 % interval, with an arrow where it is longer than the picture. What is right of zero is
+    95 % interval, with an arrow where it is longer than the figure. What is right of zero is
     better than the baseline.
 
     Args:
         experiments: names of experiments, or tables as :func:`table` gives them; each has its own
             axes.
         folder: as for :func:`table`.
-        attention_off: draw, instead, how each trained network changes when its gates are set to 1.
 
     Returns:
         The figure.
@@ -49,11 +43,10 @@ def show_differences(
         ValueError: for an unknown experiment, or if no variant has a seed in common with its
             baseline.
     """
-    runs = as_table(experiments, folder, attention_off=attention_off)
     groups = {
         name: variants
-        for name, group in runs.groupby("experiment", sort=False)
-        if (variants := list(_compared(group, attention_off)))
+        for name, runs in as_table(experiments, folder).groupby("experiment", sort=False)
+        if (variants := _compared(runs))
     }
     if not groups:
         raise ValueError("there is nothing to compare: no variant has a seed with its baseline")
@@ -68,8 +61,6 @@ def show_differences(
         shown = pd.concat([own for group in groups.values() for own, _ in group])
         baselines = shown["baseline"].unique()
         than = f"“{baselines[0]}”" if len(baselines) == 1 else "the baseline"
-        if attention_off:
-            than = "the network as it was trained"
         grid[-1, 0].set_xlabel(f"test accuracy above that of {than}, percentage points")
         comparisons = number([sum(counts)], "comparison")
         _note(
@@ -145,64 +136,17 @@ def show_curves(
     return figure
 
 
-def show_accuracy_and_cost(
-    *experiments: Source, folder: str | os.PathLike[str] | None = None
-) -> Figure:
-    """Draw each variant's test accuracy, with its 95 % interval, against its parameters.
-
-    Args:
-        experiments: names of experiments, or tables as :func:`table` gives them.
-        folder: as for :func:`table`.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: for an unknown experiment, or if nothing is recorded.
-    """
-    runs = as_table(experiments, folder)
-    # The same runs may be in several experiments; each is one point.
-    first = runs.drop_duplicates("run").drop_duplicates("variant")
-    runs = runs.merge(first[["experiment", "variant"]])
-    means = summary(runs).reset_index()
-    attention = first.set_index("variant")["attention"]
-    with plotting.course_style():
-        figure, grid = _page(1, 1, 4.6)
-        axes = grid[0, 0]
-        points = {}
-        for _, row in means.iterrows():
-            method, place = attention[row["variant"]], row["parameters"] / 1000
-            color = plotting.COLORS[method]
-            axes.plot([place, place], [row["low"], row["high"]], color=color, linewidth=1.5)
-            axes.plot(place, row["accuracy"], color=color, marker=plotting.MARKERS[method])
-            points[row["variant"]] = (place, row["accuracy"])
-        if means["parameters"].max() > 4 * means["parameters"].min():
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_major_formatter(PercentFormatter(decimals=1))
-        axes.set(xlabel="parameters (thousands)", ylabel="test accuracy")
-        axes.margins(0.12)
-        span = np.ptp(runs["test_accuracy"])
-        within = runs["test_accuracy"].min() - span, runs["test_accuracy"].max() + span
-        ends = means[["accuracy", "low", "high"]].to_numpy()
-        axes.set_ylim(_padded(np.clip(ends[np.isfinite(ends)], *within)))
-        axes.grid()
-        _note(figure, "means and their 95 % intervals", describe(runs))
-        label_points(axes, points, plotting.INK)
-    return figure
-
-
 def _columns(panels: int) -> int:
     """Two columns for a few panels; for more, three or four, whichever leave less room empty."""
     return min(panels, 2) if panels <= 4 else min((3, 4), key=lambda columns: -panels % columns)
 
 
-def _compared(group: pd.DataFrame, attention_off: bool) -> Iterator[Compared]:
+def _compared(runs: pd.DataFrame) -> list[Compared]:
     """The variants of an experiment that have a baseline."""
-    for name, own in group.groupby("variant", sort=False):
-        differences = paired_differences(group, own)
-        if len(differences) and (name.endswith(OFF) or not attention_off):
-            yield own, differences
+    compared = [
+        (own, paired_differences(runs, own)) for _, own in runs.groupby("variant", sort=False)
+    ]
+    return [(own, differences) for own, differences in compared if len(differences)]
 
 
 def _limits(groups: list[list[Compared]]) -> tuple[float, float]:
@@ -217,28 +161,27 @@ def _limits(groups: list[list[Compared]]) -> tuple[float, float]:
 
 
 def _draw_differences(axes: Axes, variants: list[Compared], limits: tuple[float, float]) -> None:
-    for place, (own, differences) in enumerate(variants):
+    for row, (own, differences) in enumerate(variants):
         method = own["attention"].iloc[0]
         color = plotting.COLORS[method]
         mean, low, high = mean_interval(differences)
-        # Below the line, and each seed a little lower: dots at one place would look like one.
-        heights = place + np.linspace(0.2, 0.34, len(differences))
+        # Below the line, and each seed a little lower: dots at one height would look like one.
+        heights = row + np.linspace(0.2, 0.34, len(differences))
         axes.plot(differences, heights, "o", color=color, markersize=4, alpha=0.45, zorder=2)
-        axes.plot([low, high], [place, place], color=color, zorder=3)
-        for beyond, limit, arrow in (
-            (low < limits[0], limits[0], "<"),
-            (high > limits[1], limits[1], ">"),
+        axes.plot([low, high], [row, row], color=color, zorder=3)
+        for beyond, limit, arrow in zip(
+            (low < limits[0], high > limits[1]), limits, "<>", strict=True
         ):
             if beyond:
-                axes.plot(limit, place, arrow, color=color, markersize=6, clip_on=False)
+                axes.plot(limit, row, arrow, color=color, markersize=6, clip_on=False)
         marker = plotting.MARKERS[method]
-        axes.plot(mean, place, marker, color=color, markeredgecolor="white", markersize=9, zorder=4)
-        numbers = f"{mean:+.2f}".replace("-", "−")
+        axes.plot(mean, row, marker, color=color, markeredgecolor="white", markersize=9, zorder=4)
+        numbers = f"{mean:+.2f}"
         if np.isfinite(low):
-            numbers += f"  [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+            numbers += f"  [{low:+.2f}, {high:+.2f}]"
         axes.annotate(
-            numbers, (1, place), xycoords=("axes fraction", "data"), xytext=(6, 0),
-            textcoords="offset points", va="center", fontsize=10,
+            numbers.replace("-", "−"), (1, row), xycoords=("axes fraction", "data"),
+            xytext=(6, 0), textcoords="offset points", va="center", fontsize=10,
         )  # fmt: skip
     axes.axvline(0, color=plotting.INK, linewidth=1, zorder=1)
     names = [own["variant"].iloc[0] for own, _ in variants]

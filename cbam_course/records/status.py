@@ -20,6 +20,7 @@ class Status(NamedTuple):
         table: one row an experiment: ``variants``, ``seeds``, ``recorded`` and ``wanted`` (runs),
             ``device`` (of the records) and ``seconds_left`` (NaN if no record tells), with one run
             done at a time.
+        wanted: how many different runs the experiments want.
         left: seconds that each missing run will take, NaN where no record tells; a run that several
             experiments want counts once.
         strangers: records of runs that no experiment wants any more.
@@ -28,6 +29,7 @@ class Status(NamedTuple):
     """
 
     table: pd.DataFrame
+    wanted: int
     left: dict[str, float]
     strangers: list[Path]
     problems: dict[Path, str]
@@ -52,12 +54,13 @@ def status(
         records = found.records | records
         problems |= found.problems
     seconds = {name: sum(e["seconds"] for e in r["epochs"]) for name, r in records.items()}
-    rows, left = [], {}
+    rows, left, wanted = [], {}, set()
     for experiment in experiments:
         runs = pd.DataFrame(
             [(variant.name, run_name(run)) for variant, run in experiment.runs()],
             columns=["variant", "run"],
         )
+        wanted |= set(runs["run"])
         took = runs["run"].map(seconds)
         # A missing run will take as long as the variant's others, or the experiment's.
         estimate = took.groupby(runs["variant"]).transform("mean").fillna(took.mean())
@@ -75,11 +78,12 @@ def status(
                 "seconds_left": float(sum(missing.values())),
             }
         )
-    known = {run_name(run) for each in definitions().values() for _, run in each.runs()}
+    known = wanted | {run_name(run) for each in definitions().values() for _, run in each.runs()}
     strangers = [path for name, path in find_records(folders(folder)).items() if name not in known]
     begun = () if folder is None else Path(folder, UNFINISHED).glob("*/checkpoint.pt")
     return Status(
         pd.DataFrame(rows).set_index("experiment"),
+        len(wanted),
         left,
         [path for path in strangers if path not in problems],
         problems,

@@ -1,9 +1,10 @@
 """Records as tables: one row per run, or one row per epoch."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from math import isnan, nan
+from typing import Any
 
 import pandas as pd
 
@@ -37,14 +38,6 @@ ENOUGH = 5
 """Seeds of each variant that let an experiment be shown rather than its small version."""
 
 
-class _Recorded(NamedTuple):
-    experiment: str
-    variant: Variant
-    seed: int
-    name: str
-    record: dict[str, Any]
-
-
 def table(
     *experiments: str | Experiment,
     folder: str | os.PathLike[str] | None = None,
@@ -74,12 +67,13 @@ def table(
             learned from, or were not tested on, the same images.
     """
     rows = []
-    for recorded in _recorded(experiments, folder):
-        rows.append(_row(recorded))
-        if attention_off and "test_accuracy_attention_off" in recorded.record["final"]:
-            rows.append(_switched_off(rows[-1]))
-    if attention_off:  # all seeds of a variant, then all of the same variant switched off
-        rows.sort(key=_order(rows))
+    for experiment, variant, found in _recorded(experiments, folder):
+        own = [_row(experiment, variant, record) for record in found]
+        rows += own
+        if attention_off:
+            rows += [
+                _switched_off(row) for row in own if not isnan(row["test_accuracy_attention_off"])
+            ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(NUMBERS)
 
 
@@ -106,14 +100,15 @@ def curves(
     measured = ["learning_rate", *of_kinds, "seconds"]
     rows = [
         {
-            "experiment": recorded.experiment,
-            "variant": recorded.variant.name,
-            "seed": recorded.seed,
+            "experiment": experiment.name,
+            "variant": variant.name,
+            "seed": record["config"]["seed"],
             **epoch,
             **{name: _percent(epoch[name]) for name in accuracies if name in epoch},
         }
-        for recorded in _recorded(experiments, folder)
-        for epoch in recorded.record["epochs"]
+        for experiment, variant, found in _recorded(experiments, folder)
+        for record in found
+        for epoch in record["epochs"]
     ]
     columns = ["experiment", "variant", "seed", "epoch", *measured]
     types = {"seed": "int64", "epoch": "int64", **dict.fromkeys(measured, "float64")}
@@ -186,9 +181,7 @@ def definitions() -> dict[str, Experiment]:
     return experiments()
 
 
-def as_table(
-    sources: tuple[Source, ...], folder: str | os.PathLike[str] | None, **options: bool
-) -> pd.DataFrame:
+def as_table(sources: tuple[Source, ...], folder: str | os.PathLike[str] | None) -> pd.DataFrame:
     """One table of the runs that a figure is to be drawn from.
 
     Raises:
@@ -197,7 +190,7 @@ def as_table(
     if not sources:
         raise ValueError("name at least one experiment, or give a table of runs")
     tables = [
-        source if isinstance(source, pd.DataFrame) else table(source, folder=folder, **options)
+        source if isinstance(source, pd.DataFrame) else table(source, folder=folder)
         for source in sources
     ]
     runs = pd.concat([rows for rows in tables if len(rows)] or tables, ignore_index=True)
@@ -208,98 +201,89 @@ def as_table(
 
 def _recorded(
     sources: tuple[str | Experiment, ...], folder: str | os.PathLike[str] | None
-) -> Iterator[_Recorded]:
+) -> Iterator[tuple[Experiment, Variant, list[dict[str, Any]]]]:
+    """The variants of experiments and the records of each, in the order of its seeds."""
     records = read(folder)
     for experiment in map(find, sources):
-        names = {(variant.name, run.seed): run_name(run) for variant, run in experiment.runs()}
+        found: dict[str, dict[int, dict[str, Any]]] = {v.name: {} for v in experiment.variants}
+        for variant, run in experiment.runs():
+            if (name := run_name(run)) in records:
+                found[variant.name][run.seed] = records[name]
         for variant in experiment.variants:
-            for seed in experiment.seeds:
-                name = names[variant.name, seed]
-                if name not in records:
-                    continue
-                baseline = names.get((variant.baseline, seed))
-                if baseline in records:
-                    _check_pair(experiment.name, name, records[name], records[baseline])
-                yield _Recorded(experiment.name, variant, seed, name, records[name])
+            own, others = found[variant.name], found.get(variant.baseline, {})
+            for seed in own.keys() & others.keys():
+                _check_pair(experiment.name, own[seed], others[seed])
+            yield experiment, variant, list(own.values())
 
 
-def _check_pair(experiment: str, name: str, own: dict[str, Any], other: dict[str, Any]) -> None:
+def _check_pair(experiment: str, own: dict[str, Any], other: dict[str, Any]) -> None:
     """Two runs of one seed are compared only if what they have in common is really the same.
 
     Raises:
         ValueError: if their images differ; or if they differ in nothing but which loss steers the
             learning rate, and their epochs differ before either has halved it.
     """
+    name = run_name(own["config"])
+    sums, its_sums = own["data"]["sha256"], other["data"]["sha256"]
     for group, did in (("train", "learned from"), ("test", "was tested on")):
-        if own["data"]["sha256"][group] != other["data"]["sha256"][group]:
+        if sums[group] != its_sums[group]:
             raise ValueError(
                 f"{experiment}: {name} cannot be compared with its baseline, which {did} other "
                 f"images ({other['data'][group]} of {other['data']['name']}, checksum "
-                f"{other['data']['sha256'][group][:8]} instead of "
-                f"{own['data']['sha256'][group][:8]})"
+                f"{its_sums[group][:8]} instead of {sums[group][:8]})"
             )
-    configs = own["config"], other["config"]
-    if all({**config, "watch": None} == {**configs[0], "watch": None} for config in configs):
-        for row, its in zip(own["epochs"], other["epochs"], strict=True):
-            if row["learning_rate"] != its["learning_rate"]:
-                break
-            if row | {"seconds": 0} != its | {"seconds": 0}:
-                raise ValueError(
-                    f"{experiment}: epoch {row['epoch']} of {name} and of its baseline differ, "
-                    "although nothing had set them apart yet"
-                )
+    if own["config"] | {"watch": None} != other["config"] | {"watch": None}:
+        return
+    for row, its in zip(own["epochs"], other["epochs"], strict=True):
+        if row["learning_rate"] != its["learning_rate"]:
+            return
+        if row | {"seconds": 0} != its | {"seconds": 0}:
+            raise ValueError(
+                f"{experiment}: epoch {row['epoch']} of {name} and of its baseline differ, "
+                "although nothing had set them apart yet"
+            )
 
 
-def _row(recorded: _Recorded) -> dict[str, Any]:
-    record, variant = recorded.record, recorded.variant
-    final, epochs, sessions = record["final"], record["epochs"], record["sessions"]
-    off = final.get("test_accuracy_attention_off", float("nan"))
+def _row(experiment: Experiment, variant: Variant, record: dict[str, Any]) -> dict[str, Any]:
+    final, epochs, data = record["final"], record["epochs"], record["data"]
+
+    def each(of_session: Callable[[dict[str, Any]], Any]) -> str:
+        """What the sessions say, each thing once: a run may have moved."""
+        return ", then ".join(dict.fromkeys(str(of_session(s)) for s in record["sessions"]))
+
     return {
-        "experiment": recorded.experiment,
+        "experiment": experiment.name,
         "variant": variant.name,
         "baseline": variant.baseline or "",
         "attention": variant.config.attention,
-        "seed": recorded.seed,
+        "seed": record["config"]["seed"],
         "parameters": record["model"]["parameters"],
         "test_accuracy": _percent(final["test_accuracy"]),
-        "test_accuracy_attention_off": _percent(off),
+        "test_accuracy_attention_off": _percent(final.get("test_accuracy_attention_off", nan)),
         "train_accuracy": _percent(epochs[-1]["train_accuracy"]),
         "test_loss": final["test_loss"],
         "epochs": len(epochs),
         "seconds": sum(epoch["seconds"] for epoch in epochs),
-        "device": _each(session["device"] for session in sessions),
-        "precision": _each(session["precision"] for session in sessions),
-        "torch": _each(session["versions"]["torch"] for session in sessions),
-        "commit": _each(session["commit"] for session in sessions),
-        "learned_from": record["data"]["sha256"]["train"][:8],
-        "tested_on": record["data"]["sha256"]["test"][:8],
-        "run": recorded.name,
+        "device": each(lambda session: session["device"]),
+        "precision": each(lambda session: session["precision"]),
+        "torch": each(lambda session: session["versions"]["torch"]),
+        "commit": each(lambda session: session["commit"]),
+        "learned_from": data["sha256"]["train"][:8],
+        "tested_on": data["sha256"]["test"][:8],
+        "run": run_name(record["config"]),
     }
 
 
 def _switched_off(row: dict[str, Any]) -> dict[str, Any]:
-    nothing = float("nan")  # neither of these was measured with the gates set to 1
+    # Neither its training accuracy nor its loss was measured with the gates set to 1.
     return row | {
         "variant": f"{row['variant']}, {OFF}",
         "baseline": row["variant"],
         "test_accuracy": row["test_accuracy_attention_off"],
-        "train_accuracy": nothing,
-        "test_loss": nothing,
+        "train_accuracy": nan,
+        "test_loss": nan,
     }
-
-
-def _order(rows: list[dict[str, Any]]) -> Any:
-    """Sorts rows by experiment and variant, in the order in which they first appear."""
-    first = {}
-    for row in rows:
-        first.setdefault((row["experiment"], row["variant"]), len(first))
-    return lambda row: first[row["experiment"], row["variant"]]
 
 
 def _percent(share: float) -> float:
     return round(100 * share, 6)
-
-
-def _each(values: Iterator[str | None]) -> str:
-    """What the sessions of one run say, each thing once: a run may have moved."""
-    return ", then ".join(dict.fromkeys(str(value) for value in values))

@@ -28,7 +28,9 @@ def gaps(record: dict[str, Any]) -> list[str]:
     need("the number of parameters", record["model"].get("parameters"))
     sums = record["data"].get("sha256", {})
     for group in ("train", "test"):
-        need(f"the checksum of the {group} images", re.fullmatch("[0-9a-f]{64}", sums.get(group, "")))
+        need(
+            f"the checksum of the {group} images", re.fullmatch("[0-9a-f]{64}", sums.get(group, ""))
+        )
     sizes = [record["data"].get(name) for name in ("train", "test")]
     need("the number of images", all(isinstance(size, int) and size > 0 for size in sizes))
 

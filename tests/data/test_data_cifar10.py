@@ -1,4 +1,4 @@
-"""CIFAR-10's cache: what is refused, what is downloaded, and that no half file looks whole.
+"""CIFAR-10: one order for every copy, what is refused, what is downloaded, and no half files.
 
 The downloads run torchvision's own code against a server on this machine that offers a made-up
 archive of 60 images in CIFAR-10's format.
@@ -10,7 +10,6 @@ import io
 import os
 import pickle
 import socket
-import subprocess
 import sys
 import tarfile
 import threading
@@ -21,6 +20,10 @@ import numpy as np
 import pytest
 
 from cbam_course.data import CIFAR10_CLASSES, DatasetUnavailable, cifar10
+from cbam_course.records import reading
+from cbam_course.training import TrainConfig
+from cbam_course.training.history import describe_data
+from cbam_course.training.loop import choose_images
 
 # `import cbam_course.data.cifar10` would name the function of the same name.
 module = importlib.import_module("cbam_course.data.cifar10")
@@ -39,13 +42,26 @@ def arrays():
 
 
 @pytest.fixture
-def small(arrays, monkeypatch):
-    """Let the made-up images pass for CIFAR-10."""
-    expected = {
-        split: (count, module.checksum(arrays[f"x_{split}"], arrays[f"y_{split}"]))
-        for split, count in COUNTS.items()
-    }
+def small(arrays, monkeypatch, tmp_path_factory):
+    """Let the made-up images, in the order they have in ``arrays``, pass for CIFAR-10."""
+    expected, ranks = {}, []
+    for split, count in COUNTS.items():
+        keys = module.content_keys(arrays[f"x_{split}"], arrays[f"y_{split}"])
+        expected[split] = count, int(keys.sum(dtype=np.uint64))
+        ranks.append(np.argsort(np.argsort(keys)).astype(np.uint16))
+    file = tmp_path_factory.mktemp("order") / "order.npy"
+    np.save(file, np.concatenate(ranks))
     monkeypatch.setattr(module, "EXPECTED", expected)
+    monkeypatch.setattr(module, "ORDER_FILE", file)
+
+
+def shuffled(arrays, seed):
+    """The same images, each with its label, in another order."""
+    made = {}
+    for split, count in COUNTS.items():
+        order = np.random.default_rng(seed).permutation(count)
+        made |= {name: arrays[name][order] for name in (f"x_{split}", f"y_{split}")}
+    return made
 
 
 def equal(images, arrays) -> bool:
@@ -58,7 +74,7 @@ def equal(images, arrays) -> bool:
 @pytest.fixture
 def cached(arrays, small, tmp_path):
     path = tmp_path / "cifar10.npz"
-    module.save(path, arrays)
+    np.savez(path, **arrays)
     return path
 
 
@@ -126,7 +142,7 @@ def test_cut_off_file_is_refused(cached, kept):
 
 def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
     whole = cached.read_bytes()
-    for position in np.random.default_rng(0).integers(0, len(whole), 60):
+    for position in np.random.default_rng(0).integers(0, len(whole), 30):
         changed = bytearray(whole)
         changed[position] ^= 0x10
         cached.write_bytes(changed)
@@ -138,12 +154,6 @@ def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
         assert equal(images, arrays)
 
 
-@pytest.mark.parametrize("name", ["x_train", "y_train", "x_test", "y_test"])
-def test_missing_array_is_refused(cached, arrays, name):
-    np.savez(cached, **{key: array for key, array in arrays.items() if key != name})
-    refused(cached, f"lacks {name}")
-
-
 @pytest.mark.parametrize(
     "name, change, message",
     [
@@ -151,7 +161,7 @@ def test_missing_array_is_refused(cached, arrays, name):
         ("y_test", lambda y: y.astype(np.int64), "y_test is int64"),
         ("x_test", lambda x: x.transpose(0, 3, 1, 2), r"x_test is uint8 \[10, 3, 32, 32\]"),
         ("x_train", lambda x: x[:-1], r"x_train is uint8 \[49, "),
-        ("y_train", lambda y: y + 1, "label 10"),
+        ("y_train", lambda y: y + 1, "checksum"),
         ("y_train", lambda y: y[::-1], "checksum"),
         ("x_train", lambda x: np.concatenate([x[:1], x[:-1]]), "checksum"),
         ("y_train", lambda y: y.astype(object), "pickle"),
@@ -160,6 +170,8 @@ def test_missing_array_is_refused(cached, arrays, name):
 def test_other_contents_are_refused(cached, arrays, name, change, message):
     np.savez(cached, **(arrays | {name: change(arrays[name])}))
     refused(cached, message)
+    np.savez(cached, **{key: array for key, array in arrays.items() if key != name})
+    refused(cached, f"lacks {name}")
 
 
 def test_other_files_are_refused(cached):
@@ -170,63 +182,37 @@ def test_other_files_are_refused(cached):
     refused(cached, "no .npz archive")
 
 
-def test_a_shuffled_copy_is_accepted(cached, arrays):
-    order = np.random.default_rng(1).permutation(50)
-    shuffled = arrays | {name: arrays[name][order] for name in ("x_train", "y_train")}
-    np.savez(cached, **shuffled)
-    assert equal(cifar10(cached.parent, download=False), shuffled)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_copy_in_another_order_is_put_in_order(cached, arrays, seed):
+    copy = shuffled(arrays, seed)
+    assert not (copy["y_train"] == arrays["y_train"]).all()
+    np.savez(cached, **copy)
+    assert equal(cifar10(cached.parent, download=False), arrays)
 
 
-def test_checksum_depends_on_every_word_and_its_place(arrays):
+def test_keys_depend_on_every_pixel_its_position_and_the_label(arrays):
     x, y = arrays["x_train"], arrays["y_train"]
-    seen = {module.checksum(x, y)}
-    for n, row, column in [(0, 0, 0), (20, 15, 7), (49, 31, 31)]:
+    keys = module.content_keys(x, y)
+    assert keys.dtype == np.uint64 and len(set(keys.tolist())) == len(x)
+    order = np.random.default_rng(3).permutation(len(x))
+    assert (module.content_keys(x[order], y[order]) == keys[order]).all()
+    for row, column in [(0, 0), (15, 7), (31, 31)]:
         changed = x.copy()
-        changed[n, row, column, 2] ^= 1
-        seen.add(module.checksum(changed, y))
-    swapped = x.copy()
-    swapped[[3, 4], :16] = swapped[[4, 3], :16]  # two images exchange their upper halves
-    seen.add(module.checksum(swapped, y))
-    seen.add(module.checksum(x[:, ::-1], y))
-    seen.add(module.checksum(x, np.roll(y, 1)))
-    assert len(seen) == 7
+        changed[:, row, column, 2] ^= 1
+        assert (module.content_keys(changed, y) != keys).all()
+    assert (module.content_keys(x[:, ::-1], y) != keys).all()
+    assert (module.content_keys(x, (y + 1) % 10) != keys).all()
 
 
-@pytest.mark.parametrize("step", ["savez", "fsync", "replace"])
-def test_failing_write_leaves_nothing(arrays, small, tmp_path, monkeypatch, step):
-    def fail(*_, **__):
-        raise KeyboardInterrupt
-
+def test_a_write_that_is_broken_off_leaves_nothing(arrays, small, tmp_path, monkeypatch):
     def fail_halfway(file, **_):
         file.write(b"PK\x03\x04 half an archive")
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        if step == "savez":
-            patch.setattr(np, "savez", fail_halfway)
-        else:
-            patch.setattr(os, step, fail)
-        with pytest.raises(KeyboardInterrupt):
-            module.save(tmp_path / "cifar10.npz", arrays)
+    monkeypatch.setattr(np, "savez", fail_halfway)
+    with pytest.raises(KeyboardInterrupt):
+        module._save(tmp_path / "cifar10.npz", arrays)
     assert os.listdir(tmp_path) == []
-
-
-def test_killed_write_leaves_nothing_that_loads(arrays, small, tmp_path, monkeypatch):
-    """A killed process cannot clean up; what it leaves must not be taken for the data."""
-
-    def stop(*_, **__):
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", stop)
-        patch.setattr(Path, "unlink", lambda *_, **__: None)
-        with pytest.raises(SystemExit):
-            module.save(tmp_path / "cifar10.npz", arrays)
-    assert len(os.listdir(tmp_path)) == 1
-    with pytest.raises(DatasetUnavailable):
-        cifar10(tmp_path, download=False)
-    module.save(tmp_path / "cifar10.npz", arrays)
-    assert equal(cifar10(tmp_path, download=False), arrays)
 
 
 def test_missing_set_names_the_embedded_one(tmp_path):
@@ -243,7 +229,11 @@ def test_missing_set_names_the_embedded_one(tmp_path):
 
 @pytest.fixture(scope="module")
 def archive(arrays):
-    """An archive in CIFAR-10's format, and the sums that torchvision is to check."""
+    """An archive in CIFAR-10's format, and the sums that torchvision is to check.
+
+    Its images are in an order of their own, as those of the true archive are.
+    """
+    arrays = shuffled(arrays, seed=4)
     files = {}
     for number in range(5):
         files[f"data_batch_{number + 1}"] = ("train", slice(number * 10, number * 10 + 10))
@@ -323,43 +313,30 @@ def host(archive, small, monkeypatch):
     server.server_close()
 
 
-def leftovers(folder: Path) -> set[str]:
-    return set(os.listdir(folder)) - {"cifar10.lock"}
-
-
 def test_download_is_decoded_and_kept(host, arrays, tmp_path, capfd):
     folder = tmp_path / "new" / "folder"
     assert equal(cifar10(folder), arrays)
     assert "170 MB" in capfd.readouterr().err
-    assert leftovers(folder) == {"cifar10.npz"}
+    assert set(os.listdir(folder)) == {"cifar10.npz"}
     assert equal(cifar10(folder, download=False), arrays)
     assert host.downloads == 1
 
 
-def test_cut_off_download_is_refused_and_can_be_repeated(host, arrays, tmp_path):
-    host.behavior = "cut"
-    with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)"):
-        cifar10(tmp_path)
-    assert not (tmp_path / "cifar10.npz").exists()
-    with pytest.raises(DatasetUnavailable):
-        cifar10(tmp_path, download=False)
+@pytest.mark.parametrize(
+    ("behavior", "reason"), [("cut", ""), ("stall", "timed out"), ("missing", "404")]
+)
+def test_a_download_that_fails_can_be_repeated(
+    host, arrays, tmp_path, monkeypatch, behavior, reason
+):
+    host.behavior = behavior
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "STALL_SECONDS", 0.2 if behavior == "stall" else 60)
+        with pytest.raises(DatasetUnavailable, match=rf"{reason}.*data\.shapes\(\)"):
+            cifar10(tmp_path)
+    assert os.listdir(tmp_path) == [] and socket.getdefaulttimeout() is None
     host.behavior = "serve"
     assert equal(cifar10(tmp_path), arrays)
-    assert leftovers(tmp_path) == {"cifar10.npz"}
-
-
-def test_stalled_host_is_given_up(host, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "STALL_SECONDS", 0.2)
-    host.behavior = "stall"
-    with pytest.raises(DatasetUnavailable, match="timed out"):
-        cifar10(tmp_path)
-    assert socket.getdefaulttimeout() is None
-
-
-def test_missing_page_is_reported(host, tmp_path):
-    host.behavior = "missing"
-    with pytest.raises(DatasetUnavailable, match="404"):
-        cifar10(tmp_path)
+    assert os.listdir(tmp_path) == ["cifar10.npz"]
 
 
 def test_no_network_gives_one_clear_error(host, tmp_path):
@@ -368,8 +345,7 @@ def test_no_network_gives_one_clear_error(host, tmp_path):
     with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)") as caught:
         cifar10(tmp_path)
     message = str(caught.value)
-    assert str(tmp_path) in message and "--dataset shapes" in message
-    assert "\n" not in message and len(message) < 600
+    assert str(tmp_path) in message and "\n" not in message and len(message) < 600
     assert isinstance(caught.value.__cause__, OSError)
 
 
@@ -379,37 +355,23 @@ def test_folder_that_cannot_be_made_is_reported(host, tmp_path):
         cifar10(tmp_path / "file" / "folder")
 
 
-def test_simultaneous_calls_download_once(host, arrays, tmp_path):
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(cifar10(tmp_path))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == 4 and all(equal(images, arrays) for images in results)
-    assert host.downloads == 1
-
-
 def unpack(content: bytes, folder: Path) -> Path:
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         tar.extractall(folder, filter="data")
     return folder / "cifar-10-batches-py"
 
 
-def test_torchvision_folder_is_used(host, arrays, tmp_path):
-    unpack(host.content, tmp_path)
-    assert equal(cifar10(tmp_path, download=False), arrays)
-    assert leftovers(tmp_path) == {"cifar10.npz", "cifar-10-batches-py"}
-    assert host.downloads == 0
-
-
-@pytest.mark.parametrize("torn_folder", [False, True])
-def test_torchvision_archive_is_used(host, arrays, tmp_path, torn_folder):
-    (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content)
-    if torn_folder:
+@pytest.mark.parametrize("left", ["folder", "archive", "archive and torn folder"])
+def test_what_torchvision_left_is_used(host, arrays, tmp_path, left):
+    if left == "folder":
+        unpack(host.content, tmp_path)
+    else:
+        (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content)
+    if "torn" in left:
         (tmp_path / "cifar-10-batches-py").mkdir()
+    there = set(os.listdir(tmp_path))
     assert equal(cifar10(tmp_path, download=False), arrays)
-    assert (tmp_path / "cifar10.npz").exists()
+    assert set(os.listdir(tmp_path)) == there | {"cifar10.npz"}
     assert host.downloads == 0
 
 
@@ -431,42 +393,32 @@ def test_folder_that_cannot_be_written_still_serves(host, arrays, tmp_path, monk
     unpack(host.content, tmp_path)
     with pytest.warns(UserWarning, match="No space left"):
         assert equal(cifar10(tmp_path, download=False), arrays)
-    assert leftovers(tmp_path) == {"cifar-10-batches-py"}
+    assert set(os.listdir(tmp_path)) == {"cifar-10-batches-py"}
 
 
 # The true data, where a copy is at hand
 
 
 @pytest.fixture(scope="module")
-def true_folder(tmp_path_factory):
-    given = os.environ.get("CBAM_COURSE_DATA")
-    if given and (Path(given) / "cifar10.npz").exists():
-        yield Path(given)
-        return
-    script = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10" / "unpack.py"
-    if not script.exists():
+def true_images():
+    if not (module.cache_folder() / module.CACHE_NAME).exists():
         pytest.skip("no copy of CIFAR-10 here: set CBAM_COURSE_DATA to a folder that has one")
-    folder = tmp_path_factory.mktemp("cifar10")
-    subprocess.run([sys.executable, str(script), str(folder)], check=True, capture_output=True)
-    yield folder
-    (folder / "cifar10.npz").unlink()  # pytest keeps temporary folders, and this is 184 MB
+    return cifar10(download=False)
 
 
-def test_true_cifar10(true_folder):
-    images = cifar10(true_folder, download=False)
+def test_true_images_are_those_of_the_shipped_records(true_images):
+    one_of_each = {record["config"]["model"]: record for record in reading.read().values()}
+    one_of_each |= {record["data"]["train"]: record for record in reading.read().values()}
+    assert len(one_of_each) >= 3
+    for record in one_of_each.values():
+        groups = choose_images(TrainConfig.from_dict(record["config"]), true_images)
+        assert describe_data(true_images, groups) == record["data"]
+
+
+def test_true_cifar10(true_images):
+    images = true_images
     assert np.bincount(images.y_train).tolist() == [5000] * 10
     assert np.bincount(images.y_test).tolist() == [1000] * 10
     # The statistics that are published for the original files.
     assert images.mean == pytest.approx((0.49139968, 0.48215841, 0.44653091), abs=1e-8)
     assert images.std == pytest.approx((0.24703223, 0.24348513, 0.26158784), abs=1e-8)
-    # The widely copied deviations, of which chapter 8 tells where they come from.
-    apart = np.mean(
-        [
-            (part / 255).std(axis=(1, 2), ddof=1).mean(0)
-            for part in images.x_train.reshape(50, 1000, 32, 32, 3)
-        ],
-        axis=0,
-    )
-    assert apart == pytest.approx((0.2023, 0.1994, 0.2010), abs=1e-4)
-    part = images.subset(train=500, test=100)
-    assert np.bincount(part.y_train).tolist() == [50] * 10

@@ -1,70 +1,121 @@
 """Experiments and their queue: what is wanted, what is still to do, and doing it just once."""
 
 import doctest
+import hashlib
+import itertools
+import multiprocessing
 import os
 import signal
-import time
 from collections import Counter
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing.connection import wait
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from made_records import BASE, TINY, WITH_SE, made_record
 
+from cbam_course import data, records, training
 from cbam_course.data import DatasetUnavailable
-from cbam_course.experiments import (
+from cbam_course.records import (
     Experiment,
     Variant,
     experiment,
     experiments,
     pending,
+    queue,
     run_name,
     run_queue,
 )
-from cbam_course.experiments.queue import _Team, _work, process_context
-from cbam_course.experiments.worker import UNFINISHED, Worker
+from cbam_course.records.queue import UNFINISHED
 from cbam_course.records.tables import definitions
 from cbam_course.training import History, read_checkpoint
-from cbam_course.training.checkpoint import RunFolder
+from cbam_course.training.networks import build_model
+from tests.support.made_records import BASE, TINY, WITH_SE, made_record, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 DEFINED = definitions()  # experiments(), made once for all tests
 LONG = replace(BASE, epochs=6)
 
+NETWORK = (
+    "model", "model_options", "widths", "dropout", "attention", "attention_options",
+    "attention_places", "control", "start_as_identity",
+)  # fmt: skip
+"""The fields that decide what the network is."""
+
+NETWORKS = {
+    str([getattr(variant.config, field) for field in (*NETWORK, "dataset", "image_size")]): (
+        name,
+        variant,
+    )
+    for name, defined in DEFINED.items()
+    for variant in defined.variants
+}
+"""Each network that an experiment asks for, once."""
+
 
 # Definitions
 
 
 def test_the_example_of_a_name_is_true():
-    assert doctest.testmod(experiment).attempted and doctest.testmod(experiment).failed == 0
+    found = doctest.testmod(experiment)
+    assert found.attempted and found.failed == 0
+
+
+def test_no_definition_has_changed():
+    """Each run's name holds its whole configuration; a change would disown the records."""
+    lines = [
+        f"{name} {variant.name} {variant.baseline} {run_name(run)}"
+        for name, defined in DEFINED.items()
+        for variant, run in defined.runs()
+    ]
+    assert len(lines) == 1028
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == (
+        "da86d792d81f7a7b499731bb6a788cce6f7ebdf60e0fb2a8952d8105b24d93a4"
+    )
 
 
 def _learned_from(config):
     """Number of images that a network of this configuration learns from."""
-    everything = 50_000 if config.train_size is None else config.train_size
-    return everything - (config.validation_size or 0)
+    if config.train_size is not None:
+        return config.train_size
+    return 50_000 - (config.validation_size or 0)
 
 
 @pytest.mark.parametrize("name", DEFINED)
 def test_an_experiment_is_a_fair_comparison(name):
     defined = DEFINED[name]
     assert defined.name == name and defined.question.endswith("?")
-    names = [run_name(run) for run in defined.runs()]
+    names = [run_name(run) for _, run in defined.runs()]
     assert len(set(names)) == len(names) == len(defined.variants) * len(defined.seeds)
     configs = {variant.name: variant.config for variant in defined.variants}
     for variant in defined.variants:
         assert variant.config.dataset != "custom" and variant.config.model != "custom"
         if variant.baseline is not None:
             # What decides the training is the same on both sides.
-            changed = set(variant.config.differences(configs[variant.baseline]))
-            images = {_learned_from(c) for c in (variant.config, configs[variant.baseline])}
-            assert len(images) == 1
-            assert changed and changed.isdisjoint(
-                {"dataset", "test_size", "epochs", "batch_size", "optimizer"}
-                | {"learning_rate", "weight_decay", "schedule", "crop", "flip", "precision"}
-            )
+            baseline = configs[variant.baseline]
+            changed = set(variant.config.differences(baseline))
+            assert _learned_from(variant.config) == _learned_from(baseline)
+            assert changed and changed <= {*NETWORK, "watch"}
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), NETWORKS.values(), ids=lambda v: getattr(v, "name", v)
+)
+def test_every_network_can_be_built_and_counted(name, variant):
+    alone = replace(variant, baseline=None)
+    (cost,) = records.costs(Experiment(name, "cpu", "?", (alone,))).to_dict("records")
+    assert cost["macs"] > cost["parameters"] > 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["peeking", "small-peeking", "small-resnet-controls", "tutorial-short", "medium-resnet",
+     "tutorial-short-controls", "tutorial-long"],
+)  # fmt: skip
+def test_what_was_expected_is_written_down(name):
+    assert DEFINED[name].expected.endswith(".")
 
 
 def test_the_tiers_are_told_apart():
@@ -74,10 +125,10 @@ def test_the_tiers_are_told_apart():
         experiments("tpu")
 
 
-@pytest.mark.parametrize("name", ["controls", "small-controls"])
+@pytest.mark.parametrize("name", ["controls", "small-controls", "small-resnet-controls"])
 def test_the_wider_baseline_has_about_as_many_parameters(name):
     def parameters(config):
-        return sum(p.numel() for p in config.build_model(num_classes=10).parameters())
+        return sum(p.numel() for p in build_model(config, 10).parameters())
 
     configs = {variant.name: variant.config for variant in DEFINED[name].variants}
     cbam, wider = configs["CBAM (FC)"], configs["wider, no attention"]
@@ -137,16 +188,21 @@ def ends(events):
     return [(event.run, event.kind) for event in events if event.kind != "epoch"]
 
 
-def records(out):
+def recorded(out):
     return {path.stem: History.from_json(path) for path in Path(out).glob("*.json")}
+
+
+def learned(history):
+    """What must be the same however often a run was interrupted: all but the seconds."""
+    return [row | {"seconds": 0} for row in history.epochs], history.final
 
 
 def test_a_queue_leaves_records_and_nothing_else(tmp_path):
     runs = [BASE, WITH_SE]
     events = do(runs, tmp_path)
-    assert ends(events) == [(run_name(run), "recorded") for run in runs]
-    assert [event.images for event in events] == [40, 40, 0, 40, 40, 0]
-    found = records(tmp_path)
+    assert [event.kind for event in events] == ["epoch", "epoch", "recorded"] * 2
+    assert [event.images for event in events] == [40, 80, 80] * 2
+    found = recorded(tmp_path)
     assert [found[run_name(run)].config for run in runs] == runs
     for event in events[2::3]:
         history = found[event.run]
@@ -174,31 +230,28 @@ def test_one_failure_does_not_stop_the_others(tmp_path):
     assert ends(events) == [(run_name(bad), "failed"), (run_name(BASE), "recorded")]
     (failure,) = (event for event in events if event.kind == "failed")
     assert failure.error.startswith("FloatingPointError: the t")
-    assert len(records(tmp_path)) == 1
+    assert len(recorded(tmp_path)) == 1
 
 
 def test_the_data_are_read_once_for_runs_with_the_same(tmp_path, monkeypatch):
-    from cbam_course import data
-
     asked = []
     whole = replace(data.shapes(60, 30), name="cifar10")
     monkeypatch.setattr(data, "cifar10", lambda folder: asked.append(folder) or whole)
-    cifar = replace(BASE, dataset="cifar10")
-    do([cifar, replace(cifar, train_size=50), replace(cifar, seed=1)], tmp_path, data_folder="here")
-    assert asked == ["here"]
-    assert Counter(h.data["train"] for h in records(tmp_path).values()) == {40: 2, 50: 1}
-    assert {h.data["name"] for h in records(tmp_path).values()} == {"cifar10"}
+    cifar, here = replace(BASE, dataset="cifar10"), str(tmp_path / "data")
+    runs = [cifar, replace(cifar, train_size=50), replace(cifar, seed=1)]
+    do(runs, tmp_path, data_folder=here)
+    assert asked == [here]
+    assert Counter(h.data["train"] for h in recorded(tmp_path).values()) == {40: 2, 50: 1}
+    assert {h.data["name"] for h in recorded(tmp_path).values()} == {"cifar10"}
 
 
 def test_data_that_cannot_be_had_stop_the_queue(tmp_path, monkeypatch):
-    from cbam_course import data
-
     def unavailable(folder):
         raise DatasetUnavailable("no network")
 
     monkeypatch.setattr(data, "cifar10", unavailable)
     with pytest.raises(DatasetUnavailable):
-        do([BASE, replace(BASE, dataset="cifar10")], tmp_path)
+        do([BASE, replace(BASE, dataset="cifar10")], tmp_path, data_folder=str(tmp_path))
 
 
 # The budget
@@ -206,113 +259,68 @@ def test_data_that_cannot_be_had_stop_the_queue(tmp_path, monkeypatch):
 
 def test_no_time_no_runs(tmp_path):
     assert ends(do([BASE, WITH_SE], tmp_path, budget=0)) == [(run_name(BASE), "stopped")]
-    assert records(tmp_path) == {}
+    assert recorded(tmp_path) == {}
 
 
-def test_a_run_stopped_by_the_budget_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
-    clock = [0.0]
-    save = RunFolder.save
-
-    def ten_seconds_later(self, learner, history):
-        clock[0] += 10
-        history.epochs[-1]["seconds"] = 10.0
-        save(self, learner, history)
-
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(RunFolder, "save", ten_seconds_later)
-    events = do([LONG, BASE], tmp_path, budget=35)
-    # After 30 s a fourth epoch would end after the budget: it is not begun, nor is the next run.
-    assert [event.kind for event in events] == ["epoch", "epoch", "epoch", "stopped"]
-    assert records(tmp_path) == {}
-    events = do([LONG, BASE], tmp_path, budget=1000)
-    assert [e.kind for e in events] == ["epoch"] * 3 + ["recorded"] + ["epoch"] * 2 + ["recorded"]
-    history = records(tmp_path)[run_name(LONG)]
-    assert [session["first_epoch"] for session in history.sessions] == [1, 4]
+def test_a_run_cut_off_in_an_epoch_goes_on_where_it_was(tmp_path, monkeypatch):
+    do([LONG], tmp_path / "undisturbed")
+    seconds = itertools.count()  # one passes whenever the queue looks at the clock
+    monkeypatch.setattr(queue, "time", SimpleNamespace(time=lambda: next(seconds)))
+    events = do([LONG, BASE], tmp_path, budget=8)
+    assert [event.kind for event in events] == ["epoch", "epoch", "stopped"]
+    saved = read_checkpoint(tmp_path / UNFINISHED / run_name(LONG))
+    assert len(saved["progress"]["losses"]) == 1  # of the 2 steps of the third epoch
+    events = do([LONG, BASE], tmp_path, budget=500)
+    assert [e.kind for e in events] == ["epoch"] * 4 + ["recorded"] + ["epoch"] * 2 + ["recorded"]
+    history = recorded(tmp_path)[run_name(LONG)]
+    assert [session["first_epoch"] for session in history.sessions] == [1, 3]
+    assert learned(history) == learned(recorded(tmp_path / "undisturbed")[run_name(LONG)])
 
 
 # Processes
 
 
-def test_two_processes_share_the_runs_and_a_killed_one_harms_nothing(tmp_path):
-    runs = [LONG, *(replace(BASE, seed=seed) for seed in range(3))]
-    team = []
-    make = _Team.__init__
-    events = []
-
-    def on_event(event):
-        events.append(event)
-        of_long = [e.kind for e in events if e.run == run_name(LONG)]
-        if event.run == run_name(LONG) and of_long == ["epoch", "epoch"]:
-            (member,) = (m for m in team[0].members.values() if m.run == event.run)
-            os.kill(member.process.pid, signal.SIGKILL)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Team, "__init__", lambda self, *a: (team.append(self), make(self, *a))[0])
-        run_queue(runs, tmp_path, jobs=2, device="cpu", on_event=on_event)
-    assert Counter(ends(events)) == Counter(
-        [(run_name(LONG), "failed"), *((run_name(run), "recorded") for run in runs[1:])]
-    )
-    (failure,) = (event for event in events if event.kind == "failed")
-    assert failure.error == "its process ended with exit code -9"
-    # What was killed in the middle is there up to an epoch, and goes on from there.
-    folder = tmp_path / UNFINISHED / run_name(LONG)
-    done = len(History.loads(read_checkpoint(folder)["history"]).epochs)
-    assert 2 <= done < 6
-    events = do(runs, tmp_path)
-    assert len([event for event in events if event.kind == "epoch"]) == 6 - done
-    history = records(tmp_path)[run_name(LONG)]
-    assert [session["first_epoch"] for session in history.sessions] == [1, done + 1]
-    # It has learned what an undisturbed run learns.
-    do([LONG], tmp_path / "undisturbed")
-    undisturbed = records(tmp_path / "undisturbed")[run_name(LONG)]
-    for mine, other in zip(history.epochs, undisturbed.epochs, strict=True):
-        assert mine["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+def test_several_jobs_do_each_run_once(tmp_path):
+    runs = [replace(BASE, seed=seed) for seed in range(4)]
+    events = do(runs, tmp_path, jobs=2)
+    assert sorted(ends(events)) == sorted((run_name(run), "recorded") for run in runs)
+    for history in recorded(tmp_path).values():
+        assert len(history.sessions) == 1 and len(history.epochs) == 2
 
 
 def queue_apart(runs, out, connection):
     connection.send("ready")
     connection.recv()
     run_queue(runs, out, device="cpu", on_event=connection.send)
-    connection.close()
+    connection.send(None)
 
 
-def start(target, *arguments):
-    context = process_context()
+def start(runs, out):
+    """A queue in a process of its own, which has loaded all it needs and waits for a word."""
+    context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(*arguments, theirs))
+    process = context.Process(target=queue_apart, args=(runs, out, theirs), daemon=True)
     process.start()
-    theirs.close()
+    assert ours.recv() == "ready"
     return process, ours
-
-
-def received(connection):
-    while wait([connection], timeout=120):
-        try:
-            yield connection.recv()
-        except (EOFError, OSError):
-            return
-    raise TimeoutError
 
 
 def test_two_queues_on_one_folder_share_the_work(tmp_path):
     runs = [replace(BASE, seed=seed) for seed in range(6)]
-    queues = [start(queue_apart, runs, tmp_path) for _ in range(2)]
-    assert [connection.recv() for _, connection in queues] == ["ready"] * 2
-    for _, connection in queues:
-        connection.send("go")
-    events = [list(received(connection)) for _, connection in queues]
-    for process, _ in queues:
-        process.join()
-    recorded = [[run for run, kind in ends(of_one) if kind == "recorded"] for of_one in events]
-    assert sorted(sum(recorded, [])) == sorted(map(run_name, runs))  # each by one of them
-    assert all(recorded)
-    for history in records(tmp_path).values():
+    process, connection = start(runs, tmp_path)
+    connection.send("go")
+    mine = do(runs, tmp_path)
+    theirs = list(iter(connection.recv, None))
+    process.join()
+    done = [run for run, kind in ends(mine) + ends(theirs) if kind == "recorded"]
+    assert sorted(done) == sorted(map(run_name, runs))  # each by one of them
+    assert {kind for _, kind in ends(mine) + ends(theirs)} <= {"recorded", "elsewhere"}
+    for history in recorded(tmp_path).values():
         assert len(history.sessions) == 1 and len(history.epochs) == 2
 
 
 def test_a_queue_killed_at_any_moment_leaves_its_folder_usable(tmp_path):
-    process, connection = start(queue_apart, [LONG, BASE], tmp_path)
-    connection.recv()
+    process, connection = start([LONG, BASE], tmp_path)
     connection.send("go")
     for _ in range(2):
         assert connection.recv().run == run_name(LONG)
@@ -322,34 +330,39 @@ def test_a_queue_killed_at_any_moment_leaves_its_folder_usable(tmp_path):
     (tmp_path / f"{run_name(BASE)}.json.tmp").write_text("{")
     leftover = tmp_path / UNFINISHED / run_name(WITH_SE)
     leftover.mkdir()
-    made_record(WITH_SE, 0.5).to_json(tmp_path / f"{leftover.name}.json")
-    events = do([LONG, BASE, WITH_SE], tmp_path)
-    assert [kind for _, kind in ends(events)] == ["recorded", "recorded", "elsewhere"]
+    write(tmp_path, made_record(WITH_SE, 0.5))
+    runs = [LONG, BASE, WITH_SE]
+    events = do(runs, tmp_path)
+    assert {kind for _, kind in ends(events)[:2]} <= {"recorded", "elsewhere"}
+    assert ends(events)[2] == (run_name(WITH_SE), "elsewhere")
     assert sum(event.kind == "epoch" for event in events) < 6 + 2
     assert not any((tmp_path / UNFINISHED).iterdir())
+    assert recorded(tmp_path).keys() == set(map(run_name, runs))
 
 
-def test_workers_end_when_nobody_listens(tmp_path):
-    process, connection = start(_work, Worker(tmp_path, device="cpu"), 1)
-    assert connection.recv() is None
-    connection.send(replace(BASE, epochs=10_000))
-    assert connection.recv().kind == "epoch"
-    connection.close()  # as when the first process is killed
-    process.join(timeout=60)
-    assert process.exitcode == 0
+def test_a_process_that_is_killed_is_an_error_that_says_so(tmp_path, monkeypatch):
+    def broken(*_):
+        future = Future()
+        future.set_exception(BrokenProcessPool("terminated abruptly"))
+        return future
+
+    monkeypatch.setattr(queue.ProcessPoolExecutor, "submit", broken)
+    with pytest.raises(RuntimeError, match="a process was killed.* the same command goes on"):
+        do([BASE, WITH_SE], tmp_path, jobs=2)
 
 
-def test_ctrl_c_ends_the_processes(tmp_path):
-    team = []
-    make = _Team.__init__
-
+def test_ctrl_c_keeps_what_was_done(tmp_path):
     def interrupt(event):
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Team, "__init__", lambda self, *a: (team.append(self), make(self, *a))[0])
-        with pytest.raises(KeyboardInterrupt):
-            run_queue([LONG, WITH_SE], tmp_path, jobs=2, device="cpu", on_event=interrupt)
-    assert len(team[0].members) == 2
-    assert not any(member.process.is_alive() for member in team[0].members.values())
-    assert [kind for _, kind in ends(do([LONG, WITH_SE], tmp_path))] == ["recorded"] * 2
+    with pytest.raises(KeyboardInterrupt):
+        run_queue([LONG, WITH_SE], tmp_path, device="cpu", on_event=interrupt)
+    events = do([LONG, WITH_SE], tmp_path)
+    assert [kind for _, kind in ends(events)] == ["recorded"] * 2
+    assert sum(event.kind == "epoch" for event in events) == 5 + 2
+
+
+def test_a_run_is_trained_as_the_configuration_says(tmp_path):
+    do([WITH_SE], tmp_path)
+    by_hand = training.train(replace(WITH_SE, device="cpu"), progress=False).history
+    assert learned(by_hand) == learned(recorded(tmp_path)[run_name(WITH_SE)])

@@ -13,18 +13,23 @@ import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from made_records import BASE, TINY, WITH_SE, made_record, write_records  # noqa: E402
 from scipy import stats  # noqa: E402
 
 from cbam_course import records  # noqa: E402
-from cbam_course.experiments import Experiment, Variant, run_name  # noqa: E402
 from cbam_course.plotting import COLORS  # noqa: E402
-from cbam_course.records import reading, statistics  # noqa: E402
-from cbam_course.records.figures import _columns  # noqa: E402
-from cbam_course.records.provenance import gaps  # noqa: E402
+from cbam_course.records import Experiment, Variant, reading, run_name, statistics  # noqa: E402
 from cbam_course.records.status import status  # noqa: E402
 from cbam_course.records.tables import definitions  # noqa: E402
 from cbam_course.training import History  # noqa: E402
+from tests.support.made_records import (  # noqa: E402
+    BASE,
+    TINY,
+    WITH_SE,
+    made_record,
+    write,
+    write_records,
+)
+from tests.support.provenance import gaps  # noqa: E402
 
 PLAIN, SE, ECA = (0.50, 0.52, 0.51), (0.53, 0.52, 0.54), (0.50, 0.53, 0.51)
 SHIPPED = sorted(reading.SHIPPED.glob("*.json"))
@@ -45,63 +50,33 @@ def folder(tmp_path):
 # The records of the course
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_shipped_record_tells_where_it_is_from(path):
-    found = reading._read_file(path, 0, 0)
-    assert gaps(found) == []
-    assert found["iteration_loss"] == []  # thousands of numbers, for no table
+def test_shipped_records_tell_where_they_are_from():
+    found = {path.stem: json.loads(path.read_text()) for path in SHIPPED}
+    assert {name: missing for name, record in found.items() if (missing := gaps(record))} == {}
+    assert not any(record["iteration_loss"] for record in found.values())  # for no table
+    assert list(reading.read()) == sorted(found)
 
 
 def test_shipped_records_are_of_one_set_of_images():
     sums = {}
     for record in reading.read().values():
         data = record["data"]
-        key = data["name"], data["train"], data.get("validation"), data["test"]
-        sums.setdefault(key, set()).add(data["sha256"])
+        key = data["name"], *(data.get(group) for group in ("train", "validation", "test", "peek"))
+        sums.setdefault(key, set()).add(tuple(sorted(data["sha256"].items())))
     assert all(len(found) == 1 for found in sums.values())
 
 
 def test_all_shipped_files_are_records_of_some_experiment():
-    found = status([], None)
+    found = status([TINY], None)
     assert found.problems == {} and found.strangers == []
 
 
-# Provenance
-
-
-def record(**changes):
-    return json.loads(made_record(BASE, 0.5, **changes).dumps())
-
-
-def test_complete_provenance():
-    assert gaps(record()) == []
-
-
-@pytest.mark.parametrize(
-    ("break_it", "gap"),
-    [
-        (lambda r: r["config"].pop("seed"), "the seed"),
-        (lambda r: r["data"].pop("sha256"), "the hash of the data"),
-        (lambda r: r["data"].update(train=0), "the number of images"),
-        (lambda r: r["sessions"][0]["versions"].update(torch=None), "the version of torch"),
-        (lambda r: r["sessions"][0].update(device=""), "the device"),
-        (lambda r: r["sessions"][0].update(commit=None), "the commit"),
-        (
-            lambda r: r["sessions"][0].update(commit="0" * 40 + "-dirty"),
-            "a commit without changes since",
-        ),
-        (lambda r: r["sessions"][0].update(finished=None), "the times"),
-        (lambda r: r.update(sessions=[]), "the session of every epoch"),
-        (lambda r: r["epochs"].pop(0), "every epoch"),
-        (lambda r: r["epochs"][0].update(test_loss=float("nan")), "every number of every epoch"),
-        (lambda r: r["final"].pop("test_loss"), "every number of every epoch"),
-        (lambda r: r["model"].pop("parameters"), "the number of parameters"),
-    ],
-)
-def test_a_gap_in_the_provenance_is_named(break_it, gap):
-    broken = record()
-    break_it(broken)
-    assert gaps(broken) == [gap]
+def test_gaps_in_the_provenance_would_be_found_in_shipped_records():
+    record = json.loads(made_record(BASE, 0.5, commit="0" * 40 + "-dirty").dumps())
+    assert gaps(record) == ["a commit without changes since"]
+    del record["data"]["sha256"]["test"]
+    record["epochs"][0]["test_loss"] = float("nan")
+    assert len(gaps(record)) == 3
 
 
 # Reading
@@ -115,6 +90,12 @@ def test_load_gives_histories_by_the_names_of_the_runs(folder):
     assert records.load() == {}
 
 
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
+    for read in (records.load, lambda folder: status([TINY], folder)):
+        with pytest.raises(FileNotFoundError, match="there is no folder .*recrods"):
+            read(tmp_path / "recrods")
+
+
 def test_the_course_s_own_record_counts(folder, tmp_path, monkeypatch):
     own = write_records(tmp_path / "own", {"plain": (0.9,)})
     monkeypatch.setattr(reading, "SHIPPED", own)
@@ -126,11 +107,11 @@ def test_the_course_s_own_record_counts(folder, tmp_path, monkeypatch):
     ("content", "problem"),
     [
         (b"", "damaged"),
-        (b'{"format": 1, "config": {"mod', "damaged"),
+        (b'{"format": 2, "config": {"mod', "damaged"),
         (b"\xff\xfe\x00", "damaged"),
         (b"[1, 2]", "no record of a run"),
-        (b'{"loss": 3}', "no record of a run"),
-        (b'{"format": 7}', "format 7"),
+        (b'{"format": 2, "loss": 3}', "no record of a run"),
+        (b'{"format": 1}', "format 1"),
     ],
 )
 def test_a_damaged_file_is_named_and_left_alone(folder, content, problem):
@@ -171,6 +152,7 @@ def test_a_row_for_each_run(folder):
     np.testing.assert_allclose(table["train_accuracy"], table["test_accuracy"] / 2)
     assert set(table["seconds"]) == {6.0} and set(table["epochs"]) == {2}
     assert set(table["device"]) == {"cpu, 1 thread"} and set(table["commit"]) == {"0123456789" * 4}
+    assert set(table["learned_from"]) == {"abababab"} and set(table["tested_on"]) == {"cdcdcdcd"}
     assert table["run"][3] == run_name(WITH_SE)
     assert records.describe(table) == "3 seeds, recorded on cpu, 1 thread"
 
@@ -180,36 +162,64 @@ def test_nothing_recorded_yet(tmp_path):
     assert table.empty and records.describe(table) == "no record yet"
     assert records.summary(table).empty
     assert records.curves(TINY, folder=tmp_path).empty
-    for show in (records.show_differences, records.show_curves, records.show_accuracy_and_cost):
+    for show in (records.show_differences, records.show_curves):
         with pytest.raises(ValueError, match="no run of these experiments is recorded yet"):
             show(TINY, folder=tmp_path)
 
 
+def test_a_table_says_that_its_records_are_of_several_commits(folder):
+    write(folder, made_record(BASE, 0.5, commit="f" * 40))
+    described = records.describe(records.table(TINY, folder=folder))
+    assert described == "3 seeds, recorded on cpu, 1 thread, from 2 commits"
+
+
+def test_a_run_that_moved_tells_all_its_devices(tmp_path):
+    moved = made_record(BASE, 0.5)
+    moved.sessions.append(moved.sessions[0] | {"device": "NVIDIA H200", "first_epoch": 2})
+    row = records.table(TINY, folder=write(tmp_path, moved)).iloc[0]
+    assert row["device"] == "cpu, 1 thread, then NVIDIA H200"
+    assert row["torch"] == "1.0"
+
+
+@pytest.mark.parametrize(("group", "did"), [("train", "learned from"), ("test", "was tested on")])
+def test_runs_on_other_images_are_not_compared(folder, group, did):
+    other = made_record(WITH_SE, 0.5)
+    other.data["sha256"][group] = "ef" * 32
+    write(folder, other)
+    message = rf"tiny: {run_name(WITH_SE)} cannot be compared .* {did} other images \(\d+ of shapes"
+    for use in (records.table, records.show_differences):
+        with pytest.raises(ValueError, match=message):
+            use(TINY, folder=folder)
+
+
+def test_a_run_that_peeks_is_its_baseline_until_the_rate_is_halved(tmp_path):
+    base = replace(BASE, schedule="plateau", epochs=3, validation_size=10, peek_size=10)
+    held, peeks = replace(base, watch="validation"), replace(base, watch="peek")
+    variants = Variant("held out", held), Variant("peek", peeks, "held out")
+    experiment = Experiment("peeking", "cpu", "Gain?", variants, seeds=(0,))
+
+    def tabulated(*losses, seconds=3.0):
+        peeking = made_record(peeks, 0.5, seconds=seconds)
+        for row, loss, rate in zip(peeking.epochs, losses, (0.1, 0.1, 0.05), strict=True):
+            row |= {"test_loss": loss, "learning_rate": rate}
+        return records.table(experiment, folder=write(tmp_path, made_record(held, 0.5), peeking))
+
+    assert len(tabulated(1.5, 1.5, 9.0, seconds=4.0)) == 2  # apart only after the halving
+    with pytest.raises(ValueError, match=f"epoch 2 of {run_name(peeks)} and of its baseline"):
+        tabulated(1.5, 1.6, 9.0)
+
+
 def test_the_larger_version_is_shown_once_it_is_recorded(tmp_path):
-    def add(config):
-        made_record(config, 0.5).to_json(tmp_path / f"{run_name(config)}.json")
-
     assert records.largest("order", tmp_path) == "small-order"  # no record of it in the course
-    first, *others = definitions()["order"].runs()
-    for config in others:
-        add(config)
+    (_, first), *others = definitions()["order"].runs()
+    write(tmp_path, *(made_record(config, 0.5) for _, config in others))
     assert records.largest("order", tmp_path) == "small-order"
-    add(first)
+    write(tmp_path, made_record(first, 0.5))
     assert records.largest("order", tmp_path) == "order"
-
-
-def test_largest_refuses_what_has_no_small_version():
     with pytest.raises(ValueError, match="have a small version, got 'noise'"):
         records.largest("noise")
     with pytest.raises(ValueError, match="experiment must be one of .*; got 'sizes'"):
         records.largest("sizes")
-
-
-@pytest.mark.parametrize(
-    ("panels", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (6, 3), (7, 4), (8, 4), (9, 3)]
-)
-def test_little_room_is_left_empty_between_curves(panels, columns):
-    assert _columns(panels) == columns
 
 
 def test_curves_have_a_row_for_each_epoch(folder):
@@ -222,21 +232,12 @@ def test_curves_have_a_row_for_each_epoch(folder):
 def test_curves_tell_of_the_images_held_out(tmp_path):
     record = made_record(replace(BASE, validation_size=10), 0.5)
     for row in record.epochs:
-        row |= {"validation_loss": 2.0, "validation_accuracy": 0.125}
-    record.to_json(tmp_path / f"{run_name(record.config)}.json")
+        row |= {"validation_loss": 2.0, "validation_accuracy": 0.125, "peek_accuracy": 0.5}
     held = Experiment("held", "cpu", "Held out?", (Variant("held", record.config),), seeds=(0,))
-    curves = records.curves(held, folder=tmp_path)
+    curves = records.curves(held, folder=write(tmp_path, record))
     assert curves["validation_loss"].tolist() == [2.0, 2.0]
     assert curves["validation_accuracy"].tolist() == [12.5, 12.5]
-
-
-def test_a_run_that_moved_tells_all_its_devices(tmp_path):
-    moved = made_record(BASE, 0.5)
-    moved.sessions.append(moved.sessions[0] | {"device": "NVIDIA H200", "first_epoch": 2})
-    moved.to_json(tmp_path / f"{run_name(BASE)}.json")
-    row = records.table(TINY, folder=tmp_path).iloc[0]
-    assert row["device"] == "cpu, 1 thread, then NVIDIA H200"
-    assert row["torch"] == "1.0"
+    assert curves["peek_accuracy"].tolist() == [50, 50]
 
 
 def test_switched_off_networks_are_compared_with_themselves(tmp_path):
@@ -252,14 +253,12 @@ def test_unknown_experiments_are_named():
         records.table("large")
 
 
-def test_tables_print_as_written(folder):
-    columns = ["variant", "baseline", "seed", "test_accuracy", "test_accuracy_attention_off"]
-    table = records.table(TINY, folder=folder)[columns].iloc[[0, 3]]
-    assert table.to_string() == (
-        "  variant baseline  seed  test_accuracy  test_accuracy_attention_off\n"
-        "0   plain              0           50.0                          NaN\n"
-        "3      SE    plain     0           53.0                          NaN"
-    )
+def test_costs_are_those_of_the_networks():
+    found = records.costs(TINY)
+    assert found.index.tolist() == ["plain", "SE", "ECA"]
+    # SE's two layers have 4 * 2 and 2 * 4 weights, and biases; ECA's kernel for 4 channels has 1.
+    assert (found["parameters"] - found.loc["plain", "parameters"]).tolist() == [0, 16 + 6, 1]
+    assert (found["macs"] - found.loc["plain", "macs"]).tolist() == [0, 16, 4]
 
 
 # Statistics
@@ -356,22 +355,14 @@ def texts(figure):
     return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
 
-@pytest.fixture
-def strict():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
 @pytest.mark.parametrize("seeds", [1, 2, 3])
-@pytest.mark.usefixtures("strict")
+@pytest.mark.filterwarnings("error")
 def test_figures_tell_how_many_seeds_and_where(tmp_path, seeds):
     accuracies = {"plain": PLAIN[:seeds], "SE": SE[:seeds], "ECA": ECA[:seeds]}
-    folder = write_records(tmp_path, accuracies, off=0.3)
+    folder = write_records(tmp_path, accuracies)
     source = f"{seeds} seed{'s' * (seeds > 1)}, recorded on cpu, 1 thread"
-    for show in (records.show_differences, records.show_curves, records.show_accuracy_and_cost):
+    for show in (records.show_differences, records.show_curves):
         assert source in texts(show(TINY, folder=folder))
-    assert source in texts(records.show_differences(TINY, folder=folder, attention_off=True))
 
 
 def test_differences_are_drawn_where_the_summary_says(folder):
@@ -412,16 +403,6 @@ def test_curves_show_every_seed_and_the_baseline(folder):
         records.show_curves(TINY, folder=folder, variants=["CBAM"])
 
 
-def test_accuracy_and_cost_has_a_point_for_each_variant(folder):
-    figure = records.show_accuracy_and_cost(TINY, folder=folder)
-    (axes,) = figure.axes
-    points = [line for line in axes.lines if len(line.get_xdata()) == 1]
-    assert [line.get_xdata()[0] for line in points] == [0.1] * 3
-    np.testing.assert_allclose([line.get_ydata()[0] for line in points], [51, 53, 154 / 3])
-    for name in ("plain", "SE", "ECA"):
-        assert name in texts(figure)
-
-
 def test_nothing_to_compare(tmp_path):
     folder = write_records(tmp_path, {"SE": SE})
     with pytest.raises(ValueError, match="nothing to compare"):
@@ -434,9 +415,9 @@ def test_nothing_to_compare(tmp_path):
 
 
 def test_status_counts_and_estimates(tmp_path):
-    folder = write_records(tmp_path, {"plain": PLAIN, "SE": SE[:1]})
     stranger = replace(BASE, epochs=3)
-    made_record(stranger, 0.5).to_json(folder / f"{run_name(stranger)}.json")
+    folder = write_records(tmp_path, {"plain": PLAIN, "SE": SE[:1]})
+    write(folder, made_record(stranger, 0.5))
     (folder / ".unfinished" / "begun").mkdir(parents=True)
     (folder / ".unfinished" / "begun" / "checkpoint.pt").touch()
     other = Experiment("other", "cpu", "Else?", (Variant("wide", replace(BASE, widths=(8,))),))
@@ -444,11 +425,6 @@ def test_status_counts_and_estimates(tmp_path):
     assert found.table.loc["tiny"].tolist() == [3, 3, 4, 9, "cpu, 1 thread", 30.0]
     assert found.table.loc["other", ["recorded", "wanted", "device"]].tolist() == [0, 5, ""]
     assert np.isnan(found.table.loc["other", "seconds_left"])
-    assert (found.recorded, found.wanted, found.seconds_left, found.unknown) == (4, 14, 30.0, 5)
+    assert len(found.left) == 10 and sum(np.isnan(left) for left in found.left.values()) == 5
     assert [path.stem for path in found.strangers] == [run_name(stranger)]
-    assert found.problems == {} and found.unfinished == ["begun"] and found.gaps == {}
-
-
-def test_status_names_gaps_in_the_provenance(tmp_path):
-    folder = write_records(tmp_path, {"plain": PLAIN}, commit=None)
-    assert status([TINY], folder).gaps == {"the commit": 3}
+    assert found.problems == {} and found.unfinished == ["begun"]

@@ -1,11 +1,14 @@
 """Records made up for tests: what a run would have left, without the run."""
 
-from cbam_course.experiments import Experiment, Variant, run_name
-from cbam_course.training import History, TrainConfig
+from dataclasses import replace
+
+from cbam_course.config import TrainConfig
+from cbam_course.records import Experiment, Variant, run_name
+from cbam_course.training import History
 
 BASE = TrainConfig(widths=(4,), dropout=0.0, train_size=40, test_size=20, epochs=2, batch_size=20)
-WITH_SE = TrainConfig(**BASE.to_dict() | {"attention": "se", "attention_options": {"reduction": 2}})
-WITH_ECA = TrainConfig(**BASE.to_dict() | {"attention": "eca"})
+WITH_SE = replace(BASE, attention="se", attention_options={"reduction": 2})
+WITH_ECA = replace(BASE, attention="eca")
 
 TINY = Experiment(
     "tiny",
@@ -39,19 +42,25 @@ def made_record(config, accuracy, *, off=None, seconds=3.0, parameters=100, **se
     final = {"test_loss": 1.5, "test_accuracy": accuracy}
     if off is not None:
         final["test_accuracy_attention_off"] = off
-    data = {"name": config.dataset, "train": 40, "test": 20, "classes": [], "sha256": "ab" * 32}
+    data = {"name": config.dataset, "train": 40, "test": 20, "classes": []}
+    data["sha256"] = {"train": "ab" * 32, "test": "cd" * 32}
     model = {"class": "CifarCNN", "parameters": parameters}
     return History(config, model, data, [SESSION | session], epochs, [], final)
 
 
+def write(folder, *histories):
+    """Write records to a folder, each under the name of its run; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for history in histories:
+        history.to_json(folder / f"{run_name(history.config)}.json")
+    return folder
+
+
 def write_records(folder, accuracies, experiment=TINY, **details):
     """Records of an experiment: ``accuracies`` from variant to the accuracies of its seeds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for config in experiment.runs():
-        for variant in experiment.variants:
-            if variant.config == TrainConfig(**config.to_dict() | {"seed": variant.config.seed}):
-                reached = accuracies.get(variant.name, ())[config.seed : config.seed + 1]
-                for accuracy in reached:
-                    made = made_record(config, accuracy, **details)
-                    made.to_json(folder / f"{run_name(config)}.json")
-    return folder
+    made = [
+        made_record(config, accuracy, **details)
+        for variant, config in experiment.runs()
+        for accuracy in accuracies.get(variant.name, ())[config.seed : config.seed + 1]
+    ]
+    return write(folder, *made)

@@ -1,0 +1,144 @@
+"""The container of images: what it refuses, its statistics and its balanced groups."""
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cbam_course.data import ImageSet
+
+
+def make(count: int = 40, tests: int = 20, masks: bool = False, **changes) -> ImageSet:
+    rng = np.random.default_rng(0)
+    fields = {
+        "name": "toy",
+        "x_train": rng.integers(0, 256, (count, 32, 32, 3), np.uint8),
+        "y_train": np.arange(count, dtype=np.uint8) % 4,
+        "x_test": rng.integers(0, 256, (tests, 32, 32, 3), np.uint8),
+        "y_test": np.arange(tests, dtype=np.uint8) % 4,
+        "classes": ("a", "b", "c", "d"),
+    }
+    if masks:
+        fields["masks_train"] = rng.integers(0, 2, (count, 32, 32)).astype(bool)
+        fields["masks_test"] = rng.integers(0, 2, (tests, 32, 32)).astype(bool)
+    return ImageSet(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"x_train": np.zeros((40, 3, 32, 32), np.uint8)}, r"x_train .*uint8 \[40, 3, 32, 32\]"),
+        ({"x_train": np.zeros((40, 32, 32, 3), np.float32)}, "x_train .*got float32"),
+        ({"x_train": np.zeros((40, 32, 32, 4), np.uint8)}, r"x_test .*32, 4\], got uint8 \[20"),
+        ({"x_train": np.zeros((40, 32, 32, 0), np.uint8)}, r"x_train .*32, 3\], got uint8"),
+        ({"x_train": [[0]]}, "x_train must be a NumPy .*got a list"),
+        ({"y_train": np.zeros(39, np.uint8)}, r"y_train .*\[40\], got uint8 \[39\]"),
+        ({"y_train": np.zeros(40, np.int64)}, "y_train .*got int64"),
+        ({"y_test": np.full(20, 4, np.uint8)}, "y_test holds the label 4.*only 4 classes"),
+        ({"classes": ("a", "a", "b", "c")}, "different names"),
+        ({"classes": ()}, "1 to 256"),
+        ({"masks_train": np.zeros((40, 32, 32), bool)}, "together"),
+        (
+            {"masks": True, "masks_test": np.zeros((20, 32, 32), np.uint8)},
+            "masks_test .*bool.*got uint8",
+        ),
+    ],
+)
+def test_bad_fields_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
+
+
+def test_fields_cannot_be_replaced():
+    with pytest.raises(FrozenInstanceError):
+        make().name = "other"
+
+
+def test_repr_tells_the_counts():
+    assert repr(make()) == "ImageSet('toy': 40 training and 20 test images, 4 classes)"
+    assert "with object masks" in repr(make(masks=True))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_statistics_are_those_of_all_training_pixels(channels):
+    rng = np.random.default_rng(1)
+    images = make(
+        x_train=rng.integers(0, 256, (40, 32, 32, channels), np.uint8),
+        x_test=rng.integers(0, 256, (20, 32, 32, channels), np.uint8),
+    )
+    pixels = images.x_train.astype(np.float64) / 255
+    np.testing.assert_allclose(images.mean, pixels.mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(images.std, pixels.std((0, 1, 2)), rtol=1e-9)
+    assert images.subset(8, 4).x_train.shape == (8, 32, 32, channels)
+
+
+def test_statistics_of_one_flat_color():
+    flat = np.broadcast_to(np.array([0, 51, 255], np.uint8), (40, 32, 32, 3))
+    images = make(x_train=flat)
+    assert images.mean == (0.0, 0.2, 1.0)
+    assert images.std == (0.0, 0.0, 0.0)
+
+
+# Groups
+
+SIZES = st.integers(0, 13)
+LABELED = make(count=163)  # of class 3 there is one image less
+
+
+@given(st.lists(SIZES, min_size=1, max_size=3), SIZES, st.integers(0, 3))
+def test_groups_are_balanced_disjoint_and_steady(sizes, more, seed):
+    groups = LABELED.draw("train", *sizes, seed=seed)
+    for size, group in zip(sizes, groups, strict=True):
+        counts = np.bincount(LABELED.y_train[group], minlength=4)
+        assert len(group) == size and np.ptp(counts) <= 1 and (np.diff(group) > 0).all()
+    together = np.concatenate(groups)
+    assert len(set(together.tolist())) == len(together)
+    # What comes behind a group never changes it, and a smaller group lies within a larger one.
+    *before, rest = LABELED.draw("train", *sizes, None, seed=seed)
+    assert all((one == other).all() for one, other in zip(groups, before, strict=True))
+    assert sorted([*together, *rest]) == list(range(163))
+    [larger] = LABELED.draw("train", sizes[0] + more, seed=seed)
+    assert set(groups[0]) <= set(larger)
+
+
+def test_groups_depend_on_the_seed_and_the_split():
+    images = make(count=40, tests=40)
+    chosen = {
+        tuple(images.draw(split, 20, seed=seed)[0].tolist())
+        for split in ("train", "test")
+        for seed in (0, 1)
+    }
+    assert len(chosen) == 4
+
+
+def test_a_subset_is_a_draw_with_its_labels_and_masks():
+    images = make(masks=True)
+    part = images.subset(train=10, test=8, seed=1)
+    for split, count in (("train", 10), ("test", 8)):
+        [kept] = images.draw(split, count, seed=1)
+        for field in (f"x_{split}", f"y_{split}", f"masks_{split}"):
+            np.testing.assert_array_equal(getattr(part, field), getattr(images, field)[kept])
+    assert np.bincount(part.y_train).tolist() == [3, 3, 2, 2]
+
+
+def test_a_subset_leaves_alone_what_it_keeps_whole():
+    images = make(count=35)  # all images need not be balanced
+    part = images.subset(train=35, test=4)
+    assert part.x_train is images.x_train and len(part.x_test) == 4
+
+
+@pytest.mark.parametrize("count", [-1, 2.0, True, "10"])
+def test_what_is_no_count_is_refused(count):
+    with pytest.raises(ValueError, match=f"train images are counted in .* >= 0, got {count!r}"):
+        make().subset(train=count)
+
+
+def test_more_than_there_are_is_refused():
+    with pytest.raises(ValueError, match=r"44 train images need 11 of class 0.* has 10 \(of 40"):
+        make().subset(train=44)
+    with pytest.raises(ValueError, match=r"16 \+ 8 test images need 6 of class 0.* has 5 \(of 20"):
+        make().draw("test", 16, 8)
+    with pytest.raises(ValueError, match="at most one count may be None"):
+        make().draw("train", None, None)
