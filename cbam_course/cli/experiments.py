@@ -96,8 +96,8 @@ def run(
 
     NAME is an experiment; without one all of a tier are done: the full ones on a GPU, the small
     ones elsewhere. A run that the course or FOLDER has a record of is not done again. Each record
-    is written when its run is finished. What is interrupted goes on with the same command, from
-    its last epoch; several such commands may share a folder.
+    is written when its run is finished. What is interrupted, in the middle of an epoch
+    too, goes on with the same command; several such commands may share a folder.
 
     Several runs at a time use a GPU better if a single one leaves it waiting. How many are best
     depends on the GPU: the images a second at the end of each of these tell it.
