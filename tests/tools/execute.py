@@ -22,7 +22,7 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
     """Run `notebook` in `folder`; it then holds its outputs."""
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=1800,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
