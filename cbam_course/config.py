@@ -90,7 +90,8 @@ class TrainConfig:
         schedule: how the learning rate moves in the course of the run. ``"onecycle"`` rises for
             30 % of the steps and then falls to nearly nothing, ``"cosine"`` falls from the start,
             ``"constant"`` stays. ``"plateau"``, the tutorial's, halves it when a loss, see
-            ``watch``, has not fallen for more than 5 epochs. A run that watches the *test* images has seen them.
+            ``watch``, has not fallen for more than 5 epochs. A run that watches the *test*
+            images has seen them.
         crop: shift each training image by up to 4 pixels, chosen at random, with black coming in.
         flip: mirror each training image with probability one half.
         seed: the seed of the weights, the order of the images, the crops, the flips and dropout.

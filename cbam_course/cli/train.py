@@ -73,7 +73,7 @@ def train(
             history = _train(out, resume, data_folder, quiet, fields, given, signals)
     except _Stopped as stopped:
         if _from_torchrun("RANK") == 0:  # the first process speaks for all
-            click.echo(f"Stopped {_kept(out, data_folder)}.", err=True)
+            click.echo(f"Stopped {_kept(out, data_folder)}", err=True)
         context.exit(128 + stopped.signal)
     if history is not None:
         _say_finished(history, out)
@@ -179,7 +179,7 @@ def _kept(out: Path, data_folder: Path | None) -> str:
         record = json.loads((out / "history.json").read_text(encoding="utf-8"))
         epochs, wanted = len(record["epochs"]), record["config"]["epochs"]
     except (OSError, ValueError):
-        return "before anything was kept"
+        return "before anything was kept."
     command = ["cbam-course"]
     if (processes := _from_torchrun("WORLD_SIZE")) > 1:
         command = ["torchrun", f"--nproc_per_node={processes}", "-m", "cbam_course"]

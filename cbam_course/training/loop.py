@@ -286,11 +286,14 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
     if config.dataset == "cifar10-noise":
         return image_sets.with_noise(image_sets.cifar10(folder), 3)
     # The shapes are drawn on the spot, so there are as many as one wishes.
-    sizes = {
-        "train": config.train_size and config.train_size + (config.validation_size or 0),
-        "test": config.test_size and config.test_size + (config.peek_size or 0),
-    }
-    return image_sets.shapes(**{name: size for name, size in sizes.items() if size is not None})
+    sizes = {}
+    for split, apart in (("train", "validation"), ("test", "peek")):
+        wanted, aside = getattr(config, f"{split}_size"), getattr(config, f"{apart}_size")
+        if wanted is not None:
+            # Of every class enough for both groups, also where ten does not divide their sizes.
+            both = (-(-size // 10) * 10 for size in (wanted, aside or 0))
+            sizes[split] = wanted if aside is None else sum(both)
+    return image_sets.shapes(**sizes)
 
 
 def choose_images(

@@ -74,7 +74,7 @@ def test_every_field_is_an_option_with_help_and_the_same_default():
     for field in fields(TrainConfig):
         assert context.params[field.name] == getattr(TrainConfig(), field.name)
         help = options[field.name].help
-        assert re.match(r"[A-Z].*\.$", help) and len(help) > 15, (field.name, help)
+        assert re.match(r'["A-Z].*\.$', help) and len(help) > 15, (field.name, help)
         # A word of the package or of Python's documentation would say nothing here.
         assert not re.search(r"[`~]|:\w+:|_NAMES|\b(None|dict)\b", help), (field.name, help)
         assert help.count("(") == help.count(")"), (field.name, help)
@@ -132,7 +132,7 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         "--attention-place", "layer1", "--attention-place", "layer2.0.bn2",
         "--control", "frozen", "--optimizer", "sgd", "--label-smoothing", "0.1",
         "--schedule", "plateau", "--train-size", 30, "--validation-size", 10,
-        "--test-size", 15, "--peek-size", 5, "--watch", "peek",
+        "--test-size", 10, "--peek-size", 5, "--watch", "peek",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     folder = Path("runs/shapes-cifar-resnet-frozen-cbam-fc-seed0")
@@ -147,7 +147,7 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         attention_places=("layer1", "layer2.0.bn2"),
         control="frozen",
         train_size=30,
-        test_size=15,
+        test_size=10,
         validation_size=10,
         peek_size=5,
         watch="peek",

@@ -218,6 +218,10 @@ def test_groups_share_no_image_and_hold_what_they_should(images):
 def test_the_shapes_are_as_many_as_a_configuration_wants():
     wanted = load_data(replace(TINY, train_size=30, validation_size=10, test_size=10, peek_size=10))
     assert (wanted.name, len(wanted.x_train), len(wanted.x_test)) == ("shapes", 40, 20)
+    config = replace(TINY, train_size=33, test_size=15, peek_size=5)
+    groups = choose_images(config, load_data(config))
+    sizes = {name: len(labels) for name, (_, labels) in groups.items()}
+    assert sizes == {"train": 33, "test": 15, "peek": 5}
 
 
 def test_validation_images_are_looked_at_and_not_learned_from(images):
