@@ -297,10 +297,12 @@ def queue_apart(runs, out, connection):
 
 def start(runs, out):
     """A queue in a process of its own, which has loaded all it needs and waits for a word."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["cbam_course.records"])  # PyTorch is loaded once for both
     ours, theirs = context.Pipe()
     process = context.Process(target=queue_apart, args=(runs, out, theirs), daemon=True)
     process.start()
+    theirs.close()  # so that the death of the process ends our waiting
     assert ours.recv() == "ready"
     return process, ours
 
