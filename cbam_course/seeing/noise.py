@@ -7,8 +7,7 @@ from torch import nn
 from cbam_course.attention import ChannelAttention
 from cbam_course.data import ImageSet, shapes, with_noise
 from cbam_course.models import CifarCNN
-from cbam_course.training import TrainConfig, seed_epoch, train
-from cbam_course.training import Run
+from cbam_course.training import Run, TrainConfig, seed_epoch, train
 
 NOISE_ARMS = ("rgb", "plain", "gated")
 """The networks that are compared, without noise, with noise, and with a gate on noisy input."""

@@ -8,7 +8,6 @@ from click.testing import CliRunner
 
 from cbam_course import cli, data
 
-
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
