@@ -7,7 +7,7 @@ from typing import Any
 import cbam_course
 from cbam_course.attention import ChannelAttention
 from cbam_course.models import read_weights
-from cbam_course.training import History, Run
+from cbam_course.training import History, Run, build_model
 
 FOLDER = Path(cbam_course.__file__).parent / "weights"
 
