@@ -39,6 +39,7 @@ def make_network():
 
 SCRIPT = """
 import json, sys
+from dataclasses import replace
 from pathlib import Path
 import torch
 from cbam_course.models import CifarCNN
