@@ -17,7 +17,10 @@ LONGEST = (
     "test_cost_published.py",
     "test_training.py",
     "test_grading_class.py",
-    "test_cli.py",
+    "test_cli_train.py",
+    "test_training_resume.py",
+    "test_process_group.py",
+    "test_experiments.py",
     "07_cost.ipynb",
     "09_does_it_help.ipynb",
 )
