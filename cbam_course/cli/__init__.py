@@ -4,6 +4,7 @@ import click
 
 from cbam_course import __version__
 
+from .bench import bench
 from .cost import cost
 from .experiments import experiments
 from .export import export
@@ -17,6 +18,7 @@ def main() -> None:
     """Convolutional attention, from squeeze-and-excitation to CBAM: the course's commands."""
 
 
+main.add_command(bench)
 main.add_command(cost)
 main.add_command(experiments)
 main.add_command(export)
