@@ -50,7 +50,7 @@ def bench(
         data, device = load_data(config, data_folder), choose_device(chosen["device"])
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    runs: list[dict[str, Any]] = []
+    runs, seconds = [], Counter()
     for seed in range(seeds):
         # The course lets cuDNN search for fast algorithms, the tutorial does not.
         torch.backends.cudnn.benchmark = False
@@ -64,9 +64,7 @@ def bench(
             took = round(time.perf_counter() - started, 2)
             click.echo(f"{loop:8}  seed {seed}  {took:8.1f} s  test accuracy {accuracy:.2%}")
             runs.append({"loop": loop, "seed": seed, "seconds": took, "accuracy": accuracy})
-    seconds = Counter()
-    for run in runs:
-        seconds[run["loop"]] += run["seconds"]
+            seconds[loop] += took
     factor = seconds["tutorial"] / seconds["course"]
     click.echo(f"The tutorial's loop takes {factor:.2f} times as long on {device}.")
     if json_file is not None:
@@ -75,9 +73,10 @@ def bench(
 
 
 def tutorial(data: "ImageSet", epochs: int, seed: int, device: Any, workers: int) -> float:
-    """The test accuracy after training by the tutorial's recipe: float32, images cut one by one in
-    other processes, a number read from the device in every step, a schedule that looks at the test
-    loss.
+    """The test accuracy after training by the tutorial's recipe.
+
+    Float32, images cut one by one in other processes, a number read from the device in every step,
+    and a schedule that looks at the test loss.
     """
     import torch
     from PIL import Image
