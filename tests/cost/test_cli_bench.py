@@ -1,13 +1,13 @@
 """``cbam-course bench``: both loops run on the same images, and what they took is told and kept."""
 
 import json
+from importlib import import_module
 
 import pytest
 import torch
 from click.testing import CliRunner
 
 from cbam_course import cli, data
-
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,5 +37,6 @@ def test_the_tutorials_batches_are_whole(monkeypatch):
             return super().forward(logits, y)
 
     monkeypatch.setattr(torch.nn, "CrossEntropyLoss", Watched)
-    bench.tutorial(images, 1, 0, "cpu", workers=0)
+    # The package's own name `bench` is the command.
+    import_module("cbam_course.cli.bench").tutorial(images, 1, 0, "cpu", workers=0)
     assert sorted(seen[:10]) == sorted(images.y_train) and seen[10:] == list(images.y_test)
