@@ -70,7 +70,7 @@ NO_POOLS = [
 ]
 
 
-@pytest.mark.parametrize("value", NO_POOLS, ids=repr)
+@pytest.mark.parametrize("value", NO_POOLS, ids=lambda value: type(value).__name__)
 def test_pools(value):
     allowed = "pools must be one or more of 'avg', 'max', each once, as a string, list or tuple"
     for kind in (ChannelAttention, ECA):

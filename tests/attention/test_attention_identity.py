@@ -160,7 +160,7 @@ def test_the_gate_does_not_raise_the_precision(dtype):
     assert IdentityStart(Adds(0.5))(torch.ones(1, 1, 2, 2, dtype=dtype)).dtype == dtype
 
 
-@pytest.mark.parametrize("block", [None, CBAM, "cbam-fc", make_attention("se")], ids=repr)
+@pytest.mark.parametrize("block", [None, CBAM, "cbam-fc", make_attention("se")])
 def test_refuses_what_is_no_block(block):
     with pytest.raises(ValueError, match="block must be a module; got"):
         IdentityStart(block)

@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from cbam_course import cli
-from cbam_course.cli.options import MODEL_NAMES
+from cbam_course.labels import MODEL_NAMES
 from cbam_course.models import make_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
