@@ -15,7 +15,7 @@ import torch
 
 from cbam_course import training
 from cbam_course.data import ImageSet
-from cbam_course.files import Busy
+from cbam_course.files import Busy, locked
 from cbam_course.training import History, Interrupted, TrainConfig
 
 from .experiment import Experiment, run_name
@@ -158,24 +158,26 @@ def _do(
     def keep_going() -> bool:
         return deadline is None or time.time() < deadline
 
+    if not keep_going():
+        return Event(name, "stopped")
     try:
-        if record.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # left by one killed right after the record
-            return Event(name, "elsewhere")
-        if not keep_going():
-            return Event(name, "stopped")
-        history = training.train(
-            replace(run, device=device),
-            _images(run, data_folder),
-            folder=folder,
-            resume=True,
-            progress=False,
-            on_epoch=on_epoch,
-            keep_going=keep_going,
-        ).history
-        # The losses of all steps would be most of the file.
-        replace(history, config=run, iteration_loss=[]).to_json(record)
-        shutil.rmtree(folder, ignore_errors=True)
+        # Not the lock that training holds: until the record is there, the run is ours.
+        with locked(folder / "queue"):
+            if record.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # its own, or left by one just killed
+                return Event(name, "elsewhere")
+            history = training.train(
+                replace(run, device=device),
+                _images(run, data_folder),
+                folder=folder,
+                resume=True,
+                progress=False,
+                on_epoch=on_epoch,
+                keep_going=keep_going,
+            ).history
+            # The losses of all steps would be most of the file.
+            replace(history, config=run, iteration_loss=[]).to_json(record)
+            shutil.rmtree(folder, ignore_errors=True)
     except Busy:
         return Event(name, "elsewhere")
     except Interrupted:

@@ -117,7 +117,7 @@ def test_a_tool_that_fails(monkeypatch):
         ("alexnet --model-option num_classes=-1", "negative dimension", 1),
         ("vgg16 --attention se --attention-option reduction=99", "99 leaves no hidden", 1),
         ("vgg16 --attention se --attention-option colour=9", "argument 'colour'", 1),
-        ("vit_b_16 --attention se", "VisionTransformer has none of the places", 1),
+        ("vit_b_16 --attention se", "VisionTransformer has no residual branches", 1),
         ("resnet18 --input 4x64x64", "ResNet does not run on an input of shape", 1),
         ("resnet18 --csv no/such/folder.csv", "no/such", 1),
         ("resnet18 --input 3x0", "'3x0' is not a shape such as 3x224x224", 2),
