@@ -34,7 +34,7 @@ _RADIUS = 0.17  # of the circle around an operator
 
 # Title, question, color, symbol and shape of CBAM's two modules.
 _CHANNEL = ("Channel attention", "which channels?", CHANNEL_COLOR, "$M_c$", "[B, C, 1, 1]")
-_SPATIAL = ("Spatial attention", "which places?", SPATIAL_COLOR, "$M_s$", "[B, 1, H, W]")
+_SPATIAL = ("Spatial attention", "which positions?", SPATIAL_COLOR, "$M_s$", "[B, 1, H, W]")
 
 
 @cache

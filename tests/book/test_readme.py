@@ -1,4 +1,4 @@
-"""What the read-me and the welcome page show holds: pictures, code, commands, lists of chapters."""
+"""What the read-me and the welcome page show holds: images, code, commands, lists of chapters."""
 
 import io
 import re
@@ -15,13 +15,13 @@ from tests.support.project import ROOT, chapters
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_picture_is_the_drawing():
+def test_the_stored_image_is_the_drawing():
     drawn = io.BytesIO()
     diagrams.cbam().savefig(drawn, format="png", dpi=150)
     stored = Image.open(ROOT / "book" / "_static" / "cbam.png").convert("RGB")
     now = Image.open(drawn).convert("RGB")
     assert stored.size == now.size
-    # The stored picture has fewer colors, and fonts are drawn a little differently elsewhere.
+    # The stored image has fewer colors, and fonts are drawn a little differently elsewhere.
     difference = np.abs(np.asarray(stored, float) - np.asarray(now, float))
     assert difference.mean() < 1.5
 
