@@ -20,8 +20,6 @@ SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "cbam_course", BUILD)
 TOOLS = ROOT / ".venv-book" / "ready"
 # What a page loads by itself, as opposed to a link that a reader may follow.
 LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src"}
-# The badge is drawn by the style sheet; its picture is for viewers other than the site.
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 # Words; a reader of the reference looks for a name, and does not read.
 LONGEST_PAGE = 5000
 # Pages that Sphinx makes by itself.
@@ -86,7 +84,7 @@ def broken_links(site: Site):
             if not (site.folder / file).is_file():
                 yield f"{name}: {link['href']} leads to no file"
             elif anchor and file in site.anchors and anchor not in site.anchors[file]:
-                yield f"{name}: {link['href']} leads to no such place"
+                yield f"{name}: {link['href']} leads to no such anchor"
 
 
 def loaded_from_elsewhere(site: Site):
@@ -94,7 +92,7 @@ def loaded_from_elsewhere(site: Site):
     for name, page in site.pages.items():
         for tag, key in LOADED.items():
             for element in page.find_all(tag, attrs={key: True}):
-                if element[key] == BADGE or element[key].startswith("data:"):
+                if element[key].startswith("data:"):
                     continue
                 if tag == "link" and {"canonical", "next", "prev"} & set(element.get("rel", [])):
                     continue
@@ -139,7 +137,26 @@ def raw_markup(site: Site):
                 yield f"{name}: {found}"
 
 
-CHECKS = (broken_links, loaded_from_elsewhere, without_alt_text, without_title, raw_markup)
+def tripping_scripts(site: Site):
+    """Yield what makes a browser stop a script: anchors no selector can name, twofold constants."""
+    for name, page in site.pages.items():
+        for link in page.find_all("a", href=re.compile(r"^#.")):
+            if not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", unquote(link["href"][1:])):
+                yield f"{name}: {link['href']} is no selector"
+        code = "\n".join(script.get_text() for script in page.find_all("script", src=False))
+        constants = re.findall(r"\bconst (\w+)", code)
+        for constant in {c for c in constants if constants.count(c) > 1}:
+            yield f"{name}: {constant} is declared twice"
+
+
+CHECKS = (
+    broken_links,
+    loaded_from_elsewhere,
+    without_alt_text,
+    without_title,
+    raw_markup,
+    tripping_scripts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +247,7 @@ def small_site(folder: Path, text: str, title: str = "One") -> Site:
 
 GOOD = (
     "<a href='two.html#here'>two</a> <a href='https://example.org/#x'>out</a>"
-    f"<img src='map.png' alt='A map.'><img src='{BADGE}' alt='Open in Colab'>"
+    "<img src='map.png' alt='A map.'><script>const a = 1</script>"
     "<pre>{ref}`x`</pre>"
 )
 
@@ -259,6 +276,8 @@ def test_a_good_site_passes(tmp_path, check):
         (raw_markup, "<p>:::{note}</p>"),
         (raw_markup, "<p>See [chapter 2](02.ipynb).</p>"),
         (raw_markup, "<p>$$</p>"),
+        (tripping_scripts, "<p id='v1.5'></p><a href='#v1.5'>v1.5</a>"),
+        (tripping_scripts, "<script>const a = 1</script><script>const a = 1</script>"),
     ],
 )
 def test_the_check_sees_the_fault(tmp_path, check, text):

@@ -51,7 +51,7 @@ def stored(cells, keep):
 
 def good_chapter():
     title = (
-        f"# Example\n\n{project.badge(CHAPTER.path, ADDRESS)}\n\nAdd.\n\n"
+        f"# Example\n\n{project.colab_link(CHAPTER.path, ADDRESS)}\n\nAdd.\n\n"
         "> **In this chapter** (5 minutes to read, 2 seconds to run)\n>\n"
         "> - You will add.\n>\n> **You need** arithmetic."
     )

@@ -17,8 +17,8 @@ from packaging.version import Version
 
 from tests.support.project import (
     ROOT,
-    badge,
     chapters,
+    colab_link,
     first_cell,
     pyproject,
     tracked_files,
@@ -117,7 +117,7 @@ def test_one_edit_and_make_address_move_the_repository(tmp_path):
     mentions = re.compile(rf"github(\.com)?[/:]{re.escape(slug)}")
     assert not [path for path in copies if mentions.search(text_of(path))]
     for path in chapters(tmp_path):
-        assert badge(f"notebooks/{path.name}", new) in path.read_text()
+        assert colab_link(f"notebooks/{path.name}", new) in path.read_text()
         install = first_cell(new, path.name).splitlines()[-1]
         assert install.replace('"', '\\"') in path.read_text()
     assert address.rewrite(tmp_path, copies) == []

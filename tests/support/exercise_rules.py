@@ -10,7 +10,7 @@ import re
 from tests.support import notebook_rules
 from tests.support.exercise_cells import CELL_METADATA, KEY, MARKER, exercise_cells
 from tests.support.notebook_rules import Chapter, code_cells, headings, tags
-from tests.support.project import badge, first_cell
+from tests.support.project import colab_link, first_cell
 
 FEWEST_EXERCISES = 3
 BOX = """\
@@ -34,7 +34,7 @@ def opening(title: str, path: str, repository: str) -> str:
     """Return how the first cell of the exercises at `path` begins."""
     name = path.rsplit("/", 1)[-1]
     box = BOX.format(path=path, number=int(name[:2]), chapter=f"../{name}")
-    return f"# Exercises: {title}\n\n{badge(path, repository)}\n\n{box}"
+    return f"# Exercises: {title}\n\n{colab_link(path, repository)}\n\n{box}"
 
 
 def valid_format(notebook, chapter):
@@ -48,7 +48,7 @@ def line_length(notebook, chapter):
 
 
 def opens(notebook, chapter):
-    """Title, badge and box are those of every exercise notebook; then set-up and imports."""
+    """Title, link to Colab and box are those of every exercise notebook; then set-up and imports."""
     title, setup, imports = (cell.source for cell in notebook.cells[:3])
     name = title.splitlines()[0].removeprefix("# Exercises: ")
     expected = opening(name, chapter.path, chapter.repository)

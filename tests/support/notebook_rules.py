@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import nbformat
 
 from tests.support.notebook_format import CELL_METADATA, normalize
-from tests.support.project import badge, first_cell
+from tests.support.project import colab_link, first_cell
 
 # What the box in a chapter's first cell says, and the headings at its end, in this order.
 OPENING = {
@@ -152,12 +152,12 @@ def clean_outputs(notebook, chapter):
 
 
 def opens(notebook, chapter):
-    """The first cell is the title with the badge; the first code is the same everywhere."""
+    """The first cell is the title with the link to Colab; the first code is the same everywhere."""
     first, cells = notebook.cells[0], code_cells(notebook)
     if first.cell_type != "markdown" or not re.match(r"# \S", first.source):
         yield "the first cell is not a Markdown cell that begins with the title"
-    if badge(chapter.path, chapter.repository) not in first.source:
-        yield f"the first cell lacks the badge {badge(chapter.path, chapter.repository)}"
+    if colab_link(chapter.path, chapter.repository) not in first.source:
+        yield f"the first cell lacks the link {colab_link(chapter.path, chapter.repository)}"
     expected = first_cell(chapter.repository, chapter.path)
     if not cells or cells[0].source.strip() != expected:
         yield f"the first code cell is not:\n{expected}"
@@ -211,7 +211,7 @@ def plain_markdown(notebook, chapter):
     """Markdown that every viewer reads (Colab, GitHub, an editor, the book), and whole."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            prose = cell.source.replace(badge(chapter.path, chapter.repository), "")
+            prose = cell.source.replace(colab_link(chapter.path, chapter.repository), "")
             fenced = r"^(`{3,})[\w ]*$.*?^\1$"
             prose = re.sub(fenced, "", prose, flags=re.MULTILINE | re.DOTALL)
             if prose.count("<details>") != prose.count("</details>"):

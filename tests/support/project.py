@@ -32,14 +32,11 @@ def chapters(root: Path = ROOT) -> list[Path]:
     return sorted((root / "notebooks").glob("*.ipynb"))
 
 
-def badge(notebook: str, repository: str) -> str:
-    """Return the Markdown of the badge that opens `notebook` (a path in the repository)."""
+def colab_link(notebook: str, repository: str) -> str:
+    """Return the Markdown of the link that opens `notebook` (a path in the repository)."""
     slug = repository.removeprefix(GITHUB)
     host = "https://colab.research.google.com"
-    return (
-        f"[![Open in Colab]({host}/assets/colab-badge.svg)]"
-        f"({host}/github/{slug}/blob/main/{notebook})"
-    )
+    return f"[Open in Colab]({host}/github/{slug}/blob/main/{notebook})"
 
 
 def first_cell(repository: str, notebook: str) -> str:
