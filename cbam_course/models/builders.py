@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from cbam_course.attention import AttentionFactory, starting_as_identity
-from cbam_course.attention.arguments import check_choice, check_flag
+from cbam_course.attention.arguments import check_choice
 from cbam_course.attention.factory import as_factory
 
 from .cifar_cnn import CifarCNN
@@ -79,7 +79,7 @@ def make_model(
     name = name.replace("-", "_") if isinstance(name, str) else name
     make = NETWORKS[check_choice("name", name, MODEL_NAMES)]
     factory = as_factory(attention)
-    if check_flag("start_as_identity", start_as_identity) and factory is not None:
+    if start_as_identity and factory is not None:
         factory = starting_as_identity(factory)
     if weights is not None:
         if isinstance(weights, str):
