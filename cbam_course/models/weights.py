@@ -227,11 +227,10 @@ def _compare(
         elif part == convolution and a.keys() == b.keys() and x[:1] == y[:1]:
             reasons[part] = f"of shape {x}, the weights have {y}"
         elif a.keys() & b.keys() or not (part in heads or attention_block(f"{part}.")):
-            problems += [
-                f"{key} is {b.get(key, 'not')} in the weights and {a.get(key, 'not')} in the network"
-                for key in {**a, **b}
-                if a.get(key) != b.get(key)
-            ]
+            for key in {**a, **b}:
+                x, y = a.get(key, "not"), b.get(key, "not")
+                if x != y:
+                    problems.append(f"{key} is {y} in the weights and {x} in the network")
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ValueError(

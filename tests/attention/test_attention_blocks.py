@@ -12,7 +12,6 @@ from cbam_course.attention import (
     ATTENTION_NAMES,
     CBAM,
     ECA,
-    ChannelAttention,
     SpatialAttention,
     SqueezeExcitation,
     make_attention,

@@ -175,7 +175,7 @@ def test_official_cbam_by_hand():
 
 @pytest.mark.parametrize("layer", ["ChannelGate.mlp.0", "SpatialGate.conv", "ChannelGate.fc"])
 def test_layers_that_the_authors_have_not(layer):
-    with pytest.raises(ValueError, match=rf"{layer}.* \[4, 64\] is not of the authors' CBAM as the"):
+    with pytest.raises(ValueError, match=rf"{layer}.* \[4, 64\] is not of the authors' CBAM"):
         from_official({f"layer1.0.cbam.{layer}.weight": torch.ones(4, 64)})
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import convnext, mobilenetv2, mobilenetv3, resnet
 
 from cbam_course.attention import CBAM, IdentityStart, SqueezeExcitation, make_attention
-from cbam_course.models import insert_attention, load_weights, make_model
+from cbam_course.models import insert_attention, make_model
 
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn", "convnext_tiny")
@@ -442,7 +442,7 @@ def test_refuses_insertion_points(where, message):
         ("cbam", {}, "attention must be one of .*got 'cbam'"),
         (CBAM(64), {}, "attention must be a name, None, or a factory"),
         (make_attention("se", reduction=128), {}, "no block for layer1.0: reduction 128 leaves no"),
-        ("eca", {"example": torch.zeros(1, 4, 8, 8)}, r"called with a tensor \[1, 4, 8, 8\] to find"),
+        ("eca", {"example": torch.zeros(1, 4, 8, 8)}, r"called with a tensor \[1, 4, 8, 8\] to f"),
     ],
 )
 def test_refuses_arguments(attention, options, message):
