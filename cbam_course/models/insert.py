@@ -228,6 +228,9 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _has_attention(module: nn.Module) -> bool:
+    """Whether a residual block or a sequence has a block of ours, by its name."""
+    if not isinstance(module, (nn.Sequential, *RESIDUAL)):
+        return False
     return not isinstance(getattr(module, "attention", nn.Identity()), nn.Identity)
 
 
