@@ -29,11 +29,6 @@ def check_odd(name: str, value: object) -> int:
     return number
 
 
-def check_flag(name: str, value: object) -> bool:
-    """Return ``value`` if it is a boolean: the text ``"False"`` would count as true."""
-    return check(name, value, isinstance(value, bool), "True or False")
-
-
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``allowed``."""
     allowed = tuple(allowed)

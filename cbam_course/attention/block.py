@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .arguments import check_choice, check_flag
+from .arguments import check_choice
 
 
 class AttentionBlock(nn.Module):
@@ -90,7 +90,6 @@ def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequ
             f"reduction {reduction} leaves no hidden unit for {channels} channels "
             f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
         )
-    check_flag("bias", bias)
     if check_choice("layer", layer, ("conv", "linear")) == "linear":
         first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
     else:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from .arguments import check, check_choice, check_integer
+from .arguments import check_choice, check_integer
 from .channel import ChannelAttention
 from .eca import ECA
 from .spatial import SpatialAttention
@@ -84,15 +84,15 @@ class CBAM(nn.Module):
 
         self.channel_attention = self.spatial_attention = None
         if order != "spatial":
-            options = _options("channel_options", channel_options, "channels", "reduction")
+            options = channel_options or {}
             if mode == "fc":
                 ratio = 16 if reduction is None else reduction
                 self.channel_attention = ChannelAttention(channels, ratio, **options)
             else:
                 self.channel_attention = ECA(channels, **{"pools": ("avg", "max"), **options})
         if order != "channel":
-            options = _options("spatial_options", spatial_options, "channels", "kernel_size")
             size = 7 if kernel_size is None else kernel_size
+            options = spatial_options or {}
             self.spatial_attention = SpatialAttention(size, channels=channels, **options)
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, AttentionMaps]:
@@ -132,13 +132,3 @@ def _refuse(reason: str, **arguments: Any) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(f"{reason}, so {name} would be ignored; got {name}={value!r}")
-
-
-def _options(name: str, options: Mapping[str, Any] | None, *taken: str) -> dict[str, Any]:
-    """The options of one half; what CBAM itself takes is given to CBAM, in one place only."""
-    options = {} if options is None else options
-    check(name, options, isinstance(options, Mapping), "a dict of keyword arguments")
-    for key in taken:
-        if key in options:
-            raise ValueError(f"give {key} to CBAM itself, not in {name}={dict(options)!r}")
-    return dict(options)

@@ -47,9 +47,8 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
         The factory, or ``None`` for ``"none"``: no attention.
 
     Raises:
-        ValueError: for an unknown name, options given to ``"none"``, or an option that the name or
-            the factory decides (``mode``, ``channels``); later, when the factory makes a block, for
-            whatever the block refuses.
+        ValueError: for an unknown name, options given to ``"none"``, or a ``mode``, which the name
+            decides; later, when the factory makes a block, for whatever the block refuses.
 
     Example:
         >>> make_attention("cbam-fc", reduction=8)(64).channel_attention.reduction
@@ -58,11 +57,8 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
     factory = _FACTORIES[check_choice("attention", name, ATTENTION_NAMES)]
     if factory is None and options:
         raise ValueError(f"attention 'none' takes no options; got {options}")
-    if decided := sorted({"channels", "mode"} & options.keys()):
-        raise ValueError(
-            f"{' and '.join(decided)} cannot be an option of attention {name!r}: the name says the "
-            f"mode, and the factory is called with the number of channels; got {options}"
-        )
+    if "mode" in options:
+        raise ValueError(f"attention {name!r} says the mode; got {options}")
     return partial(factory, **options) if options else factory
 
 

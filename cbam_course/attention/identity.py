@@ -35,8 +35,8 @@ class IdentityStart(nn.Module):
         gate: the scalar g, a parameter of shape ``[]``.
 
     Raises:
-        ValueError: if ``block`` is not a module; on call, if it changes the shape of its input, and
-            for whatever it refuses.
+        ValueError: on call, if the block changes the shape of its input, and for whatever it
+            refuses.
 
     Source: Bachlechner, Majumder, Mao, Cottrell, McAuley, "ReZero is All You Need: Fast Convergence
     at Large Depth", UAI 2021 (arXiv 2003.04887), whose residual branch is block(x); here it is
@@ -45,7 +45,7 @@ class IdentityStart(nn.Module):
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
-        self.block = check("block", block, isinstance(block, nn.Module), "a module")
+        self.block = block
         # Without an axis, so that in mixed precision the features decide the result's precision.
         self.gate = nn.Parameter(torch.zeros(()))
 

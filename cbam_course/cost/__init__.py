@@ -1,11 +1,10 @@
 """What a network costs: parameters and multiply-accumulates, counted by hand and by tools."""
 
-from .compare import compare
 from .count import Cost, count
 from .explain import explain
-from .published import conventions, published
+from .published import conventions
 from .reproduce import network_costs, reproduce
-from .tools import TOOLS
+from .tools import TOOLS, compare
 
 __all__ = [
     "TOOLS",
@@ -15,6 +14,5 @@ __all__ = [
     "count",
     "explain",
     "network_costs",
-    "published",
     "reproduce",
 ]

@@ -80,8 +80,7 @@ def count(model: Model, input_size: InputSize = (3, 224, 224), *, inputs: Inputs
         inputs: the model's input, or a tuple of its inputs, instead of ``input_size``.
 
     Raises:
-        ValueError: if ``model`` is no module or cannot be copied, if ``input_size`` is not a shape,
-            or if the model does not take such an input.
+        ValueError: if the model cannot be copied, or does not take such an input.
     """
     model, runs = follow(model, input_size, inputs)
     blocks = {m for block in attention_blocks(model).values() for m in block.modules()}

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from .layers import Inputs, InputSize, Model, Run, follow, made, make_inputs
+from .layers import InputSize, Model, Run, follow, made, make_inputs
 from .tools import TOOLS, ToolFailed, measure
 
 OTHER = "(elsewhere)"
@@ -16,9 +16,7 @@ ELSEWHERE = "work outside the layers, or layers under several names"
 COLUMNS = ("tool", "kind", "by hand", "tool counts", "difference", "because")
 
 
-def explain(
-    model: Model, input_size: InputSize = (3, 224, 224), *, inputs: Inputs = None
-) -> pd.DataFrame:
+def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame:
     """Where each tool's multiply-accumulates differ from those by hand, and why.
 
     Each layer without layers inside is handed to the tool alone, with inputs of the shapes that it
@@ -30,7 +28,6 @@ def explain(
     Args:
         model: the model, or a function that makes it.
         input_size: shape of one example, without the batch; the batch has size 1.
-        inputs: the model's input, or a tuple of its inputs, instead of ``input_size``.
 
     Returns:
         One row per tool and kind of layer that differ, with columns ``tool``, ``kind``, ``by
@@ -41,7 +38,7 @@ def explain(
         ValueError: for what :func:`~cbam_course.cost.count` refuses.
     """
     model = made(model)
-    _, runs = follow(model, input_size, inputs)
+    _, runs = follow(model, input_size)
     kinds: dict[str, list[Run]] = {}
     for run in runs:
         if not any(run.module.children()):
@@ -49,7 +46,7 @@ def explain(
     rows = []
     for tool in TOOLS:
         try:
-            rest = measure(tool, model, make_inputs(input_size, inputs))
+            rest = measure(tool, model, make_inputs(input_size))
         except ToolFailed as error:
             rows.append((tool, OTHER, None, None, None, str(error)))
             continue

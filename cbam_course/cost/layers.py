@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import index
 from typing import Any
 
 import torch
@@ -51,7 +50,7 @@ def follow(
     same parts; or, if its way depends on the values of tensors, on the CPU.
 
     Raises:
-        ValueError: if ``model`` is no module, or does not run on such an input.
+        ValueError: if ``model`` does not run on such an input.
     """
     model, inputs = made(model), make_inputs(input_size, inputs)
     for device in ("meta", "cpu"):
@@ -70,8 +69,6 @@ def made(model: Model) -> nn.Module:
     """``model``, or what it makes: on the meta device, or on the CPU if it needs values."""
     if isinstance(model, nn.Module):
         return model
-    if not callable(model):
-        raise ValueError(f"model must be a module, or a function that makes one; got {model!r}")
     with torch.random.fork_rng([]):
         try:
             with torch.device("meta"):
@@ -80,20 +77,11 @@ def made(model: Model) -> nn.Module:
             return model()
 
 
-def make_inputs(input_size: InputSize, inputs: Inputs) -> list[Tensor]:
+def make_inputs(input_size: InputSize, inputs: Inputs = None) -> list[Tensor]:
     """Zeros ``[1, *input_size]`` on the meta device, or ``inputs`` as a list."""
     if inputs is not None:
         return [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    try:
-        size = () if isinstance(input_size, str) else tuple(map(index, input_size))
-    except TypeError:
-        size = ()
-    if not size or min(size) < 1:
-        raise ValueError(
-            "input_size must be the shape of one example, without the batch, such as "
-            f"(3, 224, 224); got {input_size!r}"
-        )
-    return [torch.zeros(1, *size, device="meta")]
+    return [torch.zeros(1, *input_size, device="meta")]
 
 
 def on_device(

@@ -1,4 +1,14 @@
-"""The costs that three papers print, cell by cell, and under which conventions they come out."""
+"""The costs that three papers print, row by row, and under which conventions they come out.
+
+CBAM's tables 1 to 5 (Woo et al., ECCV 2018, arXiv 1807.06521), ECA-Net's tables 2 and 3 and the
+table of its supplement (Wang et al., CVPR 2020, arXiv 1910.03151), SE-Net's tables 2 and 3 (Hu et
+al., CVPR 2018, arXiv 1709.01507) are in ``published.json``, with the errors that they print beside
+the costs. Parameters and FLOPs are text with the printed number of digits (zeros at the end follow
+the rest of the table) and their unit; the papers say "FLOPs" for multiply-accumulates. Errors and
+accuracies are percentages on ImageNet's validation images; ECA-Net prints accuracies, from which
+its errors were computed. ``cost_confirmed`` and ``error_confirmed`` are false where the printed
+values were not checked against a copy of the paper.
+"""
 
 import json
 from functools import cache
@@ -7,41 +17,6 @@ from typing import Any
 
 import pandas as pd
 
-from .rules import RULES
-
-COLUMNS = (
-    "paper", "table", "row", "parameters", "flops", "parameter_formula",
-    "top1_error", "top5_error", "top1_accuracy", "top5_accuracy",
-    "cost_confirmed", "error_confirmed",
-)  # fmt: skip
-
-
-def published(paper: str | None = None, table: str | int | None = None) -> pd.DataFrame:
-    """The printed rows of tables that compare attention blocks by cost and accuracy.
-
-    CBAM's tables 1 to 5 (Woo et al., ECCV 2018, arXiv 1807.06521), ECA-Net's tables 2 and 3 and the
-    table of its supplement (Wang et al., CVPR 2020, arXiv 1910.03151), SE-Net's tables 2 and 3 (Hu
-    et al., CVPR 2018, arXiv 1709.01507).
-
-    Args:
-        paper: ``"CBAM"``, ``"ECA-Net"`` or ``"SE-Net"``; all of them if ``None``.
-        table: its number, or ``"supplement"``; all tables if ``None``.
-
-    Returns:
-        One row for each printed row. The columns ``parameters`` and ``flops`` are text with the
-        printed number of digits (zeros at the end follow the rest of the table), followed by their
-        unit: ``"25.56 M"``, ``"3.858 G"``; the papers say "FLOPs" for multiply-accumulates.
-        Errors and accuracies are percentages on ImageNet's validation images; ECA-Net prints
-        accuracies, from which its errors were computed. What a table does not print is missing.
-        ``cost_confirmed`` and ``error_confirmed`` are false where the printed values were not
-        checked against a copy of the paper.
-
-    Raises:
-        ValueError: if there is no such paper or table.
-    """
-    rows = printed_rows(paper, table)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).dropna(axis="columns", how="all")
-
 
 def conventions() -> pd.DataFrame:
     """What each table silently assumes, so that its printed costs come out as far as they do.
@@ -49,15 +24,9 @@ def conventions() -> pd.DataFrame:
     Returns:
         One row per convention: its name, the units called M and G, the version of ResNets and of
         ResNeXts (where their bottleneck blocks have the stride), whether the MLPs of SE and of CBAM
-        have biases, the rule of what counts as an operation and its formula, how often a layer
-        counts that runs several times, and how all this is known.
+        have biases, the rule of what counts as an operation, and how all this is known.
     """
-    table = pd.DataFrame(stored()["conventions"])
-    rules = table["rule"].map(RULES)
-    table.insert(8, "formula", rules.map(lambda rule: rule.formula))
-    shared = rules.map(lambda rule: "once, as its last run" if rule.once else "each time it runs")
-    table.insert(9, "a shared layer", shared)
-    return table
+    return pd.DataFrame(stored()["conventions"])
 
 
 def printed_rows(paper: str | None = None, table: str | int | None = None) -> list[dict[str, Any]]:

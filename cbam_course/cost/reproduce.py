@@ -109,7 +109,8 @@ def reproduce(paper: str | None = None, table: str | int | None = None) -> pd.Da
     convention of their table (see :func:`conventions`).
 
     Args:
-        paper, table: which tables, as for :func:`published`.
+        paper: ``"CBAM"``, ``"ECA-Net"`` or ``"SE-Net"``; all of them if ``None``.
+        table: its number, or ``"supplement"``; all tables if ``None``.
 
     Returns:
         One row per printed cell, with columns ``paper``, ``table``, ``row``, ``quantity``

@@ -23,13 +23,11 @@ class Rule:
     """One way of counting operations.
 
     Attributes:
-        formula: what counts and how much, for one input; H and W are the output's, g the groups.
         work: the operations of one call of a module, without those of the modules inside.
         once: whether a layer that runs several times, as CBAM's shared MLP does, counts as its last
             run alone.
     """
 
-    formula: str
     work: Work
     once: bool = False
 
@@ -41,19 +39,23 @@ class Rule:
 
 
 def _macs(run: Run) -> int:
+    r"""Convolution: :math:`C_{out} H W (C_{in} / g) k^2`; fully connected: outputs times inputs."""
     return run.macs
 
 
 def _with_additions(run: Run) -> int:
+    """For every residual block its C·H·W additions, too."""
     return run.macs + (prod(run.output) if run.kind in ("BasicBlock", "Bottleneck") else 0)
 
 
 def _with_scaling(run: Run) -> int:
+    """For every SE block the C·H·W products with its weights, too."""
     se = isinstance(run.module, SqueezeExcitation)
     return _with_additions(run) + (prod(run.input) if se else 0)
 
 
 def _with_averages(run: Run) -> int:
+    """For every global average, SE's and the network's, its C·H·W additions, too."""
     pools = isinstance(run.module, (SqueezeExcitation, nn.AdaptiveAvgPool2d))
     return _with_scaling(run) + (prod(run.input) if pools else 0)
 
@@ -96,30 +98,13 @@ def _thop(early: bool) -> Work:
     return work
 
 
-_CONV_FC = "convolution: C_out·H·W·(C_in/g)·k²; fully connected: out·in"
-
 RULES: dict[str, Rule] = {
-    "conv + FC": Rule(_CONV_FC, _macs),
-    "conv + FC, shared once": Rule(_CONV_FC, _macs, once=True),
-    "conv + FC + additions": Rule(f"{_CONV_FC}; shortcut added: C·H·W", _with_additions),
-    "conv + FC + additions + scaling": Rule(
-        f"{_CONV_FC}; shortcut added, map scaled by channel weights: C·H·W each",
-        _with_scaling,
-    ),
-    "conv + FC + additions + scaling + averages": Rule(
-        f"{_CONV_FC}; shortcut added, map scaled by channel weights, global average: C·H·W each",
-        _with_averages,
-    ),
-    "thop 0.0.22": Rule(
-        "convolution: C_out·H·W·(C_in/g)·(k² + 1 with bias); fully connected: out·(2·in - 1); "
-        "BatchNorm: 4·C·H·W; ReLU: C·H·W; max-pool: C·H·W·k; global average: C·(H·W + 1)",
-        _thop(early=True),
-        once=True,
-    ),
-    "thop 0.0.31 of September 2019": Rule(
-        "convolution: C_out·H·W·((C_in/g)·k² + 1 with bias); fully connected: out·(2·in - 1); "
-        "BatchNorm: 4·C·H·W; global average: C·(H·W + 1)",
-        _thop(early=False),
-    ),
+    "conv + FC": Rule(_macs),
+    "conv + FC, shared once": Rule(_macs, once=True),
+    "conv + FC + additions": Rule(_with_additions),
+    "conv + FC + additions + scaling": Rule(_with_scaling),
+    "conv + FC + additions + scaling + averages": Rule(_with_averages),
+    "thop 0.0.22": Rule(_thop(early=True), once=True),
+    "thop 0.0.31 of September 2019": Rule(_thop(early=False)),
 }
 """The rules by name."""

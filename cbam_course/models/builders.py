@@ -1,19 +1,21 @@
 """The networks by name, with or without attention and weights."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from torch import nn
+from torchvision.models import get_model_weights
 
 from cbam_course.attention import AttentionFactory, starting_as_identity
-from cbam_course.attention.arguments import check_choice, check_flag
+from cbam_course.attention.arguments import check_choice
 from cbam_course.attention.factory import as_factory
 
 from .cifar_cnn import CifarCNN
 from .mobilenet import MobileNetV1, MobileNetV2
 from .resnet import ResNet
-from .weights import Weights, load_source, number_of_classes, read_source
+from .weights import Weights, linear_layers, load_source, read_source
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "cifar_cnn": CifarCNN,
@@ -77,11 +79,15 @@ def make_model(
     name = name.replace("-", "_") if isinstance(name, str) else name
     make = NETWORKS[check_choice("name", name, MODEL_NAMES)]
     factory = as_factory(attention)
-    if check_flag("start_as_identity", start_as_identity) and factory is not None:
+    if start_as_identity and factory is not None:
         factory = starting_as_identity(factory)
     if weights is not None:
-        state, whose = read_source(weights, name, options.get("version"))
-        num_classes = number_of_classes(state) if num_classes is None else num_classes
+        if isinstance(weights, str):
+            with suppress(KeyError, ValueError):  # then it is a path
+                weights = get_model_weights(name)[weights]
+        state, whose = read_source(weights, options.get("version"))
+        if num_classes is None and (heads := linear_layers(state)):
+            num_classes = len(state[f"{heads[-1]}.weight"])
     if num_classes is not None:
         options["num_classes"] = num_classes
     model = make(attention=factory, **options)

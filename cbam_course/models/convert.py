@@ -1,63 +1,46 @@
 """Weights of other people's attention blocks: their names and shapes into ours, and back.
 
 Each layout is one row of :data:`DIALECTS`: how somebody else names the layers of a block, in which
-shape the weights of each are stored, and which of our blocks compute the same. Some differences are
-in no weight: the authors' spatial attention stacks the maximum before the average, the paper's and
-timm's the average before the maximum. :func:`official_cbam` makes a block like the authors'.
+shape the weights of its MLP are stored, and which of our blocks compute the same. Some differences
+are in no weight: the authors' spatial attention stacks the maximum before the average, the paper's
+and timm's the average before the maximum. :func:`official_cbam` makes a block like the authors'.
 """
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from cbam_course.attention import CBAM, ECA, SqueezeExcitation, attention_blocks
 
-Shape = tuple[int | None, ...]
 WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")
 """Before the names of a network in ``torch.compile``, ``nn.DataParallel`` or both, either way."""
 
-MLP, CONV = "weight bias", "weight"
-NORM = "weight bias running_mean running_var num_batches_tracked"
 
+@dataclass(frozen=True)
+class Dialect:
+    """How somebody else writes down the weights of attention blocks.
 
-class Layer(NamedTuple):
-    """A layer of a block: their name of it, ours, its tensors, and the shape of its weight."""
-
-    theirs: str
-    ours: str
-    tensors: str
-    shape: Shape
-    """Their shape; ``None`` for a size that depends on the block."""
-
-
-class Dialect(NamedTuple):
-    """How somebody else writes down the weights of attention blocks."""
+    Attributes:
+        whose: whose blocks these are.
+        name: what a block is called in a residual block; ours is called ``attention``.
+        key: the keys of blocks in a network, as a pattern: what stands before a block, and in it.
+        layers: their names of the layers in a block, and ours.
+        kernel: what follows h and C in the shape of the MLP's weights: ``(1, 1)`` for convolutions.
+        orders: the orders of CBAM's halves that there are.
+        maps: the order in which CBAM's spatial half stacks its two maps.
+        others: our blocks besides CBAM that compute the same as theirs, over averages.
+    """
 
     whose: str
     name: str
-    """What a block is called in a residual block; ours is called ``attention``."""
     key: str
-    """The keys of blocks in a network, as a pattern: what stands before a block, and in it."""
-    layers: tuple[Layer, ...]
+    layers: Mapping[str, str]
+    kernel: tuple[int, ...]
     orders: tuple[str, ...]
-    """The orders of CBAM's halves that there are."""
     maps: tuple[str, str]
-    """The order in which CBAM's spatial half stacks its two maps."""
     others: tuple[type[nn.Module], ...] = ()
-    """Our blocks besides CBAM that compute the same as theirs, over averages."""
-
-    def tensors(self) -> dict[str, tuple[str, Shape | None]]:
-        """Their name of each tensor in a block, with ours and with its shape, if that is told."""
-        return {
-            f"{layer.theirs}.{tensor}": (
-                f"{layer.ours}.{tensor}",
-                layer.shape if tensor == "weight" else None,
-            )
-            for layer in self.layers
-            for tensor in layer.tensors.split()
-        }
 
 
 DIALECTS = {
@@ -66,12 +49,13 @@ DIALECTS = {
         whose="the authors' CBAM",
         name="cbam",
         key=r"((?:.+\.)?)((?:ChannelGate|SpatialGate)\..+)",
-        layers=(
-            Layer("ChannelGate.mlp.1", "channel_attention.mlp.0", MLP, (None, None)),
-            Layer("ChannelGate.mlp.3", "channel_attention.mlp.2", MLP, (None, None)),
-            Layer("SpatialGate.spatial.conv", "spatial_attention.conv", CONV, (1, 2, 7, 7)),
-            Layer("SpatialGate.spatial.bn", "spatial_attention.bn", NORM, (1,)),
-        ),
+        layers={
+            "ChannelGate.mlp.1": "channel_attention.mlp.0",
+            "ChannelGate.mlp.3": "channel_attention.mlp.2",
+            "SpatialGate.spatial.conv": "spatial_attention.conv",
+            "SpatialGate.spatial.bn": "spatial_attention.bn",
+        },
+        kernel=(),
         orders=("channel-spatial", "channel"),
         maps=("max", "avg"),
     ),
@@ -80,15 +64,16 @@ DIALECTS = {
         whose="timm's CBAM, ECA and SE",
         name="se",  # whichever block it is
         key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(.+)",
-        layers=(
-            Layer("channel.fc1", "channel_attention.mlp.0", MLP, (None, None, 1, 1)),
-            Layer("channel.fc2", "channel_attention.mlp.2", MLP, (None, None, 1, 1)),
-            Layer("spatial.conv.conv", "spatial_attention.conv", CONV, (1, 2, None, None)),
-            Layer("spatial.conv.bn", "spatial_attention.bn", NORM, (1,)),
-            Layer("fc1", "mlp.0", MLP, (None, None, 1, 1)),
-            Layer("fc2", "mlp.2", MLP, (None, None, 1, 1)),
-            Layer("conv", "conv", CONV, (1, 1, None)),
-        ),
+        layers={
+            "channel.fc1": "channel_attention.mlp.0",
+            "channel.fc2": "channel_attention.mlp.2",
+            "spatial.conv.conv": "spatial_attention.conv",
+            "spatial.conv.bn": "spatial_attention.bn",
+            "fc1": "mlp.0",
+            "fc2": "mlp.2",
+            "conv": "conv",
+        },
+        kernel=(1, 1),
         orders=("channel-spatial",),
         maps=("avg", "max"),
         others=(ECA, SqueezeExcitation),
@@ -100,16 +85,14 @@ OURS = r"((?:.+\.)?attention\.|(?:.+\.)?(?=(?:channel|spatial)_attention\.))(.+)
 
 
 def layout(state: Mapping[str, Tensor]) -> str:
-    """Whose names the keys of a state dict are, of a network or of a block alone.
+    """Whose names the keys of a network's state dict are.
 
     Returns:
         ``"official"`` for CBAM's authors, ``"timm"``, or ``"course"`` for ours and for networks
-        without attention. An ECA block alone has one key here and in timm, and counts as timm's.
+        without attention.
     """
-    state = strip_wrappers(state)
     for name, dialect in DIALECTS.items():
-        alone = _fits(state, dialect.tensors())
-        if alone or any(re.fullmatch(dialect.key, key) for key in state):
+        if any(re.fullmatch(dialect.key, key) for key in state):
             return name
     return "course"
 
@@ -122,7 +105,7 @@ def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     none either, and PyTorch does without.
 
     Raises:
-        ValueError: for a key or shape that the authors' CBAM does not have.
+        ValueError: for a layer that the authors' CBAM does not have.
     """
     return from_layout(state, "official")
 
@@ -134,8 +117,8 @@ def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     the average alone in SE (so no ``add_maxpool``), ReLU and sigmoid.
 
     Raises:
-        ValueError: for a ResNet with another of timm's attention blocks, or a variant that the
-            course has not, such as LightCbamModule, ECA with an MLP, or SE with a BatchNorm.
+        ValueError: for a ResNet with another of timm's attention blocks, or a variant with layers
+            that the course has not, such as ECA with an MLP, or SE with a BatchNorm.
     """
     return from_layout(state, "timm")
 
@@ -201,21 +184,8 @@ def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-s
 
 def from_layout(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Weights in one of the :data:`DIALECTS`, in our layout."""
-    state, dialect = strip_wrappers(state), DIALECTS[name]
-    tensors = dialect.tensors()
-    alone = _fits(state, tensors)
-    converted = {}
-    for key, value in state.items():
-        found = re.fullmatch(r"()(.+)" if alone else dialect.key, key)
-        if not found:
-            converted[key] = value
-        elif not _fits({found[2]: value}, tensors):
-            shape = list(value.shape)
-            raise ValueError(f"{key} {shape} is not of {dialect.whose} as the course has them")
-        else:
-            prefix = _rename(found[1], dialect.name, "attention")
-            converted[prefix + tensors[found[2]][0]] = value
-    return converted
+    dialect = DIALECTS[name]
+    return _renamed(state, dialect, dialect.layers, dialect.key, (dialect.name, "attention"))
 
 
 def to_layout(source: Mapping[str, Tensor] | nn.Module, name: str) -> dict[str, Tensor]:
@@ -224,22 +194,38 @@ def to_layout(source: Mapping[str, Tensor] | nn.Module, name: str) -> dict[str, 
     if isinstance(source, nn.Module):
         check_alike(source, name)
         source = source.state_dict()
-    state = strip_wrappers(source)
-    names = {ours: (theirs, shape) for theirs, (ours, shape) in dialect.tensors().items()}
-    alone = state.keys() <= names.keys()
-    converted = {}
+    layers = {ours: theirs for theirs, ours in dialect.layers.items()}
+    return _renamed(source, dialect, layers, OURS, ("attention", dialect.name))
+
+
+def _renamed(
+    state: Mapping[str, Tensor],
+    dialect: Dialect,
+    layers: Mapping[str, str],
+    pattern: str,
+    block: tuple[str, str],
+) -> dict[str, Tensor]:
+    """Rename blocks and their layers, in keys that match a pattern, and shape weights as theirs.
+
+    ``layer1.0.cbam.`` -> ``layer1.0.attention.``; a block under another name keeps it.
+    """
+    state = strip_wrappers(state)
+    alone = all(key.rpartition(".")[0] in layers for key in state)
+    renamed = {}
     for key, value in state.items():
-        found = re.fullmatch(r"()(.+)" if alone else OURS, key)
+        found = re.fullmatch(r"()(.+)" if alone else pattern, key)
         if not found:
-            converted[key] = value
-        elif found[2] not in names:
-            raise ValueError(f"{dialect.whose} have no {key} {list(value.shape)}")
-        else:
-            theirs, shape = names[found[2]]
-            if value.dim() in (2, 4) and shape is not None:  # [h, C] or [h, C, 1, 1]
-                value = value.reshape(*value.shape[: len(shape)], *[1] * (len(shape) - value.dim()))
-            converted[_rename(found[1], "attention", dialect.name) + theirs] = value
-    return converted
+            renamed[key] = value
+            continue
+        layer, _, tensor = found[2].rpartition(".")
+        if layer not in layers:
+            shape = list(value.shape)
+            raise ValueError(f"{key} {shape} is not of {dialect.whose} as the course has them")
+        if tensor == "weight" and "mlp." in f"{layer} {layers[layer]}":
+            value = value.reshape(*value.shape[:2], *dialect.kernel)
+        prefix = re.sub(rf"(^|\.){block[0]}\.$", rf"\g<1>{block[1]}.", found[1])
+        renamed[f"{prefix}{layers[layer]}.{tensor}"] = value
+    return renamed
 
 
 def check_alike(model: nn.Module, name: str, what: str = "the block") -> None:
@@ -266,22 +252,3 @@ def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return dict(state)
-
-
-def _fits(state: Mapping[str, Tensor], tensors: Mapping[str, tuple[str, Shape | None]]) -> bool:
-    """Whether there is something in ``state``, and all of it is in the table, shapes included."""
-
-    def fits(value: Tensor, shape: Shape | None) -> bool:
-        if shape is None:
-            return True
-        sizes = zip(value.shape, shape, strict=False)
-        return value.dim() == len(shape) and all(size in (None, own) for own, size in sizes)
-
-    return bool(state) and all(
-        key in tensors and fits(state[key], tensors[key][1]) for key in state
-    )
-
-
-def _rename(prefix: str, old: str, new: str) -> str:
-    """``layer1.0.cbam.`` -> ``layer1.0.attention.``; a block under another name keeps it."""
-    return re.sub(rf"(^|\.){old}\.$", rf"\g<1>{new}.", prefix)

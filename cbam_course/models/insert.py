@@ -1,35 +1,29 @@
 """Attention for a network that is there already."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
 from itertools import groupby, pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import VGG, convnext, mobilenetv2, mobilenetv3, resnet
+from torchvision.models import VGG, convnext, mobilenetv3
 
 from cbam_course.attention import AttentionFactory, IdentityStart, starting_as_identity
-from cbam_course.attention.arguments import check, check_flag
 from cbam_course.attention.factory import as_factory
 
 from .mobilenet import InvertedResidual
 from .resnet import BasicBlock, Bottleneck
 
 RESIDUAL = {
-    resnet.BasicBlock: (BasicBlock, "bn2"),
-    BasicBlock: (BasicBlock, "bn2"),
-    resnet.Bottleneck: (Bottleneck, "bn3"),
-    Bottleneck: (Bottleneck, "bn3"),
-    mobilenetv2.InvertedResidual: (InvertedResidual, "conv"),
-    InvertedResidual: (InvertedResidual, "conv"),
+    kind: ours
+    for ours in (BasicBlock, Bottleneck, InvertedResidual)
+    for kind in (ours, ours.__base__)
 }
-"""Residual blocks, the class of ours that they are or become, and the last layer of the branch.
+"""Residual blocks, ours and torchvision's, and the class of ours that they are or become.
 
 Only these very classes: a subclass of somebody's may have another forward pass.
 """
@@ -93,16 +87,6 @@ class InsertionReport:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class InsertionPoint:
-    """Where a block can go: after which module, whether one is there, and how to put one there."""
-
-    name: str
-    after: nn.Module
-    taken: bool
-    put: Callable[[nn.Module], None]
-
-
 def insert_attention(
     model: nn.Module,
     attention: AttentionFactory | str,
@@ -160,33 +144,40 @@ def insert_attention(
           layer3.0.attention to layer3.5.attention  6 x 1024 channels, 131,171 parameters each
           layer4.0.attention to layer4.2.attention  3 x 2048 channels, 524,387 parameters each
     """
-    check("model", model, isinstance(model, nn.Module), "a module")
     factory = as_factory(attention)
-    check("attention", attention, factory is not None, "a block to insert")
-    if check_flag("start_as_identity", start_as_identity):
+    if factory is None:
+        raise ValueError(f"attention must be a block to insert; got {attention!r}")
+    if start_as_identity:
         factory = starting_as_identity(factory)
 
     points = list(_default_points(model) if where is None else _named_points(model, where))
     if not points:
         raise ValueError(
             f"{type(model).__name__} has no residual branches that are known; name modules in "
-            f"where, {_suggestion(model)}"
+            "where, as in model.named_modules()"
         )
-    if taken := [point.name for point in points if point.taken]:
+    taken = [name for name, module in points if _has_attention(module)]
+    if taken:
         raise ValueError(
             f"{len(taken)} of {len(points)} insertion points have attention already, the first is "
             f"{taken[0]}"
         )
-    features = _find_features(model, points, example)
+    features = _find_features(model, [name for name, _ in points], example)
     blocks = []
-    for point, feature in zip(points, features, strict=True):
+    for (name, module), feature in zip(points, features, strict=True):
         try:
             block = factory(feature.shape[1])
         except ValueError as error:
-            raise ValueError(f"no block for {point.name}: {error}") from None
-        blocks.append(block.to(feature.device, feature.dtype).train(point.after.training))
-    for point, block in zip(points, blocks, strict=True):
-        point.put(block)
+            raise ValueError(f"no block for {name}: {error}") from None
+        blocks.append(block.to(feature.device, feature.dtype).train(module.training))
+    for (_, module), block in zip(points, blocks, strict=True):
+        if where is None and type(module) in RESIDUAL:
+            # The layers, their names and the hooks of a torchvision block stay what they are. Our
+            # class has no further state, and the forward pass that calls the attention.
+            module.__class__ = RESIDUAL[type(module)]
+            module.attention = block
+        else:
+            _append(model, module, block)
 
     # Only now: a module may be inside of another one that was wrapped.
     names = {module: name for name, module in model.named_modules()}
@@ -196,43 +187,38 @@ def insert_attention(
         parameters = sum(parameter.numel() for parameter in block.parameters())
         insertions.append(Insertion(names[block], feature.shape[1], kind, parameters))
     renamed = [
-        (f"{point.name}.", f"{names[point.after]}.")
-        for point in points
-        if names[point.after] != point.name and point.after.state_dict()
+        (f"{name}.", f"{names[module]}.")
+        for name, module in points
+        if names[module] != name and module.state_dict()
     ]
     return InsertionReport(tuple(insertions), start_as_identity, tuple(renamed))
 
 
-def _default_points(model: nn.Module) -> Iterator[InsertionPoint]:
-    """The ends of residual branches, and of the stages of a VGG."""
+def _default_points(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Residual blocks or their branches, and the last layers of the stages of a VGG."""
     for name, module in model.named_modules():
         prefix = f"{name}." if name else ""
         if type(module) in RESIDUAL:
-            kind, last = RESIDUAL[type(module)]
-            taken = not isinstance(getattr(module, "attention", nn.Identity()), nn.Identity)
-            put = partial(_attach, module, kind)
-            yield InsertionPoint(f"{prefix}{last}", module.get_submodule(last), taken, put)
+            yield name, module
         elif isinstance(module, SEQUENTIAL):
-            yield _after(model, f"{prefix}block")
+            yield f"{prefix}block", module.block
         elif isinstance(module, VGG):
-            for (number, _), (_, following) in pairwise(module.features.named_children()):
+            for (number, layer), (_, following) in pairwise(module.features.named_children()):
                 if isinstance(following, nn.MaxPool2d):
-                    yield _after(model, f"{prefix}features.{number}")
+                    yield f"{prefix}features.{number}", layer
 
 
-def _named_points(model: nn.Module, where: str | Iterable[str]) -> Iterator[InsertionPoint]:
-    """After the modules whose names are in ``where`` or match a pattern there."""
+def _named_points(model: nn.Module, where: str | Iterable[str]) -> Iterator[tuple[str, nn.Module]]:
+    """The modules whose names are in ``where`` or match a pattern there."""
     # A module that is shared has several names, and may be called by any of them.
     modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
-    chosen: dict[nn.Module, str] = {}
-    for pattern in [where] if isinstance(where, str) else map(str, where):
-        found = [name for name in modules if _matches(name, pattern)]
+    chosen = set()
+    for pattern in [where] if isinstance(where, str) else where:
+        found = [module for name, module in modules.items() if _matches(name, pattern)]
         if not found:
-            near = get_close_matches(pattern, modules, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"name some, {_suggestion(model)}"
-            raise ValueError(f"where: no module is called {pattern!r}; {hint}")
-        chosen |= {modules[name]: name for name in found}
-    return (_after(model, name) for name, module in model.named_modules() if module in chosen)
+            raise ValueError(f"where: no module of model.named_modules() is called {pattern!r}")
+        chosen.update(found)
+    return ((name, module) for name, module in model.named_modules() if module in chosen)
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -241,24 +227,19 @@ def _matches(name: str, pattern: str) -> bool:
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
-def _attach(module: nn.Module, kind: type[nn.Module], block: nn.Module) -> None:
-    # The layers, their names and the hooks of a torchvision block stay what they are. Our class is
-    # a subclass of its own without further state; it has the forward pass that calls the attention.
-    module.__class__ = kind
-    module.attention = block
+def _has_attention(module: nn.Module) -> bool:
+    """Whether a residual block or a sequence has a block of ours, by its name."""
+    if not isinstance(module, (nn.Sequential, *RESIDUAL)):
+        return False
+    return not isinstance(getattr(module, "attention", nn.Identity()), nn.Identity)
 
 
-def _after(model: nn.Module, name: str) -> InsertionPoint:
-    """The insertion point after the module of this name."""
-    module = model.get_submodule(name)
+def _append(model: nn.Module, module: nn.Module, block: nn.Module) -> None:
+    """Let ``block`` follow ``module``: at the end of a sequence, or in a new one of the two."""
     # A subclass with a forward pass of its own may not run what is appended.
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        taken = "attention" in dict(module.named_children())
-        return InsertionPoint(name, module, taken, partial(module.add_module, "attention"))
-    return InsertionPoint(name, module, False, partial(_wrap, model, module))
-
-
-def _wrap(model: nn.Module, module: nn.Module, block: nn.Module) -> None:
+        module.add_module("attention", block)
+        return
     owners = [
         (parent, name)
         for parent in model.modules()
@@ -271,62 +252,38 @@ def _wrap(model: nn.Module, module: nn.Module, block: nn.Module) -> None:
         setattr(parent, name, both)
 
 
-def _suggestion(model: nn.Module) -> str:
-    """Some modules that may put out feature maps: parts of the network that have convolutions."""
-    names = [
-        name
-        for name, child in model.named_children()
-        if any(isinstance(layer, nn.Conv2d) for layer in child.modules())
-    ]
-    return f"such as {', '.join(map(repr, names[:4]))}" if names else "as in model.named_modules()"
-
-
-def _find_features(model: nn.Module, points: list[InsertionPoint], example: Any) -> list[Tensor]:
-    """Call a copy of the network once: the feature map at each insertion point.
+def _find_features(model: nn.Module, names: list[str], example: Any) -> list[Tensor]:
+    """Call a copy of the network once: the feature map behind each of the modules.
 
     Raises:
-        ValueError: if the call fails, or what passes an insertion point is no feature map.
+        ValueError: if the call fails, or what a module puts out is no feature map.
     """
     if example is None:
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if first is None:
             raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
         example = first.weight.new_zeros(1, first.in_channels, 224, 224)
-    names = {module: name for name, module in model.named_modules()}
-    seen: list[list[Any]] = [[] for _ in points]
+    seen: dict[str, list[Any]] = {name: [] for name in names}
     gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
+    copied = deepcopy(model).eval()
+    for name, outputs in seen.items():
+        layer = copied.get_submodule(name)
+        layer.register_forward_hook(lambda m, args, output, to=outputs: to.append(output))
     try:
-        copied = deepcopy(model).eval()
-        for point, outputs in zip(points, seen, strict=True):
-            layer = copied.get_submodule(names[point.after])
-            layer.register_forward_hook(lambda m, args, output, to=outputs: to.append(output))
         with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
             copied(example)
     except Exception as error:
         what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else repr(example)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
-            "the network could not be called to find its channels; give an example that it can be "
-            f"called with. It was called with {what}: {reason}"
+            f"the network could not be called with {what} to find its channels; give an example "
+            f"that it can be called with: {error}"
         ) from error
-    for point, outputs in zip(points, seen, strict=True):
-        if problem := _problem(outputs):
-            raise ValueError(f"no block can follow {point.name}: {problem}")
-    return [outputs[0] for outputs in seen]
-
-
-def _problem(outputs: list[Any]) -> str:
-    """Why what a module puts out is not a feature map, or not always one; empty if it is."""
-    if not outputs:
-        return "it is not run when the network is called"
-    for output in outputs:
-        if not isinstance(output, Tensor):
-            return f"it puts out a {type(output).__name__}, no feature map"
-        if output.dim() != 4 or not output.is_floating_point():
-            kind = f"{output.dtype} {list(output.shape)}"
-            return f"it puts out {kind}, no feature map [batch, channels, height, width]"
-    kinds = {(output.shape[1], output.dtype, output.device) for output in outputs}
-    if len(kinds) > 1:
-        channels = ", ".join(sorted(f"{number} ({dtype})" for number, dtype, _ in kinds))
-        return f"it runs several times, with different numbers of channels: {channels}"
-    return ""
+    for name, outputs in seen.items():
+        if not outputs:
+            raise ValueError(f"no block can follow {name}: it is not run")
+        for x in outputs:
+            if not (isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point()):
+                raise ValueError(f"no block can follow {name}: its output is no [B, C, H, W]")
+        if len({x.shape[1] for x in outputs}) > 1:
+            raise ValueError(f"no block can follow {name}: its outputs differ in their channels")
+    return [outputs[0] for outputs in seen.values()]

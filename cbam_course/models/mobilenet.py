@@ -7,11 +7,8 @@ from torch import Tensor, nn
 from torchvision.models import mobilenetv2 as torchvision_mobilenet
 
 from cbam_course.attention import AttentionFactory
-from cbam_course.attention.arguments import check, check_choices, check_integer
+from cbam_course.attention.arguments import check_choices, check_integer
 from cbam_course.attention.factory import as_factory
-
-STEM = 32
-"""Channels of the first convolution, at alpha 1."""
 
 SEPARABLE = (
     *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
@@ -78,10 +75,9 @@ class MobileNetV1(nn.Module):
     ) -> None:
         super().__init__()
         check_integer("num_classes", num_classes)
-        check("alpha", alpha, alpha * STEM >= 1, "large enough to leave a channel in every layer")
         attention = as_factory(attention)
 
-        width = int(STEM * alpha)
+        width = int(32 * alpha)
         layers, widths = [ConvLayer(in_channels, width, 3, stride=2)], [width]
         for channels, stride in SEPARABLE:
             layers.append(ConvLayer(width, width, 3, stride=stride, groups=width))

@@ -156,22 +156,10 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         bottleneck = check_choice("block", block, ("basic", "bottleneck")) == "bottleneck"
-        depths = [check_integer("each of the depths", depth) for depth in depths]
+        depths = list(depths)
         widths = [int(check_integer("each of the widths", width) * widen) for width in widths]
-        if len(depths) != len(widths):
-            raise ValueError(
-                f"depths and widths must have one number for each stage; got {len(depths)} depths "
-                f"and {len(widths)} widths"
-            )
-        check("widen", widen, min(widths) >= 1, "large enough to leave a channel in every stage")
-        narrowest = min(widths) * check_integer("width_per_group", width_per_group) / 64
-        fine = narrowest >= 1
-        check(
-            "width_per_group", width_per_group, fine, "large enough to leave a channel in a group"
-        )
         check("version", version, bottleneck or version is None, "None: basic blocks have but one")
         check_integer("num_classes", num_classes)
-        check_integer("groups", groups)
         check_choice("stem", stem, ("imagenet", "cifar"))
         attention = as_factory(attention)
         if residual_scale != 1.0:
@@ -182,18 +170,16 @@ class ResNet(nn.Module):
                 return Scale(residual_scale)
 
         channels = 64 if stem == "imagenet" else widths[0]
-        if stem == "imagenet":
-            self.conv1 = nn.Conv2d(in_channels, channels, 7, stride=2, padding=3, bias=False)
-        else:
-            self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        kernel_size, stride = (7, 2) if stem == "imagenet" else (3, 1)
+        padding = kernel_size // 2
+        self.conv1 = nn.Conv2d(in_channels, channels, kernel_size, stride, padding, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem == "imagenet" else nn.Identity()
 
         kind, options = BasicBlock, {"groups": groups, "base_width": width_per_group}
-        self.version = None
+        self.version = (version or "v1.5") if bottleneck else None
         if bottleneck:
-            self.version = "v1.5" if version is None else version
             kind, options = Bottleneck, options | {"version": self.version}
         self.layer_names = [f"layer{number}" for number in range(1, len(depths) + 1)]
         for name, depth, width in zip(self.layer_names, depths, widths, strict=True):

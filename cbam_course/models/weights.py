@@ -3,18 +3,18 @@
 import os
 import pickle
 import re
+import string
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import groupby
 from pathlib import Path
-from typing import Any
-from zipfile import ZipFile, is_zipfile
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, get_model_weights
+from torchvision.models import WeightsEnum
 
 from .convert import DIALECTS, check_alike, from_layout, layout, strip_wrappers
 
@@ -46,23 +46,21 @@ class LoadReport:
 
     def __str__(self) -> str:
         blocks, layers = _blocks_and_layers(self.loaded)
-        tensors = f"{len(self.loaded)} tensor{'' if len(self.loaded) == 1 else 's'}"
-        counts = f"{tensors}, {self.loaded_parameters:,} parameters"
-        loaded = [f"{counts}: {_outermost(layers)}" if layers else counts, blocks]
-
+        outermost = dict.fromkeys(layer.split(".")[0] for layer in layers)
+        stems = groupby(outermost, lambda name: name.rstrip(string.digits))
+        spans = [_span(list(names)) for _, names in stems]
+        counts = f"{len(self.loaded)} tensors, {self.loaded_parameters:,} parameters"
+        rows = {"loaded": [f"{counts}: {', '.join(spans)}", *blocks]}
         blocks, layers = _blocks_and_layers(self.fresh)
-        reasons = [f" ({self.reasons[name]})" if name in self.reasons else "" for name in layers]
-        fresh = [blocks, *map("".join, zip(layers, reasons, strict=True))]
-
+        reasons = {name: f" ({reason})" for name, reason in self.reasons.items()}
+        rows["starts fresh"] = [*blocks, *(name + reasons.get(name, "") for name in layers)]
         blocks, layers = _blocks_and_layers(self.unused)
-        unused = [", ".join(layers), blocks]
-
-        lines = []
-        for label, rows in (("loaded", loaded), ("starts fresh", fresh), ("unused", unused)):
-            for row in list(filter(None, rows)) or ["nothing"]:
-                lines.append(f"{label:14}{row}")
-                label = ""
-        return "\n".join(lines)
+        rows["unused"] = [*blocks, *layers]
+        return "\n".join(
+            f"{'' if number else label:14}{row}"
+            for label, texts in rows.items()
+            for number, row in enumerate(texts or ["nothing"])
+        )
 
 
 def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
@@ -85,12 +83,12 @@ def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
         The :class:`LoadReport`.
 
     Raises:
-        ValueError: if the weights do not fit, cannot be read, are not floating-point numbers, or
-            belong to version 1.5 of a ResNet and the network is version 1. A file with weights of
-            the course does not tell its version: that is the caller's to know.
+        ValueError: if the weights do not fit, cannot be read, or belong to version 1.5 of a ResNet
+            and the network is version 1. A file with weights of the course does not tell its
+            version: that is the caller's to know.
         OSError: if the file is not there or cannot be read.
     """
-    return load_source(model, *read_source(weights, version=getattr(model, "version", None)))
+    return load_source(model, *read_source(weights, getattr(model, "version", None)))
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -109,8 +107,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         A plain ``dict`` of tensors without gradients.
 
     Raises:
-        ValueError: if the file is empty, torn, damaged, or holds anything else than tensors by
-            name.
+        ValueError: if the file is empty, torn, or holds anything else than tensors by name.
         OSError: if it is not there or cannot be read.
     """
     path = Path(path)
@@ -119,7 +116,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if path.suffix.lower() == ".safetensors":
             content = safetensors.torch.load(data)
         else:
-            content = _unpickle(data)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they announce what is refused next
+                content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # which one depends on which bytes are wrong
         # PyTorch's own message advises to run the code in the file; this one does not.
         code = re.search(r"GLOBAL ([\w.]*\w)", str(error))
@@ -132,65 +131,27 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     for entry in ("state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
             content = content[entry]
-    _check_state(content, str(path))
-    return strip_wrappers({key: value.detach() for key, value in content.items()})
+    return {key: value.detach() for key, value in _checked(content, str(path)).items()}
 
 
-def _unpickle(data: bytes) -> Any:
-    file = BytesIO(data)
-    # PyTorch does not look at the checksums that its own zip files carry.
-    if is_zipfile(file):
-        with ZipFile(file) as archive:
-            if archive.testzip():
-                raise ValueError("a checksum is wrong")
-    file.seek(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they announce what is refused next
-        return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _check_state(state: object, what: str) -> None:
+def _checked(state: object, what: str) -> dict[str, Tensor]:
+    """``state`` without the names of wrappers, if it is a state dict."""
     entries = state.items() if isinstance(state, Mapping) else ()
-    strange = [
-        f"{key!r}: {value!r}"
-        for key, value in entries
-        if not (isinstance(key, str) and isinstance(value, Tensor))
-    ]
-    if not entries:
-        strange = ["nothing" if isinstance(state, Mapping) else f"a {type(state).__name__}"]
-    if strange:
-        raise ValueError(f"{what} is no state dict, tensors by name: it has {strange[0]:.80}")
+    if not entries or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in entries):
+        raise ValueError(f"{what} is no state dict, tensors by name; got {state!r:.80}")
+    return strip_wrappers(state)
 
 
-def read_source(
-    weights: object, network: str | None = None, version: str | None = None
-) -> tuple[dict[str, Tensor], str]:
-    """Read weights and bring them into the course's layout.
+def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor], str]:
+    """Weights in the course's layout for a network of this version, and whose they are.
 
-    Args:
-        weights: as for :func:`load_weights`, or the name of torchvision's weights for ``network``.
-        network: torchvision's name of the network.
-        version: the network's version, ``"v1"``, ``"v1.5"`` or ``None``.
-
-    Returns:
-        The weights, and whose they are: ``"torchvision"``, or their :func:`layout`.
+    That is ``"torchvision"``, or the :func:`layout` that they were in.
     """
-    is_name = isinstance(weights, str) and not os.path.splitext(weights)[1]
-    if is_name and not os.path.exists(weights):
-        try:
-            weights = get_model_weights(network or "")[weights]
-        except (KeyError, ValueError):
-            raise ValueError(
-                f"weights {weights!r} are neither a file nor the name of torchvision's weights for "
-                f"{network or 'this network'}, such as 'DEFAULT'"
-            ) from None
-    state: Mapping[str, Tensor] = {}
-    if isinstance(weights, str | os.PathLike):
-        state = read_weights(weights)
-    elif not isinstance(weights, WeightsEnum):
-        _check_state(weights, "what was given as weights")
-        state = strip_wrappers(weights)
-    whose = "torchvision" if isinstance(weights, WeightsEnum) else layout(state)
+    whose = "torchvision"
+    if not isinstance(weights, WeightsEnum):
+        is_path = isinstance(weights, str | os.PathLike)
+        state = read_weights(weights) if is_path else _checked(weights, "what was given as weights")
+        whose = layout(state)
     if version == "v1" and whose != "course":
         raise ValueError(
             f"weights of {whose!r} are of version 1.5, with the stride on the 3x3 convolution; "
@@ -201,37 +162,26 @@ def read_source(
         state = weights.get_state_dict(
             map_location="cpu", progress=True, check_hash=True, weights_only=True
         )
-    return (from_layout(state, whose) if whose in DIALECTS else dict(state)), whose
-
-
-def number_of_classes(state: Mapping[str, Tensor]) -> int | None:
-    """The number of classes of weights of one of the course's networks; ``None`` if not told."""
-    heads = _linear_layers(state)
-    return state[f"{heads[-1]}.weight"].shape[0] if heads else None
+    return from_layout(state, whose) if whose in DIALECTS else dict(state), whose
 
 
 def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> LoadReport:
     """Load what :func:`read_source` gave, all that fits or nothing at all."""
-    if any(parameter.is_meta for parameter in model.parameters()):
-        raise ValueError("the network is on the meta device, which has no room for weights")
     wanted, given = model.state_dict(), dict(state)
     for key, value in wanted.items():
         layer, _, name = key.rpartition(".")
         if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
             # BatchNorm counts its batches since PyTorch 0.4.1; older weights have no counters.
             given.setdefault(key, torch.zeros_like(value))
-        if key in given and value.is_floating_point() and not given[key].is_floating_point():
-            # It would be converted without a word: int8 codes, or half of a complex number.
-            kind = given[key].dtype
-            raise ValueError(f"{key} has values of type {kind}, not floating-point numbers")
         if key in given and name == "weight" and attention_block(key):
-            given[key] = _respell(given[key], value)
+            # A layer of an MLP, linear [h, C] or a convolution [h, C, 1, 1], is the same function.
+            short, long = sorted((given[key].shape, value.shape), key=len)
+            if long == (*short, 1, 1):
+                given[key] = given[key].reshape(value.shape)
 
-    fresh, unused, reasons, problems = _compare(model, wanted, given)
-    if problems:
-        name = type(model).__name__
-        raise ValueError(f"the weights do not fit {name}, nothing was loaded: {problems}")
-    loaded = [key for key in wanted if key not in fresh]
+    unlike, reasons = _compare(model, wanted, given)
+    fresh, unused = ([key for key in keys if _part(key) in unlike] for keys in (wanted, given))
+    loaded = [key for key in wanted if _part(key) not in unlike]
     if whose in DIALECTS:
         for block in dict.fromkeys(filter(None, map(attention_block, loaded))):
             check_alike(model.get_submodule(block), whose, f"nothing was loaded: {block}")
@@ -239,8 +189,8 @@ def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> Lo
     learned = {name: parameter.numel() for name, parameter in model.named_parameters()}
     return LoadReport(
         loaded=tuple(loaded),
-        fresh=tuple(key for key in wanted if key in fresh),
-        unused=tuple(key for key in given if key in unused),
+        fresh=tuple(fresh),
+        unused=tuple(unused),
         loaded_parameters=sum(learned.get(key, 0) for key in loaded),
         fresh_parameters=sum(learned.get(key, 0) for key in fresh),
         reasons=reasons,
@@ -249,58 +199,58 @@ def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> Lo
 
 def _compare(
     model: nn.Module, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]
-) -> tuple[set[str], set[str], dict[str, str], str]:
-    """Compare a network's state dict with the weights, part by part.
+) -> tuple[set[str], dict[str, str]]:
+    """The attention blocks and layers that differ and may, and the reasons of some.
 
-    A part is an attention block, a classifier, the first convolution, or all the rest. The first
-    three are loaded whole or not at all: a block with half of its weights is not the block that was
+    Each is loaded whole or not at all: a block with half of its weights is not the block that was
     trained.
 
-    Returns:
-        Keys to leave as they are, keys to leave over, reasons, and in words what does not fit.
+    Raises:
+        ValueError: if others differ.
     """
     layers = [(name, m) for name, m in model.named_modules() if not attention_block(f"{name}.")]
     convolution = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), None)
     # The network's last linear layer, and the last one that it does not have.
     heads = [name for name, layer in layers if isinstance(layer, nn.Linear)][-1:]
-    heads += _linear_layers({key: given[key] for key in given if key not in wanted})[-1:]
+    heads += linear_layers({key: given[key] for key in given if key not in wanted})[-1:]
 
-    def parts(state: Mapping[str, Tensor]) -> dict[str, dict[str, list[int]]]:
-        found: dict[str, dict[str, list[int]]] = {}
-        for key, value in state.items():
-            layer = key.rpartition(".")[0]
-            part = attention_block(key) or (layer if layer in (*heads, convolution) else "")
-            found.setdefault(part, {})[key] = list(value.shape)
-        return found
-
-    ours, theirs = parts(wanted), parts(given)
-    fresh, unused, reasons, problems = set(), set(), {}, []
+    ours, theirs = _shapes(wanted), _shapes(given)
+    unlike, reasons, problems = set(), {}, []
     for part in dict.fromkeys([*ours, *theirs]):
         a, b = ours.get(part, {}), theirs.get(part, {})
         if a == b:
             continue
+        unlike.add(part)
         x, y = a.get(f"{part}.weight", []), b.get(f"{part}.weight", [])
         if part in heads and a.keys() == b.keys() and x[1:] == y[1:]:
             reasons[part] = f"{x[0]} classes, the weights have {y[0]}"
         elif part == convolution and a.keys() == b.keys() and x[:1] == y[:1]:
             reasons[part] = f"of shape {x}, the weights have {y}"
-        if part in reasons or (part not in ("", convolution) and a.keys().isdisjoint(b)):
-            fresh |= a.keys()
-            unused |= b.keys()
-            continue
-        other = [key for key in a if key in b and a[key] != b[key]]
-        problems += [("not in the weights", key) for key in a if key not in b]
-        problems += [("not in the network", key) for key in b if key not in a]
-        problems += [("of another shape", f"{key} {b[key]} for {a[key]}") for key in other]
+        elif a.keys() & b.keys() or not (part in heads or attention_block(f"{part}.")):
+            for key in {**a, **b}:
+                x, y = a.get(key, "not"), b.get(key, "not")
+                if x != y:
+                    problems.append(f"{key} is {y} in the weights and {x} in the network")
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(
+            f"the weights do not fit {type(model).__name__}, nothing was loaded: "
+            f"{', '.join(problems[:3])}{more}"
+        )
+    return unlike, reasons
 
-    texts = []
-    for what in dict.fromkeys(what for what, _ in problems):
-        keys = [key for kind, key in problems if kind == what]
-        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-        texts.append(f"{what}: {', '.join(keys[:3])}{more}")
-    if problems and all(attention_block(key.split()[0]) for _, key in problems):
-        texts.append("the attention blocks were made with other options")
-    return fresh, unused, reasons, "; ".join(texts)
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, dict[str, list[int]]]:
+    """The shape of each tensor, by the attention block or the layer that it is of."""
+    parts: dict[str, dict[str, list[int]]] = {}
+    for key, value in state.items():
+        parts.setdefault(_part(key), {})[key] = list(value.shape)
+    return parts
+
+
+def _part(key: str) -> str:
+    """The name of the attention block that ``key`` belongs to, or else of the layer."""
+    return attention_block(key) or key.rpartition(".")[0]
 
 
 def attention_block(key: str) -> str | None:
@@ -316,7 +266,8 @@ def attention_block(key: str) -> str | None:
     return parts[0] if parts[:1] in (["first"], ["last"]) else None
 
 
-def _linear_layers(state: Mapping[str, Tensor]) -> list[str]:
+def linear_layers(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the linear layers, by their weights; those of attention blocks not counted."""
     return [
         key.removesuffix(".weight")
         for key, value in state.items()
@@ -324,31 +275,14 @@ def _linear_layers(state: Mapping[str, Tensor]) -> list[str]:
     ]
 
 
-def _respell(value: Tensor, wanted: Tensor) -> Tensor:
-    """The weight ``[h, C]`` of a linear layer as ``[h, C, 1, 1]`` of a convolution, or back."""
-    short, long = sorted((tuple(value.shape), tuple(wanted.shape)), key=len)
-    return value.reshape(wanted.shape) if long == (*short, 1, 1) else value
-
-
-def _blocks_and_layers(keys: Iterable[str]) -> tuple[str, list[str]]:
-    """The attention blocks of ``keys`` in words, and the names of the other layers, in order."""
+def _blocks_and_layers(keys: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What ``keys`` belong to: a line on the attention blocks, if any, and the other layers."""
     blocks = list(dict.fromkeys(filter(None, map(attention_block, keys))))
-    outside = [key for key in keys if not attention_block(key)]
-    layers = list(dict.fromkeys(key.rpartition(".")[0] or key for key in outside))
-    if not blocks:
-        return "", layers
-    which = ", ".join(blocks) if len(blocks) < 3 else f"{blocks[0]} to {blocks[-1]}"
-    return f"{len(blocks)} attention block{'s' if len(blocks) > 1 else ''}: {which}", layers
+    layers = list(dict.fromkeys(_part(key) for key in keys if not attention_block(key)))
+    plural = "s" if len(blocks) > 1 else ""
+    line = f"{len(blocks)} attention block{plural}: {_span(blocks)}"
+    return [line] if blocks else [], layers
 
 
-def _outermost(layers: Iterable[str]) -> str:
-    """The outermost modules of these layers; layer1, layer2, layer3 in short: layer1 to layer3."""
-    runs: list[list[str]] = []
-    for name in dict.fromkeys(layer.split(".")[0] for layer in layers):
-        previous = runs[-1][-1] if runs else ""
-        number = re.search(r"\d+$", previous)
-        if number and name == f"{previous[: number.start()]}{int(number[0]) + 1}":
-            runs[-1].append(name)
-        else:
-            runs.append([name])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
+def _span(names: list[str]) -> str:
+    return f"{names[0]} to {names[-1]}" if len(names) > 2 else ", ".join(names)

@@ -12,14 +12,14 @@ from cbam_course.attention import (
     ATTENTION_NAMES,
     CBAM,
     ECA,
-    ChannelAttention,
     SpatialAttention,
     SqueezeExcitation,
     make_attention,
 )
 from tests.support import attention_cases as cases
+from tests.support.attention_cases import few
 
-few = pytest.mark.parametrize("case", cases.FEW.values(), ids=cases.FEW)
+
 # What each name makes of 64 channels: the class, the parameters and a property that tells it apart.
 MADE = {
     "se": ("SqueezeExcitation", 2 * 64 * 4 + 64 + 4, lambda b: b.reduction == 16),
@@ -114,26 +114,6 @@ def count(block):
     return sum(parameter.numel() for parameter in block.parameters())
 
 
-@pytest.mark.parametrize(("channels", "reduction"), [(64, 16), (32, 4), (100, 8), (7, 2), (5, 5)])
-@pytest.mark.parametrize("layer", ["conv", "linear"])
-@pytest.mark.parametrize("kind", [SqueezeExcitation, ChannelAttention])
-def test_shared_mlp(kind, channels, reduction, layer):
-    """Two matrices, and with biases C // r + C more; how many pools share them does not matter."""
-    hidden = channels // reduction
-    without = kind(channels, reduction, bias=False, layer=layer)
-    with_bias = kind(channels, reduction, bias=True, layer=layer)
-    assert count(without) == 2 * channels * hidden
-    assert count(with_bias) == 2 * channels * hidden + hidden + channels
-    assert without.mlp[0].weight.shape[:2] == (hidden, channels)
-
-
-def test_biases_by_default():
-    """Squeeze-and-excitation has them; the equation of CBAM has none."""
-    assert count(SqueezeExcitation(64)) == 2 * 64 * 4 + 4 + 64
-    assert count(ChannelAttention(64)) == 2 * 64 * 4
-    assert count(SpatialAttention()) == 2 * 7 * 7
-
-
 @pytest.mark.parametrize("layer", ["conv", "linear"])
 def test_cost_table_for_32_channels(layer):
     """The table of "CBAM, read with the paper": 256 + 256 + 98 and 3 + 98 parameters."""
@@ -144,20 +124,6 @@ def test_cost_table_for_32_channels(layer):
     assert [p.numel() for p in block.parameters()] == [3, 98]
     assert count(block) == 101
     assert block(torch.randn(4, 32, 16, 16)).shape == (4, 32, 16, 16)
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_linear_layers_and_convolutions_are_the_same_function(bias):
-    x = cases.features(2, 8, 4, 5)
-    for kind in (SqueezeExcitation, ChannelAttention):
-        conv, linear = (kind(8, 2, bias=bias, layer=y).double() for y in ("conv", "linear"))
-        linear.load_state_dict(
-            {
-                name: value.reshape(linear.state_dict()[name].shape)
-                for name, value in conv.state_dict().items()
-            }
-        )
-        torch.testing.assert_close(linear(x), conv(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["fc", "conv"])

@@ -26,36 +26,31 @@ def zero_weights(name):
     return block
 
 
-@pytest.mark.parametrize("reduction", [1, 2, 4, 8, 16, 32])
+@pytest.mark.parametrize("reduction", [1, 4, 32])
 def test_reduction_is_obeyed(reduction):
     """Seen: the ratio is accepted, and 16 is written into the layers."""
+    hidden = 32 // reduction
     for layer in ("conv", "linear"):
-        for block in (
-            SqueezeExcitation(32, reduction, layer=layer),
-            ChannelAttention(32, reduction, layer=layer),
-            CBAM(32, reduction, channel_options={"layer": layer}).channel_attention,
+        for block, biases in (
+            (SqueezeExcitation(32, reduction, layer=layer), hidden + 32),
+            (ChannelAttention(32, reduction, layer=layer), 0),
+            (CBAM(32, reduction, channel_options={"layer": layer}).channel_attention, 0),
         ):
-            assert block.mlp[0].weight.shape[:2] == (32 // reduction, 32)
-            assert block.mlp[2].weight.shape[:2] == (32, 32 // reduction)
+            assert block.mlp[0].weight.shape[:2] == (hidden, 32)
+            assert block.mlp[2].weight.shape[:2] == (32, hidden)
+            assert sum(p.numel() for p in block.parameters()) == 2 * 32 * hidden + biases
 
 
-@pytest.mark.parametrize("kind", ["fc", "eca"])
+@pytest.mark.parametrize("kind", ["fc", "eca", "spatial"])
 @pytest.mark.parametrize("order", [("avg", "max"), ("max", "avg")], ids="-".join)
-def test_both_branches_of_channel_attention_arrive(kind, order):
-    """Seen: sigmoid(avg + avg), where the maximum never arrives."""
+def test_both_branches_arrive(kind, order):
+    """Seen: sigmoid(avg + avg), where the maximum never arrives.
+
+    The map feels a change of the average alone, and a change of the maximum alone.
+    """
     options = {"pools": order, **({"reduction": 2} if kind == "fc" else {})}
     block, x = cases.Case(kind, options).make(6, seed=3), cases.features(1, 6, 4, 4)
-    check_both_arrive(block, x, axes=(2, 3))
-
-
-@pytest.mark.parametrize("order", [("avg", "max"), ("max", "avg")], ids="-".join)
-def test_both_branches_of_spatial_attention_arrive(order):
-    block = cases.Case("spatial", {"pools": order}).make(6)
-    check_both_arrive(block, cases.features(1, 6, 4, 4), axes=(1,))
-
-
-def check_both_arrive(block, x, axes):
-    """The map feels a change of the average alone, and a change of the maximum alone."""
+    axes = (1,) if kind == "spatial" else (2, 3)
     mean, highest = x.mean(axes, keepdim=True), x.amax(axes, keepdim=True)
     average_alone = torch.where(x == highest, x, 2 * x - highest)
     maximum_alone = mean + 2 * (x - mean)
@@ -65,21 +60,6 @@ def check_both_arrive(block, x, axes):
     for changed in (average_alone, maximum_alone):
         difference = (block.attention_map(changed) - block.attention_map(x)).abs()
         assert difference.max() > 1e-3
-
-
-@pytest.mark.parametrize("kind", ["fc", "eca"])
-def test_the_two_branches_are_added(kind):
-    """Seen: one branch added to itself. The scores of two pools are those of each, added."""
-    options, x = ({"reduction": 2} if kind == "fc" else {}), cases.features(1, 6, 4, 4)
-    scores = {
-        pools: cases.Case(kind, {"pools": pools, **options})
-        .make(6, seed=3)
-        .attention_map(x)
-        .logit()
-        for pools in ("avg", "max", ("avg", "max"))
-    }
-    assert (scores["avg"] - scores["max"]).abs().max() > 1e-3
-    torch.testing.assert_close(scores["avg", "max"], scores["avg"] + scores["max"])
 
 
 @every_block
@@ -108,13 +88,7 @@ def collect_maps(block, x):
     return maps if isinstance(block, CBAM) else [maps]
 
 
-def test_spatial_kernel_by_default():
-    """Seen: 49, where 7 x 7 was meant."""
-    for block in (SpatialAttention(), CBAM(64).spatial_attention, make_attention("spatial")(64)):
-        assert block.conv.kernel_size == (7, 7)
-
-
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize("kernel_size", [1, 3, 7])
 def test_spatial_kernel_is_obeyed(kernel_size):
     """One changed place is felt exactly as far as the kernel reaches."""
     reach, block = kernel_size // 2, SpatialAttention(kernel_size).double()

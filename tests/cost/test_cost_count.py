@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cbam_course.attention import CBAM, ECA, IdentityStart, SqueezeExcitation, make_attention
+from cbam_course.attention import CBAM, ECA, IdentityStart, SqueezeExcitation
 from cbam_course.cost import Cost, count, explain
-from cbam_course.models import CifarCNN
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -165,13 +164,6 @@ def test_products_of_activations_are_left_out(way):
     assert str(cost).endswith("left out              288  products of two activations")
 
 
-def test_weights_from_weights():
-    layer = nn.utils.parametrizations.weight_norm(nn.Linear(8, 5))
-    cost = count(layer, (6, 8))
-    assert cost.macs == 6 * 5 * 8 and cost.left_out == 0
-    assert cost.parameters == 5 * 8 + 5 + 5
-
-
 # Whose work it is
 
 
@@ -200,11 +192,6 @@ def test_tied_weights():
     cost = count(model, (4,))
     assert (cost.parameters, cost.macs) == (16 + 4 + 4, 32)
     assert cost.layers["parameters"].tolist() == [20, 4]
-
-
-def test_frozen_parameters_count():
-    model = nn.Linear(4, 4).requires_grad_(False)
-    assert count(model, (4,)).parameters == 20
 
 
 def test_work_between_layers_is_their_parents():
@@ -299,20 +286,6 @@ def test_vgg16():
     assert cost.parameters == 138_357_544
 
 
-def test_convnext_tiny():
-    depths, widths = (3, 3, 9, 3), (96, 192, 384, 768)
-    macs, side = 96 * 56**2 * 3 * 4 * 4, 56
-    for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
-        if stage:
-            side //= 2
-            macs += width * side**2 * widths[stage - 1] * 2 * 2
-        macs += depth * side**2 * (width * 7 * 7 + 2 * width * 4 * width)
-    macs += 768 * 1000
-    cost = count(network("convnext_tiny"))
-    assert (cost.macs, cost.left_out) == (macs, 0)
-    assert round(macs / 1e9, 2) == 4.46
-
-
 @pytest.mark.parametrize("training", [False, True])
 def test_transformer_block(training):
     """On a CPU, in evaluation mode, it would run as one operator that hides everything."""
@@ -372,8 +345,8 @@ def test_the_model_is_left_as_it_was():
     image = torch.ones(1, 3, 8, 8)
     random = torch.get_rng_state()
 
-    for look in (count, explain):  # which runs each tool
-        look(model, inputs=image)
+    for look, given in ((count, {"inputs": image}), (explain, {"input_size": (3, 8, 8)})):
+        look(model, **given)  # `explain` runs each tool
         assert image.eq(1).all() and torch.equal(torch.get_rng_state(), random)
         assert [m.training for m in model.modules()] == [True, True, False]
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
@@ -410,25 +383,6 @@ def test_a_model_that_looks_at_values():
     assert count(Choosing(3, 2), inputs=torch.ones(1, 3)).macs == 0
 
 
-def test_a_backward_pass_may_still_come():
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
-    loss = model(torch.ones(1, 3, 8, 8)).sum()
-    count(model, (3, 8, 8))
-    loss.backward()
-    assert model[0].weight.grad is not None
-
-
-def test_precisions_and_layouts():
-    model = CifarCNN(make_attention("eca"), widths=(8, 8))
-    expected = count(model, (3, 16, 16)).macs
-    for change in (nn.Module.half, nn.Module.double, channels_last):
-        assert count(change(copy.deepcopy(model)), (3, 16, 16)).macs == expected
-
-
-def channels_last(model):
-    return model.to(memory_format=torch.channels_last)
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu():
     for name in ("resnet18", "vit_b_16"):
@@ -445,13 +399,7 @@ def test_on_a_gpu():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("resnet50",), "model must be a module, or a function that makes one; got 'resnet50'"),
         ((nn.LazyLinear(3), (4,)), "When using LazyModules Call `forward` with a dummy batch"),
-        ((nn.Linear(3, 3), ()), r"such as \(3, 224, 224\); got \(\)"),
-        ((nn.Linear(3, 3), (0,)), r"got \(0,\)"),
-        ((nn.Linear(3, 3), 3), "got 3"),
-        ((nn.Linear(3, 3), "3"), "got '3'"),
-        ((nn.Linear(3, 3), (3.0,)), r"got \(3.0,\)"),
         ((nn.Linear(3, 3), (4,)), r"Linear does not run on an input of shape \[1, 4\]: "),
     ],
 )

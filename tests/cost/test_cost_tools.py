@@ -167,21 +167,6 @@ def test_our_way_of_asking_changes_no_answer(make, input_size):
     assert measured(model.half(), input_size) == expected
 
 
-def test_several_inputs():
-    class Sum(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.second = nn.Linear(4, 3, bias=False), nn.Linear(2, 3, bias=False)
-
-        def forward(self, x, y):
-            return self.first(x) + self.second(y)
-
-    inputs = (torch.zeros(1, 4), torch.zeros(1, 2))
-    table = compare({"sum": Sum()}, inputs=inputs)
-    assert table.loc["sum", ["by hand", *TOOLS]].tolist() == [18] * 4
-    assert explain(Sum(), inputs=inputs).empty
-
-
 def test_fewer_tools():
     model = on_meta(nn.Linear, 3, 2)
     table = compare({"linear": model}, (3,), tools=())

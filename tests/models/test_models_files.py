@@ -2,8 +2,6 @@
 
 import io
 import pickle
-import random
-import zipfile
 
 import pytest
 import safetensors.torch
@@ -13,7 +11,6 @@ from torch import nn
 from cbam_course.models import read_weights
 
 SUFFIXES = (".pth", ".safetensors")
-suffixes = pytest.mark.parametrize("suffix", SUFFIXES)
 
 
 def network(seed=0):
@@ -52,11 +49,9 @@ def test_files(tmp_path):
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_the_authors_checkpoint(tmp_path, legacy):
-    """Made by their training script from a model in nn.DataParallel."""
+    """As their training script writes it, of a model in nn.DataParallel."""
     model = nn.DataParallel(network())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    model(torch.randn(2, 3, 10, 10)[:, :, :, :10]).sum().backward()
-    optimizer.step()
     checkpoint = {
         "epoch": 90,
         "arch": "resnet",
@@ -67,13 +62,8 @@ def test_the_authors_checkpoint(tmp_path, legacy):
     path = tmp_path / "RESNET50_CBAM.pth.tar"
     path.write_bytes(saved(checkpoint, legacy))
     assert_equal(read_weights(path), model.module.state_dict())
-
-
-@pytest.mark.parametrize("entry", ["state_dict", "model"])
-def test_checkpoints(tmp_path, entry):
-    state = network().state_dict()
-    torch.save({entry: state, "epoch": 3, "args": {"lr": 0.1}}, tmp_path / "c.pth")
-    assert_equal(read_weights(tmp_path / "c.pth"), state)
+    path.write_bytes(saved({"model": model.state_dict(), "args": {"lr": 0.1}}, legacy))
+    assert_equal(read_weights(path), model.module.state_dict())
 
 
 def test_module_is_left_out_only_if_all_have_it(tmp_path):
@@ -125,37 +115,20 @@ def test_a_whole_model(tmp_path):
         read_weights(tmp_path / "model.pth")
 
 
-@suffixes
-def test_empty_files_and_no_files(tmp_path, suffix):
-    path = tmp_path / f"a{suffix}"
-    with pytest.raises(FileNotFoundError, match=f"a{suffix}"):
-        read_weights(path)
-    path.touch()
-    with pytest.raises(ValueError, match=f"a{suffix} is empty, torn"):
-        read_weights(path)
-
-
-def a_zip() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    return file.getvalue()
-
-
 FOREIGN = {
-    "text": b"404",
+    "nothing": b"",
     "page": b"<!DOCTYPE html><html>Not found</html>" * 9,
     "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-    "zip": a_zip(),
     "bytes": bytes(range(256)) * 9,
-    "zeros": bytes(1000),
 }
 
 
-@suffixes
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_files(tmp_path, content, suffix):
+def test_foreign_files_and_no_files(tmp_path, content, suffix):
     path = tmp_path / f"a{suffix}"
+    with pytest.raises(FileNotFoundError, match=f"a{suffix}"):
+        read_weights(path)
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"a{suffix} is empty, torn, or not a file of"):
         read_weights(path)
@@ -177,46 +150,20 @@ def test_torn_files(tmp_path, name):
             read_weights(tmp_path / name)
 
 
-def test_damaged_files(tmp_path):
-    """One wrong bit is found, unless it is where nothing depends on it."""
-    state, path = network().state_dict(), tmp_path / "a.pth"
-    data, numbers = saved(state), random.Random(0)
-    refused = 0
-    for _ in range(60):
-        wrong = bytearray(data)
-        wrong[numbers.randrange(len(data))] ^= 1 << numbers.randrange(8)
-        path.write_bytes(wrong)
-        try:
-            found = read_weights(path)
-        except ValueError:
-            refused += 1
-        else:
-            assert_equal(found, state)
-    assert refused > 5
-    place = data.find(state["2.weight"].numpy().tobytes())
-    wrong = bytearray(data)
-    wrong[place] ^= 1
-    path.write_bytes(wrong)
-    with pytest.raises(ValueError, match="a.pth is empty, torn"):
-        read_weights(path)
-
-
 @pytest.mark.parametrize(
-    ("content", "found"),
+    "content",
     [
-        ([torch.ones(1)], "a list"),
-        (torch.ones(1), "a Tensor"),
-        ({}, "nothing"),
-        ({"epoch": 3, "lr": 0.1}, "'epoch': 3"),
-        ({"state_dict": {}}, "nothing"),
-        ({"a": torch.ones(1), "b": 3}, "'b': 3"),
-        ({"a": torch.ones(1), 3: torch.ones(1)}, "3: tensor"),
-        ({"model": {"a": torch.ones(1), "b": [1]}}, r"'b': \[1\]"),
+        [torch.ones(1)],
+        torch.ones(1),
+        {},
+        {"epoch": 3, "lr": 0.1},
+        {"state_dict": {}},
+        {"a": torch.ones(1), 3: torch.ones(1)},
+        {"model": {"a": torch.ones(1), "b": [1]}},
     ],
     ids=str,
 )
-def test_other_contents(tmp_path, content, found):
+def test_other_contents(tmp_path, content):
     torch.save(content, tmp_path / "a.pth")
-    message = f"a.pth is no state dict, tensors by name: it has {found}"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="a.pth is no state dict, tensors by name; got "):
         read_weights(tmp_path / "a.pth")

@@ -14,9 +14,7 @@ from cbam_course.models import (
     BasicBlock,
     Bottleneck,
     CifarCNN,
-    MobileNetV1,
     MobileNetV2,
-    ResNet,
     make_model,
     mobilenet_v1_cbam,
     resnet18_cbam,
@@ -25,9 +23,6 @@ from cbam_course.models import (
 from tests.support import networks
 
 META = torch.device("meta")
-SE = make_attention("se")
-PAPERS_CBAM = make_attention("cbam-fc", channel_options={"bias": True})
-"""The published counts need r = 16, an MLP with biases, and a 7x7 convolution without."""
 
 SMALL = {
     "cifar_cnn": {"widths": (8, 16)},
@@ -186,42 +181,7 @@ def test_cifar_cnn_equals_the_network_written_out():
     torch.testing.assert_close(model(x), written_out(x))
 
 
-# The published counts
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "printed"),
-    [  # parameters in units of 1e6 and GFLOPs in units of 1e9: alone, with SE, with CBAM
-        ("resnet18", {}, "11.69 1.814, 11.78 1.814, 11.78 1.815"),
-        ("resnet34", {}, "21.80 3.664, 21.96 3.664, 21.96 3.665"),
-        ("resnet50", {"version": "v1"}, "25.56 3.858, 28.09 3.860, 28.09 3.864"),
-        ("resnet101", {"version": "v1"}, "44.55 7.570, 49.33 7.575, 49.33 7.581"),
-        ("wide_resnet18", {"widen": 1.5}, "25.88 3.866, 26.07 3.867, 26.08 3.868"),
-        ("wide_resnet18", {"widen": 2.0}, "45.62 6.696, 45.97 6.696, 45.97 6.697"),
-        ("resnext50_32x4d", {"version": "v1"}, "25.03 3.768, 27.56 3.771, 27.56 3.774"),
-        ("resnext101_32x4d", {"version": "v1"}, "44.18 7.508, 48.96 7.512, 48.96 7.519"),
-        # Of alpha 0.7 with SE the paper prints 2.71: hidden layers of round(C / 16) units give it.
-        ("mobilenet_v1", {"alpha": 0.7}, "2.30 0.283, 2.70 0.283, 2.71 0.289"),
-        ("mobilenet_v1", {}, "4.23 0.569, 5.07 0.570, 5.07 0.576"),
-    ],
-)
-def test_cbams_tables_4_and_5(name, options, printed):
-    """59 of 60 cells: numbers of parameters and of multiply-accumulates."""
-    with META:
-        models = [make_model(name, attention, **options) for attention in (None, SE, PAPERS_CBAM)]
-    ours = ", ".join(
-        f"{networks.parameters(model) / 1e6:.2f} {networks.multiply_accumulates(model) / 1e9:.3f}"
-        for model in models
-    )
-    assert ours == printed
-
-
-def test_version_1_5_is_not_what_the_table_counts():
-    with META:
-        old, new = make_model("resnet50", version="v1"), make_model("resnet50")
-        assert networks.multiply_accumulates(old) == 3_857_973_248
-        assert networks.multiply_accumulates(new) == 4_089_184_256
-    assert list(old.state_dict()) == list(new.state_dict())
+# Counts; those of the papers are tested with their tables
 
 
 def he(widths, depth):
@@ -356,27 +316,11 @@ def test_mobilenet_v2_by_hand():
         torch.testing.assert_close(block(x), x + branch if block.use_res_connect else branch)
 
 
-@families
-def test_channels_of_the_blocks(name):
-    seen = []
-    small(name, lambda channels: seen.append(channels) or nn.Identity())
-    assert (
-        seen[:3]
-        == {
-            "cifar_cnn": [8, 16],
-            "cifar_resnet": [8, 16],
-            "bottleneck": [32, 64],
-            "mobilenet_v1": [8, 8, 16],
-            "mobilenet_v2": [3, 16, 24],
-        }[name]
-    )
-
-
 # Shapes, gradients and options
 
 
 @families
-@pytest.mark.parametrize("attention", ATTENTION_NAMES)
+@pytest.mark.parametrize("attention", ["none", "se", "cbam-conv", "cbam-fc"])
 def test_gradients_reach_every_parameter(name, attention):
     torch.manual_seed(2)
     model = small(name, attention, in_channels=6)
@@ -415,13 +359,11 @@ def test_starting_as_the_identity_changes_nothing_at_first(name):
 
 
 def test_names_and_options():
-    assert MODEL_NAMES[0] == "cifar_cnn" and len(MODEL_NAMES) == 11
     with META:
         for name in MODEL_NAMES:
             model = make_model(name.replace("_", "-"))
             *_, last = (layer for layer in model.modules() if isinstance(layer, nn.Linear))
             assert last.out_features == (10 if name.startswith("cifar") else 1000)
-        assert isinstance(ResNet("basic", (1,), "se", widths=(64,)).layer1[0].attention, nn.Module)
         model = resnet50_cbam(version="v1", num_classes=10)
         assert isinstance(model.layer2[0].attention, CBAM) and model.version == "v1"
         model = make_model("wide_resnet18", widen=1.5)
@@ -434,23 +376,16 @@ def test_names_and_options():
     ("call", "message"),
     [
         (lambda: make_model("resnet19"), "name must be one of 'cifar_cnn', .*, 'resnet18'"),
-        (lambda: make_model(18), "got 18"),
         (lambda: make_model("resnet18", "cbam"), "attention must be one of 'none', 'se'"),
         (lambda: make_model("resnet18", CBAM(64)), r"attention must be a name, .*cbam-fc"),
         (lambda: make_model("resnet18", num_classes=0), "num_classes must be .* got 0"),
         (lambda: make_model("resnet18", version="v1"), "version must be None: basic"),
         (lambda: make_model("resnet18", stem="mnist"), "stem must be one of 'imagenet', 'cifar'"),
         (lambda: make_model("resnet50", version="v2"), "version must be one of 'v1', 'v1.5'"),
-        (lambda: make_model("resnet18", start_as_identity=1), "start_as_identity must be True or"),
-        (lambda: make_model("wide_resnet18", widen=0), "widen must be large enough to leave"),
-        (lambda: make_model("cifar_resnet", depths=(3, 3)), "got 2 depths and 3 widths"),
-        (lambda: make_model("cifar_resnet", depths=(3, 3, 0)), "depths must be an integer of"),
+        (lambda: make_model("cifar_resnet", depths=(3, 3)), "argument 3 is longer"),
         (lambda: make_model("cifar_resnet", block="wide"), "block must be one of 'basic'"),
-        (lambda: small("bottleneck", width_per_group=4), "width_per_group must be large enough"),
-        (lambda: small("cifar_cnn", widths=(8, 2.5)), "widths must be an integer .* got 2.5"),
-        (lambda: small("cifar_cnn", dropout=1.0), "dropout must be at least 0 and below 1; got 1"),
-        (lambda: small("cifar_resnet", SE), "reduction 16 leaves no hidden unit for 8 channels"),
-        (lambda: MobileNetV1(alpha=0.03), "alpha must be large enough to leave a channel"),
+        (lambda: small("cifar_resnet", widths=(8, 2.5)), "widths must be an integer .* got 2.5"),
+        (lambda: make_model("cifar_resnet", "se", widths=(8, 8, 8)), "leaves no hidden unit for 8"),
         (lambda: MobileNetV2(where="middle"), "one or more of 'first', 'last', 'blocks'.*'middle'"),
         (lambda: MobileNetV2("se", where="first"), "reduction 16 leaves no hidden unit for 3"),
     ],
@@ -458,9 +393,3 @@ def test_names_and_options():
 def test_refuses(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_options_that_a_network_has_not():
-    for option in ({"depth": 3}, {"depths": (1, 1, 1, 1)}, {"alpha": 1.0}):
-        with pytest.raises(TypeError, match=next(iter(option))):
-            make_model("resnet18", **option)

@@ -92,19 +92,6 @@ def test_resnet50_from_a_file_with_another_number_of_classes(plain50, tmp_path, 
     ]
 
 
-def test_everything_fits(plain18, tmp_path):
-    path = tmp_path / "resnet18.pth"
-    torch.save(plain18.state_dict(), path)
-    model = resnet18(weights=str(path)).eval()
-    x = torch.randn(2, 3, 64, 64)
-    assert torch.equal(model(x), plain18(x))
-    assert str(model.load_report).splitlines() == [
-        "loaded        122 tensors, 11,689,512 parameters: conv1, bn1, layer1 to layer4, fc",
-        "starts fresh  nothing",
-        "unused        nothing",
-    ]
-
-
 def test_another_number_of_input_channels(plain18):
     model = resnet18("se", weights=plain18.state_dict(), in_channels=6)
     assert str(model.load_report).splitlines() == [
@@ -181,15 +168,7 @@ def downloads(monkeypatch, plain18):
     return asked
 
 
-@pytest.mark.parametrize(
-    "weights",
-    [
-        ResNet18_Weights.IMAGENET1K_V1,
-        ResNet18_Weights.DEFAULT,
-        "IMAGENET1K_V1",
-        "DEFAULT",
-    ],
-)
+@pytest.mark.parametrize("weights", [ResNet18_Weights.IMAGENET1K_V1, "DEFAULT"])
 def test_torchvisions_weights(downloads, plain18, weights):
     model = resnet18("eca", weights=weights)
     assert [name for name, _ in downloads] == ["ResNet18_Weights.IMAGENET1K_V1"]
@@ -230,25 +209,16 @@ def test_version_1_refuses_version_1_5_before_any_download(downloads):
     assert downloads == []
 
 
-@pytest.mark.parametrize(
-    ("name", "weights", "message"),
-    [
-        ("resnet18", "IMAGENET", "'IMAGENET' are neither a file nor .* for resnet18, such as 'DEF"),
-        ("wide_resnet18", "DEFAULT", "neither a file nor .* for wide_resnet18"),
-        ("resnet18", True, "what was given as weights is no state dict, .* it has a bool"),
-        ("resnet18", {}, "it has nothing"),
-        ("resnet18", {"fc.weight": 3}, "it has 'fc.weight': 3"),
-    ],
-)
-def test_refuses_what_are_no_weights(name, weights, message):
-    with pytest.raises(ValueError, match=message):
-        make_model(name, weights=weights)
+@pytest.mark.parametrize("weights", [True, {}, {"fc.weight": 3}])
+def test_refuses_what_are_no_weights(weights):
+    with pytest.raises(ValueError, match="what was given as weights is no state dict, .* got "):
+        resnet18(weights=weights)
 
 
-def test_a_name_is_of_use_to_a_builder_only(plain18, tmp_path):
-    refuses(plain18, "DEFAULT", "neither a file nor the name .* for this network")
-    with pytest.raises(FileNotFoundError, match="none.pth"):
-        resnet18(weights=tmp_path / "none.pth")
+@pytest.mark.parametrize("name", ["resnet18", "wide_resnet18"])
+def test_neither_a_name_nor_a_file(name):
+    with pytest.raises(FileNotFoundError, match="IMAGENET$|IMAGENET'"):
+        make_model(name, weights="IMAGENET")
 
 
 # -- other networks' weights -----------------------------------------------------------------------
@@ -257,13 +227,14 @@ def test_a_name_is_of_use_to_a_builder_only(plain18, tmp_path):
 @pytest.mark.parametrize(
     ("ours", "theirs", "message"),
     [
-        ("resnet18", "resnet34", "not in the network: layer1.2.conv1.weight, .* and 93 more"),
-        ("resnet34", "resnet18", "not in the weights: layer1.2.conv1.weight, .* and 93 more"),
-        ("resnet18", "resnet50", r"of another shape: .*\[64, 64, 1, 1\] for \[64, 64, 3, 3\]"),
-        ("resnet50", "resnext50_32x4d", "of another shape"),
-        ("resnet18", "mobilenet_v2", "not in the weights: .*; not in the network: "),
+        (
+            *("resnet18", "resnet34"),
+            r"layer1.2.conv1.weight is \[64, .* in the weights and not in the network, .* 93 more",
+        ),
+        ("resnet34", "resnet18", "layer1.2.conv1.weight is not in the weights and .* 93 more"),
+        ("resnet18", "resnet50", r"is \[64, 64, 1, 1\] in the weights and \[64, 64, 3, 3\] in the"),
+        ("resnet50", "resnext50_32x4d", "not fit ResNet, nothing was loaded"),
         ("mobilenet_v2", "resnet18", "not fit MobileNetV2, nothing was loaded"),
-        ("mobilenet_v1", "mobilenet_v2", "not fit MobileNetV1, nothing was loaded"),
     ],
 )
 def test_refuses_the_weights_of_other_networks(ours, theirs, message):
@@ -275,15 +246,17 @@ def test_refuses_the_weights_of_other_networks(ours, theirs, message):
 def test_one_key_too_few_or_too_many_or_of_another_shape():
     torch.manual_seed(2)
     theirs, model = small().state_dict(), small()
-    key = "layer2.0.conv2.weight"
-    rest = {name: value for name, value in theirs.items() if name != key}
-    refuses(model, rest, f"not in the weights: {key}$")
-    refuses(model, {**theirs, "extra": torch.ones(1)}, "not in the network: extra$")
-    refuses(model, {**theirs, key: torch.ones(16, 8, 3, 3)}, r"\[16, 8, 3, 3\] for \[16, 16, 3")
-    rest = {name: value for name, value in theirs.items() if name != "conv1.weight"}
-    refuses(model, rest, "conv1.weight")
-    refuses(model, {**theirs, "conv1.weight": torch.ones(4, 3, 3, 3)}, r"conv1.weight \[4, 3")
-    refuses(model, {**theirs, "fc.weight": torch.ones(5, 4)}, r"fc.weight \[5, 4\]")
+    for key in ("layer2.0.conv2.weight", "conv1.weight"):
+        rest = {name: value for name, value in theirs.items() if name != key}
+        refuses(model, rest, rf"{key} is not in the weights and \[.*\] in the network$")
+    refuses(model, {**theirs, "extra": torch.ones(1)}, r"extra is \[1\] in the weights and not in")
+    for key, shape in (
+        ("layer2.0.conv2.weight", (16, 8, 3, 3)),
+        ("conv1.weight", (4, 3, 3, 3)),
+        ("fc.weight", (5, 4)),
+    ):
+        wrong = rf"{key} is \[{shape[0]}, {shape[1]}.* in the weights and \["
+        refuses(model, {**theirs, key: torch.ones(shape)}, wrong)
 
 
 # -- attention -------------------------------------------------------------------------------------
@@ -317,7 +290,7 @@ def test_another_attention_starts_fresh_and_the_old_one_is_left_over():
 def test_a_block_loads_whole_or_not_at_all(options):
     theirs = small(make_attention("cbam-fc", reduction=2)).state_dict()
     model = small(make_attention("cbam-fc", **options))
-    refuses(model, theirs, "the attention blocks were made with other options")
+    refuses(model, theirs, "not fit ResNet, nothing was loaded: layer1.0.attention")
 
 
 def test_a_network_of_torchvisions_with_attention_put_in(plain18, tmp_path):
@@ -414,47 +387,16 @@ def test_weights_older_than_the_counters_of_batch_norm():
     assert equal(model.state_dict(), theirs.state_dict())
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        nn.DataParallel,
-        torch.compile,
-        lambda model: torch.compile(nn.DataParallel(model)),
-        lambda model: nn.DataParallel(torch.compile(model)),
-    ],
-)
+WRAPPERS = [nn.DataParallel, torch.compile, lambda model: nn.DataParallel(torch.compile(model))]
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
 def test_weights_of_a_network_in_a_wrapper(wrap):
     theirs, model = small(), small()
     wrapped = wrap(theirs).state_dict()
     assert wrapped.keys().isdisjoint(theirs.state_dict())
     load_weights(model, wrapped)
     assert equal(model.state_dict(), theirs.state_dict())
-
-
-@pytest.mark.parametrize("kind", [torch.int8, torch.complex64])
-def test_numbers_of_another_kind_are_not_converted(kind):
-    model, state = small(), small().state_dict()
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    state["fc.weight"] = state["fc.weight"].to(kind)
-    with pytest.raises(ValueError, match=f"fc.weight has values of type {kind}"):
-        load_weights(model, state)
-    assert equal(model.state_dict(), before)
-    # The counters of BatchNorm are integers that many people have made floating-point numbers.
-    load_weights(model, {key: value.float() for key, value in small().state_dict().items()})
-
-
-def test_the_network_keeps_its_precision():
-    theirs, model = small().half(), small().double()
-    load_weights(model, theirs.state_dict())
-    assert {p.dtype for p in model.parameters()} == {torch.float64}
-    assert torch.equal(model.conv1.weight, theirs.conv1.weight.double())
-
-
-def test_the_meta_device_has_no_room():
-    with META:
-        model = small()
-    with pytest.raises(ValueError, match="meta device, which has no room for weights"):
-        load_weights(model, small().state_dict())
 
 
 def test_networks_of_torchvision_with_more_than_one_linear_layer():

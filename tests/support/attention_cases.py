@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 import torch
 
 from cbam_course.attention import CBAM, ECA, ChannelAttention, SpatialAttention, SqueezeExcitation
@@ -180,3 +181,4 @@ FEW = {
     "cbam-conv": cbam("spatial-channel", "conv", kernel_size=3),
     "parallel": cbam("parallel", kernel_size=3),
 }
+few = pytest.mark.parametrize("case", FEW.values(), ids=FEW)
