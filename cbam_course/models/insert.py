@@ -1,9 +1,11 @@
 """Attention for a network that is there already."""
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from itertools import groupby, pairwise
 from typing import Any
@@ -56,13 +58,10 @@ class InsertionReport:
     Attributes:
         insertions: the blocks, in the order of the network's modules.
         start_as_identity: whether they start as the identity.
-        renamed: modules that had to be wrapped, as pairs of the old and the new beginning of their
-            keys in the state dict. There are none without ``where``.
     """
 
     insertions: tuple[Insertion, ...]
     start_as_identity: bool
-    renamed: tuple[tuple[str, str], ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -83,7 +82,6 @@ class InsertionReport:
         width = max(len(names) for names, _ in rows)
         lines = [f"{', '.join(counts)}{start}, {self.parameters:,} parameters"]
         lines += [f"  {names:{width}}  {numbers}" for names, numbers in rows]
-        lines += [f"  in the state dict {old}* is now {new}*" for old, new in self.renamed]
         return "\n".join(lines)
 
 
@@ -101,15 +99,18 @@ def insert_attention(
     before the addition: in torchvision's ResNets and relatives, MobileNets v2 and v3 (in all their
     inverted residual blocks, also those that change the size and so add nothing) and ConvNeXts
     (before the branch is scaled). VGG has no branches; there the blocks go to the end of every
-    stage, before its max-pool. It does not matter if such a network is a part of another. The keys
-    of the state dict stay as they are, with those of the blocks beside them; a ResNet of
-    torchvision gets the keys that the same network of the course has.
+    stage, before its max-pool. It does not matter if such a network is a part of another.
 
-    The number of channels of each insertion point is found by calling a copy of the network once,
-    in evaluation mode: the state of the random numbers stays as it is until the blocks draw their
-    weights. Blocks have the device, the precision and the mode (training or evaluation) of the
-    module before them, and their parameters want gradients, whether the network's do or not. If
-    anything is refused, nothing is changed.
+    Whatever the rest of the network does with a module goes on working: its arguments, attributes
+    and hooks stay, and so do the keys of the state dict, with those of the block beside them, under
+    the name ``attention``. A ResNet of torchvision gets the keys of the course's.
+
+    The number of channels of each insertion point is found by calling a copy of the network, in
+    evaluation mode, at two sizes of image: an axis that grows with the image is no channel axis.
+    Then the copy gets its blocks and is called again; if that fails, or anything else is refused,
+    the network stays as it was. The state of the random numbers stays as it is until the blocks
+    draw their weights. Blocks have the device, the precision and the mode (training or evaluation)
+    of the module before them, and their parameters want gradients, whether the network's do or not.
 
     Args:
         model: the network.
@@ -118,9 +119,8 @@ def insert_attention(
         where: the names of modules after which blocks go, as in ``model.named_modules()``, or
             patterns: ``*`` stands for any part of a name between two dots, as in ``"layer1.*"`` or
             ``"features.*.conv"``, ``?`` for any character. An ``nn.Sequential`` gets the block as
-            its last element; another module becomes the first element of a new ``nn.Sequential``,
-            which renames the keys of its weights. A module that runs several times is followed by
-            its block each time.
+            its last element, another module as a part that a forward hook calls. A module that
+            runs several times is followed by its block each time.
         start_as_identity: whether the blocks start as the identity, so that the network's outputs
             do not change at first; see :class:`~cbam_course.attention.IdentityStart`.
         example: what to call the network with, on its device; zeros of shape ``[1, C, 224, 224]``
@@ -131,9 +131,10 @@ def insert_attention(
 
     Raises:
         ValueError: if nothing says where, a name or pattern matches nothing, an insertion point has
-            a block already, is not run, is run with different numbers of channels, or its output is
-            not ``[B, C, H, W]``; if the network cannot be called with the example, or a block
-            refuses the number of channels.
+            an attribute ``attention`` already, is not run, is run with different numbers of
+            channels, or its output is not ``[B, C, H, W]``; if the network is compiled, cannot be
+            called with the example or, with the blocks, any more; or if a block refuses the number
+            of channels.
 
     Example:
         >>> model = torchvision.models.resnet50()
@@ -149,12 +150,16 @@ def insert_attention(
         raise ValueError(f"attention must be a block to insert; got {attention!r}")
     if start_as_identity:
         factory = starting_as_identity(factory)
+    if any(hasattr(m, "_orig_mod") or m._compiled_call_impl for m in model.modules()):
+        raise ValueError(
+            "the network is compiled, and what was compiled would go on running without the "
+            "blocks; insert attention first, and compile then"
+        )
 
     points = list(_default_points(model) if where is None else _named_points(model, where))
     if not points:
         raise ValueError(
-            f"{type(model).__name__} has no residual branches that are known; name modules in "
-            "where, as in model.named_modules()"
+            f"{type(model).__name__} has no residual branches that are known; {_hint(model)}"
         )
     taken = [name for name, module in points if _has_attention(module)]
     if taken:
@@ -162,36 +167,27 @@ def insert_attention(
             f"{len(taken)} of {len(points)} insertion points have attention already, the first is "
             f"{taken[0]}"
         )
-    features = _find_features(model, [name for name, _ in points], example)
+    examples = _examples(model, example)
+    features = _find_features(model, [name for name, _ in points], examples)
     blocks = []
     for (name, module), feature in zip(points, features, strict=True):
         try:
-            block = factory(feature.shape[1])
+            block = factory(feature[0].shape[1])
         except ValueError as error:
             raise ValueError(f"no block for {name}: {error}") from None
-        blocks.append(block.to(feature.device, feature.dtype).train(module.training))
+        blocks.append(block.to(feature[0].device, feature[0].dtype).train(module.training))
+    put = _attach if where is not None else _attach_in_branch
+    _try(model, points, blocks, put, examples[0], [len(outputs) for outputs in features])
     for (_, module), block in zip(points, blocks, strict=True):
-        if where is None and type(module) in RESIDUAL:
-            # The layers, their names and the hooks of a torchvision block stay what they are. Our
-            # class has no further state, and the forward pass that calls the attention.
-            module.__class__ = RESIDUAL[type(module)]
-            module.attention = block
-        else:
-            _append(model, module, block)
+        put(module, block)
 
-    # Only now: a module may be inside of another one that was wrapped.
     names = {module: name for name, module in model.named_modules()}
     insertions = []
     for block, feature in zip(blocks, features, strict=True):
         kind = type(block.block if isinstance(block, IdentityStart) else block).__name__
         parameters = sum(parameter.numel() for parameter in block.parameters())
-        insertions.append(Insertion(names[block], feature.shape[1], kind, parameters))
-    renamed = [
-        (f"{name}.", f"{names[module]}.")
-        for name, module in points
-        if names[module] != name and module.state_dict()
-    ]
-    return InsertionReport(tuple(insertions), start_as_identity, tuple(renamed))
+        insertions.append(Insertion(names[block], feature[0].shape[1], kind, parameters))
+    return InsertionReport(tuple(insertions), start_as_identity)
 
 
 def _default_points(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -216,7 +212,9 @@ def _named_points(model: nn.Module, where: str | Iterable[str]) -> Iterator[tupl
     for pattern in [where] if isinstance(where, str) else where:
         found = [module for name, module in modules.items() if _matches(name, pattern)]
         if not found:
-            raise ValueError(f"where: no module of model.named_modules() is called {pattern!r}")
+            near = get_close_matches(pattern, modules, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else _hint(model)
+            raise ValueError(f"where: no module is called {pattern!r}; {hint}")
         chosen.update(found)
     return ((name, module) for name, module in model.named_modules() if module in chosen)
 
@@ -228,62 +226,174 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _has_attention(module: nn.Module) -> bool:
-    """Whether a residual block or a sequence has a block of ours, by its name."""
-    if not isinstance(module, (nn.Sequential, *RESIDUAL)):
-        return False
+    """Whether the name of the block is taken; our own residual blocks keep an empty one there."""
     return not isinstance(getattr(module, "attention", nn.Identity()), nn.Identity)
 
 
-def _append(model: nn.Module, module: nn.Module, block: nn.Module) -> None:
-    """Let ``block`` follow ``module``: at the end of a sequence, or in a new one of the two."""
+def _attach_in_branch(module: nn.Module, block: nn.Module) -> None:
+    """Let ``block`` be the end of a residual block's branch; other modules it follows."""
+    if type(module) in RESIDUAL:
+        # Our class has no further state, and the forward pass that calls the attention.
+        module.__class__ = RESIDUAL[type(module)]
+        module.attention = block
+    else:
+        _attach(module, block)
+
+
+def _attach(module: nn.Module, block: nn.Module) -> None:
+    """Let ``block`` follow ``module``."""
+    module.add_module("attention", block)
     # A subclass with a forward pass of its own may not run what is appended.
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        module.add_module("attention", block)
-        return
-    owners = [
-        (parent, name)
-        for parent in model.modules()
-        for name, child in parent._modules.items()  # named_children() lists a shared one once
-        if child is module
-    ]
-    both = nn.Sequential(OrderedDict([("0", module), ("attention", block)]))
-    both.training = module.training
-    for parent, name in owners:
-        setattr(parent, name, both)
+    if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
+        module.register_forward_hook(_refine)
 
 
-def _find_features(model: nn.Module, names: list[str], example: Any) -> list[Tensor]:
-    """Call a copy of the network once: the feature map behind each of the modules.
+def _refine(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+    """The forward hook of a module that a block follows."""
+    return module.attention(output)
 
-    Raises:
-        ValueError: if the call fails, or what a module puts out is no feature map.
-    """
+
+def _examples(model: nn.Module, example: Any) -> list[Any]:
+    """What to call the network with: the example, and an image of another size if it is one."""
     if example is None:
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if first is None:
             raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
         example = first.weight.new_zeros(1, first.in_channels, 224, 224)
-    seen: dict[str, list[Any]] = {name: [] for name in names}
+    if not isinstance(example, Tensor) or example.dim() != 4:
+        return [example]
+    batch, channels, height, width = example.shape
+    return [example, example.new_zeros(batch, channels, height + 64, width + 32)]
+
+
+def _call(model: nn.Module, example: Any) -> None:
+    """Call a network without a trace in the state of the random numbers."""
     gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
-    copied = deepcopy(model).eval()
-    for name, outputs in seen.items():
-        layer = copied.get_submodule(name)
-        layer.register_forward_hook(lambda m, args, output, to=outputs: to.append(output))
+    with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
+        model(example)
+
+
+def _find_features(model: nn.Module, names: list[str], examples: list[Any]) -> list[list[Tensor]]:
+    """Call a copy of the network: what each of the modules puts out, each time it runs.
+
+    Raises:
+        ValueError: if the call fails, or what a module puts out is no feature map.
+    """
+    runs = []
+    for example in examples:
+        seen: dict[str, list[Any]] = {name: [] for name in names}
+        copied = deepcopy(model).eval()
+        for name, outputs in seen.items():
+            layer = copied.get_submodule(name)
+            layer.register_forward_hook(lambda m, args, output, to=outputs: to.append(output))
+        try:
+            _call(copied, example)
+        except Exception as error:
+            if runs:
+                break  # a network for images of one size
+            what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
+            raise ValueError(
+                f"the network could not be called with {what} to find its channels; give an "
+                f"example that it can be called with: {error}"
+            ) from error
+        runs.append(list(seen.values()))
+    for name, *outputs in zip(names, *runs, strict=True):
+        if problem := _no_feature_map([x for run in outputs for x in run], len(runs) > 1):
+            raise ValueError(f"no block can follow {name}: {problem}")
+    return runs[0]
+
+
+def _no_feature_map(outputs: list[Any], two_sizes: bool) -> str:
+    """Why what a module puts out is no feature map with one number of channels; or nothing."""
+    if not outputs:
+        return "it is not run"
+    if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
+        return "its output is no [B, C, H, W]"
+    if len({x.shape[1] for x in outputs}) == 1:
+        _, first, second, last = outputs[0].shape
+        if two_sizes or not first == second != last:
+            return ""
+    shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
+    if all(x.shape[3] == outputs[0].shape[3] for x in outputs):
+        return f"its output is not channels-first [B, C, H, W]; it is {shapes}"
+    return f"its outputs differ in their channels: {shapes}"
+
+
+def _try(
+    model: nn.Module,
+    points: list[tuple[str, nn.Module]],
+    blocks: list[nn.Module],
+    put: Callable[[nn.Module, nn.Module], None],
+    example: Any,
+    expected: list[int],
+) -> None:
+    """Put copies of the blocks into a copy of the network, and call it.
+
+    Raises:
+        ValueError: if the call fails, or a block does not run as often as what it follows.
+    """
+    copied, calls = deepcopy(model).eval(), Counter()
+    by_name = dict(copied.named_modules())
+    for (name, _), block in zip(points, blocks, strict=True):
+        tried = deepcopy(block).eval()
+        tried.register_forward_hook(lambda m, args, output, name=name: calls.update([name]))
+        put(by_name[name], tried)
     try:
-        with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
-            copied(example)
+        _call(copied, example)
     except Exception as error:
-        what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else repr(example)
-        raise ValueError(
-            f"the network could not be called with {what} to find its channels; give an example "
-            f"that it can be called with: {error}"
-        ) from error
-    for name, outputs in seen.items():
-        if not outputs:
-            raise ValueError(f"no block can follow {name}: it is not run")
-        for x in outputs:
-            if not (isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point()):
-                raise ValueError(f"no block can follow {name}: its output is no [B, C, H, W]")
-        if len({x.shape[1] for x in outputs}) > 1:
-            raise ValueError(f"no block can follow {name}: its outputs differ in their channels")
-    return [outputs[0] for outputs in seen.values()]
+        raise ValueError(f"with the blocks the network cannot be called: {error}") from error
+    for (name, _), times in zip(points, expected, strict=True):
+        if calls[name] != times:
+            raise ValueError(
+                f"no block can follow {name}, which runs its parts in a way of its own: the block "
+                f"would run {calls[name]} times instead of {times}"
+            )
+
+
+def _hint(model: nn.Module) -> str:
+    """Where blocks could go in an unknown network: the ends of the residual branches it has.
+
+    A branch is known by what it computes: what is put out is what came in plus the branch, or the
+    ReLU of that.
+    """
+    gates = [
+        (type(module).__name__, name)
+        for name, module in model.named_modules()
+        if re.search(r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]", type(module).__name__)
+    ]
+    own = f" It has gates of its own: {gates[0][0]} at {gates[0][1]}." if gates else ""
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def keep(name: str, args: tuple, output: Any) -> None:
+        if all(isinstance(x, Tensor) and x.dim() == 4 for x in (*args, output)) and args:
+            seen[name] = args[0].clone(), output.clone()
+
+    copied = deepcopy(model).eval()
+    for name, module in copied.named_modules():
+        module.register_forward_hook(lambda m, args, x, name=name: keep(name, args, x))
+    try:
+        example = _examples(model, None)[0][..., :128, :96]
+        with torch.random.fork_rng(), torch.no_grad():
+            for parameter in copied.parameters():
+                if parameter.dim() == 1:
+                    parameter.uniform_(0.5, 1.5)  # a fresh normalization is hardly seen
+            copied(torch.rand_like(example))
+    except Exception:
+        seen = {}  # it needs an example of another kind
+    found: Counter[str] = Counter()
+    names = [name for name, _ in copied.named_modules() if name in seen]
+    for name in names:
+        before, after = seen[name]
+        if before.shape != after.shape:
+            continue
+        for part in names:
+            branch = seen[part][1]
+            if not part.startswith(f"{name}.") or branch.shape != after.shape:
+                continue
+            total = before + branch
+            if any(torch.allclose(x, after, atol=1e-5) for x in (total, total.relu())):
+                found[re.sub(r"\d+(-\d+)?", "*", name) + part[len(name) :]] += 1
+                break
+    if not found:
+        return f"name modules in where, as in model.named_modules().{own}"
+    return f"say where, such as where={found.most_common(1)[0][0]!r}.{own}"
