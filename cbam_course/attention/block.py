@@ -1,6 +1,7 @@
 """What the attention blocks share: the base class, the two pools and the MLP of two layers."""
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from .arguments import check_choice
@@ -45,16 +46,21 @@ class AttentionBlock(nn.Module):
 
     def check_input(self, x: Tensor) -> None:
         """Raise a ``ValueError`` unless ``x`` is a feature map this block can weigh."""
-        channels = "channels" if self.channels is None else self.channels
-        expected = f"{type(self).__name__} expects a feature map [batch, {channels}, height, width]"
-        if x.dim() != 4:
-            raise ValueError(f"{expected}, got a tensor of shape {list(x.shape)}")
-        if self.channels is not None and x.shape[1] != self.channels:
-            raise ValueError(f"{expected}, got {x.shape[1]} channels: shape {list(x.shape)}")
-        if x.shape[1] < 1 or x.shape[2] < 1 or x.shape[3] < 1:
-            raise ValueError(f"{expected} of at least 1 x 1 x 1, got shape {list(x.shape)}")
-        if not x.is_floating_point():
-            raise ValueError(f"{expected} of floating-point numbers, got {x.dtype}")
+        _check_feature_map(x, self.channels, type(self).__name__)
+
+
+# Conditions on values and shapes stand in functions of their own, which torch.fx takes as one step.
+@torch.fx.wrap
+def _check_feature_map(x: Tensor, channels: int | None, block: str) -> None:
+    expected = f"{block} expects a feature map [batch, {channels or 'channels'}, height, width]"
+    if x.dim() != 4:
+        raise ValueError(f"{expected}, got a tensor of shape {list(x.shape)}")
+    if channels is not None and x.shape[1] != channels:
+        raise ValueError(f"{expected}, got {x.shape[1]} channels: shape {list(x.shape)}")
+    if x.shape[1] < 1 or x.shape[2] < 1 or x.shape[3] < 1:
+        raise ValueError(f"{expected} of at least 1 x 1 x 1, got shape {list(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"{expected} of floating-point numbers, got {x.dtype}")
 
 
 def pool_positions(x: Tensor, pool: str) -> Tensor:
@@ -67,39 +73,52 @@ def pool_channels(x: Tensor, pool: str) -> Tensor:
     return x.mean(dim=1, keepdim=True) if pool == "avg" else _maximum(x, dim=1).unsqueeze(1)
 
 
+@torch.fx.wrap
 def _maximum(x: Tensor, dim: int) -> Tensor:
     # The values are the same. When a gradient is wanted, `max` remembers where each maximum was and
     # sends the gradient there; `amax` has to look for it again, several times slower on a CPU.
-    if torch.is_grad_enabled() and x.requires_grad:
+    # A trace shall not depend on whether one is wanted.
+    if torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing():
         return x.max(dim=dim).values
     return x.amax(dim=dim)
 
 
-def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequential:
-    """Two fully connected layers C -> C // r -> C with a ReLU between them.
+class ChannelMLP(nn.Sequential):
+    r"""Two fully connected layers C -> C // r -> C with a ReLU between them.
 
-    A 1x1 convolution of a ``[B, C, 1, 1]`` map and a linear layer of a ``[B, C]`` vector are the
-    same function; ``layer`` chooses the spelling, and with it the shape of the stored weights.
+    .. math:: v \mapsto W_1 \, \mathrm{ReLU}(W_0 v + b_0) + b_1
+
+    Input and output are channel vectors ``[B, C]``. A 1x1 convolution of a ``[B, C, 1, 1]`` map and
+    a linear layer of a vector are the same function; ``layer`` chooses the spelling, and with it
+    the shape of the stored weights.
+
+    Args:
+        channels: number of channels C.
+        reduction: the ratio r.
+        bias: whether the two layers have biases.
+        layer: ``"conv"`` or ``"linear"``.
 
     Raises:
         ValueError: if C // r leaves no hidden unit, or an argument is not of its kind.
     """
-    hidden = channels // reduction
-    if hidden < 1:
-        raise ValueError(
-            f"reduction {reduction} leaves no hidden unit for {channels} channels "
-            f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
-        )
-    if check_choice("layer", layer, ("conv", "linear")) == "linear":
-        first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
-    else:
-        first = nn.Conv2d(channels, hidden, 1, bias=bias)
-        second = nn.Conv2d(hidden, channels, 1, bias=bias)
-    return nn.Sequential(first, nn.ReLU(), second)
 
+    def __init__(self, channels: int, reduction: int, bias: bool, layer: str) -> None:
+        hidden = channels // reduction
+        if hidden < 1:
+            raise ValueError(
+                f"reduction {reduction} leaves no hidden unit for {channels} channels "
+                f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
+            )
+        if check_choice("layer", layer, ("conv", "linear")) == "linear":
+            first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
+        else:
+            first = nn.Conv2d(channels, hidden, 1, bias=bias)
+            second = nn.Conv2d(hidden, channels, 1, bias=bias)
+        super().__init__(first, nn.ReLU(), second)
+        self.layer = layer
 
-def apply_bottleneck(mlp: nn.Sequential, vector: Tensor) -> Tensor:
-    """Run ``mlp``, whichever its spelling, on a channel vector: ``[B, C]`` -> ``[B, C]``."""
-    if isinstance(mlp[0], nn.Linear):
-        return mlp(vector)
-    return mlp(vector[:, :, None, None]).flatten(1)
+    def forward(self, vector: Tensor) -> Tensor:
+        """``[B, C]`` -> ``[B, C]``."""
+        if self.layer == "linear":
+            return super().forward(vector)
+        return super().forward(vector[:, :, None, None]).flatten(1)

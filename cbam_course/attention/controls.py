@@ -1,5 +1,6 @@
 """Controls: a gate that does not look at the image, and attention switched off."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,11 +70,35 @@ def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
 
 
 @contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """Run a network as it is written meanwhile: what was compiled does not see later hooks.
+
+    Args:
+        model: the network, which may have been compiled.
+
+    Raises:
+        ValueError: if it was, and this PyTorch, older than 2.6, cannot set that aside.
+    """
+    if "torch._dynamo" not in sys.modules:
+        yield  # nothing can have been compiled
+    elif hasattr(torch.compiler, "set_stance"):
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    elif any(hasattr(m, "_orig_mod") or m._compiled_call_impl for m in model.modules()):
+        raise ValueError(
+            "the network is compiled, and before PyTorch 2.6 hooks on it do nothing; hand over the "
+            "network from which it was compiled"
+        )
+    else:
+        yield
+
+
+@contextmanager
 def attention_off(model: nn.Module) -> Iterator[None]:
     """Set every gate of a network to 1 meanwhile: each block hands on what it is given.
 
     Args:
-        model: the network. Its weights are not touched.
+        model: the network. Its weights are not touched. If it was compiled, it runs uncompiled.
     """
 
     def unchanged(block: nn.Module, inputs: tuple, output: object) -> object:
@@ -81,7 +106,8 @@ def attention_off(model: nn.Module) -> Iterator[None]:
 
     hooks = [block.register_forward_hook(unchanged) for block in attention_blocks(model).values()]
     try:
-        yield
+        with uncompiled(model):
+            yield
     finally:
         for hook in hooks:
             hook.remove()

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from .arguments import check
@@ -62,11 +63,7 @@ class IdentityStart(nn.Module):
         """
         # A module from elsewhere may know nothing of maps: without being asked, nothing is asked.
         refined, maps = self.block(x, return_map=True) if return_map else (self.block(x), None)
-        if refined.shape != x.shape:
-            raise ValueError(
-                f"IdentityStart needs a block that keeps the shape of its input; "
-                f"{type(self.block).__name__} made {list(refined.shape)} of {list(x.shape)}"
-            )
+        _check_shape(refined, x, type(self.block).__name__)
         # Twice the sign of the equation: x + 0 * (block(x) - x) would make 0.0 of every -0.0.
         y = x - self.gate * (x - refined)
         return (y, maps) if return_map else y
@@ -74,6 +71,15 @@ class IdentityStart(nn.Module):
     def attention_map(self, x: Tensor) -> Any:
         """The attention map of the block alone, whatever the gate."""
         return self.block.attention_map(x)
+
+
+@torch.fx.wrap
+def _check_shape(refined: Tensor, x: Tensor, block: str) -> None:
+    if refined.shape != x.shape:
+        raise ValueError(
+            f"IdentityStart needs a block that keeps the shape of its input; "
+            f"{block} made {list(refined.shape)} of {list(x.shape)}"
+        )
 
 
 def starting_as_identity(factory: AttentionFactory | str) -> AttentionFactory:

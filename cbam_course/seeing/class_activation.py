@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from cbam_course.attention.controls import uncompiled
+
 
 def grad_cam(model: nn.Module, layer: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     r"""The class activation map by gradients, for any network and layer.
@@ -31,7 +33,7 @@ def grad_cam(model: nn.Module, layer: nn.Module, x: Tensor, target: Tensor) -> T
         features = output.detach().requires_grad_()
         return features
 
-    with layer.register_forward_hook(begin_here), torch.enable_grad():
+    with uncompiled(model), layer.register_forward_hook(begin_here), torch.enable_grad():
         scores = model(x).gather(1, target[:, None])
     (gradients,) = torch.autograd.grad(scores.sum(), features)
     weights = gradients.mean(dim=(2, 3), keepdim=True)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cbam_course.attention.block import AttentionBlock
+from cbam_course.attention.controls import uncompiled
 
 BATCH = 100
 
@@ -110,7 +111,8 @@ def _on_every_map(model: nn.Module, act: Callable[[str, Tensor], Tensor | None])
 
     hooks = [gate.register_forward_hook(hook(name)) for name, gate in _gates(model).items()]
     try:
-        yield
+        with uncompiled(model):
+            yield
     finally:
         for handle in hooks:
             handle.remove()
