@@ -4,7 +4,7 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
-from .arguments import check_choice
+from .arguments import check_choice, check_flag
 
 
 class AttentionBlock(nn.Module):
@@ -109,6 +109,7 @@ class ChannelMLP(nn.Sequential):
                 f"reduction {reduction} leaves no hidden unit for {channels} channels "
                 f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
             )
+        check_flag("bias", bias)
         if check_choice("layer", layer, ("conv", "linear")) == "linear":
             first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
         else:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import VGG, convnext, mobilenetv3
 
 from cbam_course.attention import AttentionFactory, IdentityStart, starting_as_identity
+from cbam_course.attention.arguments import check_flag
 from cbam_course.attention.factory import as_factory
 
 from .mobilenet import InvertedResidual
@@ -148,7 +149,7 @@ def insert_attention(
     factory = as_factory(attention)
     if factory is None:
         raise ValueError(f"attention must be a block to insert; got {attention!r}")
-    if start_as_identity:
+    if check_flag("start_as_identity", start_as_identity):
         factory = starting_as_identity(factory)
     if any(hasattr(m, "_orig_mod") or m._compiled_call_impl for m in model.modules()):
         raise ValueError(

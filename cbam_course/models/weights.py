@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
+from zipfile import ZipFile, is_zipfile
 
 import safetensors.torch
 import torch
@@ -116,6 +117,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if path.suffix.lower() == ".safetensors":
             content = safetensors.torch.load(data)
         else:
+            # PyTorch does not look at the checksums that its own zip files carry.
+            if is_zipfile(BytesIO(data)) and ZipFile(BytesIO(data)).testzip():
+                raise ValueError("a checksum is wrong")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they announce what is refused next
                 content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
@@ -173,6 +177,9 @@ def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> Lo
         if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
             # BatchNorm counts its batches since PyTorch 0.4.1; older weights have no counters.
             given.setdefault(key, torch.zeros_like(value))
+        if key in given and value.is_floating_point() and not given[key].is_floating_point():
+            # It would be converted without a word: int8 codes, or half of a complex number.
+            raise ValueError(f"{key} holds {given[key].dtype}, not floating-point numbers")
         if key in given and name == "weight" and attention_block(key):
             # A layer of an MLP, linear [h, C] or a convolution [h, C, 1, 1], is the same function.
             short, long = sorted((given[key].shape, value.shape), key=len)
