@@ -144,18 +144,10 @@ def test_the_callers_default_device_does_not_matter(images):
 def test_a_constant_channel_is_refused(images):
     x = images.x_train.copy()
     x[..., 1] = 7
-    with pytest.raises(ValueError, match="a color channel is constant: its standard deviation is"):
+    with pytest.raises(ValueError, match="a channel is constant, std is"):
         train_quietly(TINY, replace(images, x_train=x))
 
 
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        (np.zeros((2, 4, 4, 3)), [0, 0], r"uint8 array \[N, H, W, C\].*float64 \[2, 4, 4, 3\]"),
-        (np.zeros((0, 4, 4, 3), np.uint8), [], r"at least 1.*\[0, 4, 4, 3\]"),
-        (np.zeros((2, 4, 4, 3), np.uint8), [0], r"2 images need as many labels, got \[1\]"),
-    ],
-)
-def test_images_that_are_refused(x, y, message):
-    with pytest.raises(ValueError, match=message):
-        DeviceImages(x, np.asarray(y), (0, 0, 0), (1, 1, 1))
+def test_images_that_are_no_bytes_are_refused():
+    with pytest.raises(ValueError, match=r"uint8 array \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
+        DeviceImages(np.zeros((2, 4, 4, 3)), [0, 0], (0, 0, 0), (1, 1, 1))
