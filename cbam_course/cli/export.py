@@ -56,6 +56,6 @@ def export(
         if weights is not None:
             click.echo(network.load_report)
         report = export_onnx(network, out, input_size=input_size or default_size(model))
-    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, TypeError, RuntimeError, OSError, ModuleNotFoundError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(report)

@@ -50,7 +50,7 @@ class DeviceImages:
                 f"got {images.dtype} {list(images.shape)}"
             )
         if not all(std):
-            raise ValueError(f"the images cannot be normalized: a channel is constant, std is {std}")
+            raise ValueError(f"images cannot be normalized: a channel is constant, std is {std}")
         border = (PADDING, PADDING)
         padded = np.pad(images, ((0, 0), border, border, (0, 0)))
         self.height, self.width = images.shape[1:3]

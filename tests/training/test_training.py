@@ -36,16 +36,6 @@ def images():
 # The loop
 
 
-def test_learns_a_tiny_batch_by_heart(images):
-    config = replace(
-        TINY, widths=(8, 16), epochs=40, batch_size=20, learning_rate=0.03, dropout=0.0,
-        train_size=20, crop=False, flip=False, schedule="constant", weight_decay=0.0,
-    )  # fmt: skip
-    run = train_quietly(config, images)
-    assert run.history.last["train_loss"] < 0.1 < 1 < run.history.epochs[0]["train_loss"]
-    assert run.history.last["train_accuracy"] == 1
-
-
 def test_the_seed_decides_and_the_callers_state_does_not(images):
     torch.manual_seed(1)
     one = train_quietly(TINY, images)
@@ -177,9 +167,7 @@ def test_a_network_of_ones_own(images):
     )
     assert run.history.model == {"class": "Sequential", "parameters": 4 * 27 + 4 + 50}
     assert repr(run).startswith("Run(Sequential, History(3 of 3 epochs, test accuracy ")
-
-
-def test_what_is_said_of_a_network_of_ones_own_is_kept(images):
+    # What is said of the network handed over is kept.
     config = TrainConfig(model="custom", attention="eca", widths=(7,), epochs=1, device="cpu")
     run = train_quietly(config, images, model=nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)))
     assert run.history.config == config
@@ -310,23 +298,6 @@ def test_plateau_halves_the_rate_when_the_watched_loss_does_not_fall(
     assert rates == [0.01] * 7 + [0.005] * 6 + [0.0025] * 2
 
 
-def test_both_arms_of_a_peeking_pair_are_equal_until_the_first_halving(images, monkeypatch):
-    falling = iter(range(1000, 0, -1))
-    fixed_losses(monkeypatch, lambda n: 1.0 if n == 5 else float(next(falling)))
-    held_out, peeking = (
-        train_quietly(replace(PEEKING, watch=watch, epochs=8), images).history
-        for watch in ("validation", "peek")
-    )
-    assert held_out.data == peeking.data  # the same images in the same order
-    assert len(peeking.iteration_loss) == 16
-    assert held_out.iteration_loss[:14] == peeking.iteration_loss[:14]
-    for one, other in zip(held_out.epochs[:7], peeking.epochs[:7], strict=True):
-        assert one["train_accuracy"] == other["train_accuracy"]
-        assert one["test_accuracy"] == other["test_accuracy"]
-    assert held_out.last["learning_rate"] == 2 * peeking.last["learning_rate"]
-    assert held_out.iteration_loss[15] != peeking.iteration_loss[15]
-
-
 # Where it is computed
 
 
@@ -424,15 +395,6 @@ def test_the_record_and_its_file(images, tmp_path):
     assert {len(text) for text in history.data["sha256"].values()} == {64}
 
 
-def test_the_sums_tell_images_and_labels(images):
-    def sums(images):
-        groups = choose_images(TINY, images)
-        return training.history.describe_data(images, groups)["sha256"]
-
-    changed = sums(replace(images, y_test=np.roll(images.y_test, 1)))
-    assert sums(images)["train"] == changed["train"] and sums(images)["test"] != changed["test"]
-
-
 def test_as_a_table_and_as_curves(images):
     history = train_quietly(replace(TINY, train_size=20, validation_size=10), images).history
     header, *lines = history.table().splitlines()
@@ -466,7 +428,7 @@ def test_the_record_is_json_of_few_lines(images, tmp_path):
     history = train_quietly(replace(TINY, epochs=2), images, folder=tmp_path).history
     assert json.loads(path.read_text()) == history.to_dict()
     assert len(path.read_text().splitlines()) == 2 + 8 + 2 + 3  # a field, epoch or session each
-    for text, message in (('{"format": 1}', "not the history .* in format 2"), ("{", "")):
+    for text, message in (('{"format": 1}', "not the history .* in format 2"), ("{", "Expecting")):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
             History.from_json(path)

@@ -63,17 +63,6 @@ def test_batches_of_an_epoch_against_one_image_at_a_time(images):
         np.testing.assert_allclose(x.permute(1, 2, 0).numpy(), expected, atol=1e-5)
 
 
-def test_every_image_is_shown_once(images):
-    store = on_device(images)
-    batches = list(
-        store.shuffled_batches(16, torch.Generator().manual_seed(0), crop=False, flip=False)
-    )
-    labels = torch.cat([y for _, y in batches])
-    assert sorted(labels.tolist()) == list(range(40)) != labels.tolist()
-    ((untouched, _),) = store.batches(40)
-    assert torch.equal(torch.cat([x for x, _ in batches]), untouched[labels])
-
-
 def test_an_epoch_that_goes_on_shows_what_is_left(images):
     store = on_device(images)
     whole = list(store.shuffled_batches(16, seed_epoch(0, 1)))
@@ -115,15 +104,6 @@ def test_resized_as_by_pillow(images, size):
     for ours, image in zip(x, images.x_train, strict=False):
         pillows = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
         np.testing.assert_allclose(ours * 255, np.asarray(pillows), atol=1.01)
-
-
-def test_large_batches_are_smaller_for_larger_images(images):
-    store = on_device(images)
-    assert store.large_batch == 100
-    store.labels = torch.empty(0, device="meta")
-    assert store.large_batch == 2048
-    store.image_size = 64
-    assert store.large_batch == 512
 
 
 def test_channels_are_last_but_on_apples_gpu(images):
