@@ -20,7 +20,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 def _seconds(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
     if text is None:
         return None
-    parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s)?", text)
+    parts = re.fullmatch("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in "hms"), text)
     if not text or parts is None:
         raise click.BadParameter(f"{text!r} is not a time such as 20m, 90s or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in parts.groups())
