@@ -41,7 +41,7 @@ def run(*arguments, code=0):
 
 @pytest.mark.parametrize("command", ["list", "run", "status"])
 def test_help_has_an_example(command):
-    assert f"cbam-course experiments {command} " in run(command, "--help")
+    assert f"cbam-course experiments {command}" in run(command, "--help")
 
 
 def test_list():
