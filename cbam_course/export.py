@@ -45,7 +45,7 @@ class OnnxExport:
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: {self.path.stat().st_size / 1e6:.1f} MB, opset {self.opset}\n"
+            f"{self.path}: opset {self.opset}\n"
             f"input [{', '.join(map(str, self.input))}], "
             f"output [{', '.join(map(str, self.output))}]\n"
             f"largest difference from PyTorch {self.difference:.1e}, "

@@ -44,7 +44,7 @@ def test_a_network_with_its_weights(tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("loaded ") and lines[3] == f"{out}: 0.0 MB, opset 20"
+    assert lines[0].startswith("loaded ") and lines[3] == f"{out}: opset 20"
     assert lines[4] == "input [batch, 2, 32, 32], output [batch, 7]"
     assert result.stderr == ""
     images = torch.randn(3, 2, 32, 32)

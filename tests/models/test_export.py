@@ -256,7 +256,7 @@ def test_report(tiny, path):
     assert (report.input, report.output) == (("batch", 3, 8, 8), ("batch", 4))
     assert 0 <= report.difference <= 1e-6
     assert str(report).splitlines() == [
-        f"{path}: 0.0 MB, opset 20",
+        f"{path}: opset 20",
         "input [batch, 3, 8, 8], output [batch, 4]",
         f"largest difference from PyTorch {report.difference:.1e}, "
         f"in outputs of up to {report.largest:.2g}",
