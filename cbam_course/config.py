@@ -4,9 +4,7 @@ Plain data, without PyTorch: the command line reads its options from here.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cbam_course.labels import LABELS, MODEL_NAMES
@@ -25,9 +23,10 @@ CHOICES = {
 
 LEAST = {
     "train_size": 1, "test_size": 1, "validation_size": 1, "peek_size": 1, "image_size": 1,
-    "epochs": 1, "batch_size": 1, "seed": 0,
+    "epochs": 1, "batch_size": 1, "learning_rate": 0, "weight_decay": 0, "label_smoothing": 0,
+    "seed": 0,
 }  # fmt: skip
-"""The smallest values of the fields that are whole numbers."""
+"""The smallest values of the fields that are numbers."""
 
 OF_THE_NETWORK = (
     "model_options", "widths", "dropout", "attention", "attention_options", "attention_places",
@@ -47,14 +46,13 @@ class TrainConfig:
             as ``"cifar-cnn"`` or ``"cifar-resnet"``, or ``"custom"`` for a network handed to
             :func:`~cbam_course.training.train`. What other fields say of a custom network, its
             widths for example, is noted in the record and has no effect.
-        model_options: keyword arguments of the network's builder, such as
-            ``{"depths": [9, 9, 9]}``.
+        model_options: keyword arguments of the network's builder, such as ``depths=[9,9,9]``.
         widths: channels of the network's stages; ``None`` for its own.
         dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
             own.
         attention: the attention block that the network gets. One of
             :data:`~cbam_course.attention.ATTENTION_NAMES`.
-        attention_options: keyword arguments of the block, such as ``{"reduction": 8}``.
+        attention_options: keyword arguments of the block, such as ``reduction=8``.
         attention_places: the modules after which the blocks go, by name or by a pattern such as
             ``"layer*"``; as ``where`` in :func:`~cbam_course.models.insert_attention`. ``None`` for
             the network's own insertion points.
@@ -103,8 +101,8 @@ class TrainConfig:
             always float32.
 
     Raises:
-        ValueError: if a name is unknown or a number out of its range, or if a field would be
-            ignored: ``control`` without attention, or ``watch`` without a schedule that looks.
+        ValueError: if a name is unknown or a number too small, or if a field would be ignored:
+            ``control`` without attention, or ``watch`` without a schedule that looks.
     """
 
     model: str = "cifar-cnn"
@@ -143,45 +141,25 @@ class TrainConfig:
                 choices = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name} must be one of {choices}; got {value!r}")
         for name, least in LEAST.items():
-            value = getattr(self, name)
-            if value is None and name.endswith("_size"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        for name in ("learning_rate", "weight_decay", "label_smoothing"):
-            value = getattr(self, name)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not isfinite(value) or value < 0:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
-        if not self.learning_rate:
-            raise ValueError("learning_rate must be above 0, got 0")
+            if (value := getattr(self, name)) is not None and not value >= least:
+                raise ValueError(f"{name} must be at least {least}; got {value!r}")
         self._check_ignored()
-        # What is read back from JSON equals what was written; NumPy's floats are floats.
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, (Mapping, float)):
-                try:
-                    value = json.loads(json.dumps(value))
-                except TypeError as error:
-                    raise ValueError(
-                        f"{item.name} must hold numbers, texts and lists only: {error}"
-                    ) from None
-            elif isinstance(value, list):
-                value = tuple(value)
-            object.__setattr__(self, item.name, value)
+        # What is read back from JSON equals what was written.
+        for name in ("model_options", "attention_options"):
+            object.__setattr__(self, name, json.loads(json.dumps(getattr(self, name))))
+        for name in ("widths", "attention_places"):
+            if isinstance(value := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(value))
 
     def _check_ignored(self) -> None:
         """Refuse what would be ignored without a word."""
+        blocks = self.attention != "none" and self.model != "custom"
         for name in ("attention_places", "control", "start_as_identity"):
-            if (value := getattr(self, name)) in (None, "none", False):
-                continue
-            if self.model == "custom":
+            if not blocks and (value := getattr(self, name)) not in (None, "none", False):
                 raise ValueError(
-                    f"{name} {value!r} would be ignored: the model 'custom' is trained as it is "
-                    "handed over"
+                    f"{name} {value!r} would be ignored: it needs attention, in a model that is "
+                    f"not 'custom'; got {self.attention!r} in {self.model!r}"
                 )
-            if self.attention == "none":
-                raise ValueError(f"{name} {value!r} needs attention; got attention 'none'")
         if self.control == "frozen" and self.start_as_identity:
             raise ValueError(
                 "control 'frozen' and start_as_identity exclude each other: a frozen block would "
@@ -207,20 +185,5 @@ class TrainConfig:
         return "test" if self.validation_size is None else "validation"
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as a dictionary that JSON can hold."""
+        """The fields as a dictionary that JSON can hold; ``TrainConfig(**it)`` reads it back."""
         return json.loads(json.dumps(asdict(self)))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """The configuration that :meth:`to_dict` wrote; fields left out take their defaults.
-
-        Raises:
-            ValueError: if there is a field that ``TrainConfig`` does not have, or a bad value.
-        """
-        if unknown := sorted(set(values) - {f.name for f in fields(cls)}):
-            raise ValueError(f"TrainConfig has no field {', '.join(map(repr, unknown))}")
-        return cls(**values)
-
-    def differences(self, other: "TrainConfig") -> list[str]:
-        """Names of the fields in which two configurations differ."""
-        return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]

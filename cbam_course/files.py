@@ -51,16 +51,12 @@ def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
 
     Raises:
         Busy: if another process is working there.
-        ValueError: if the folder is a file.
     """
     if folder is None:
         yield
         return
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; the run needs a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with open(Path(folder, ".lock"), "w") as file:
         try:
             import fcntl
 

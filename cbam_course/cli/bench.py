@@ -1,17 +1,15 @@
 """``cbam-course bench``: the course's training loop and a tutorial's, timed side by side."""
 
-import json
 import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cbam_course.data import ImageSet
+from .options import DATA_FOLDER
 
 # As the tutorial prints them; the deviations are not those of all pixels, see `ImageSet.std`.
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -19,19 +17,13 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 @click.command(context_settings={"show_default": True})
 @click.option("--dataset", type=click.Choice(("cifar10", "shapes")), default="cifar10")
-@click.option("--data-folder", type=click.Path(path_type=Path), help="Where CIFAR-10 is.")
+@DATA_FOLDER
 @click.option("--images", "train_size", type=int, help="Train on so many images.  [default: all]")
 @click.option("--test-images", "test_size", type=int, help="Test on so many.  [default: all]")
 @click.option("--epochs", type=click.IntRange(1), default=10)
 @click.option("--seeds", type=click.IntRange(1), default=1, help="Runs of each loop, by turns.")
 @click.option("--device", default="auto")
-@click.option("--workers", type=click.IntRange(0), default=2, help="Of the tutorial's data loader.")
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), help="Write the numbers here."
-)
-def bench(
-    data_folder: Path | None, seeds: int, workers: int, json_file: Path | None, **chosen: Any
-) -> None:
+def bench(data_folder: Path | None, seeds: int, **chosen: Any) -> None:
     """Train one network by a tutorial's loop and by the course's, and compare the seconds.
 
     Both train the same network with CBAM on the same images and device, by turns. All that a loop
@@ -43,37 +35,36 @@ def bench(
     """  # noqa: D301
     import torch
 
+    from cbam_course.data import DatasetUnavailable
     from cbam_course.training import TrainConfig, choose_device, load_data, train
+    from cbam_course.training.loop import choose_images
 
     try:
         config = TrainConfig(attention="cbam-fc", **chosen)
-        data, device = load_data(config, data_folder), choose_device(chosen["device"])
-    except (ValueError, OSError) as error:
+        data, device = load_data(config, data_folder), choose_device(config.device)
+        groups = choose_images(config, data)
+    except (ValueError, OSError, DatasetUnavailable) as error:
         raise click.ClickException(str(error)) from None
-    runs, seconds = [], Counter()
+    seconds = Counter()
     for seed in range(seeds):
         # The course lets cuDNN search for fast algorithms, the tutorial does not.
         torch.backends.cudnn.benchmark = False
         for loop in ("tutorial", "course"):
             started = time.perf_counter()
             if loop == "tutorial":
-                accuracy = tutorial(data, config.epochs, seed, device, workers)
+                accuracy = tutorial(groups, config.epochs, seed, device)
             else:
                 _, history = train(replace(config, seed=seed), data, progress=False)
                 accuracy = history.last["test_accuracy"]
-            took = round(time.perf_counter() - started, 2)
+            took = time.perf_counter() - started
             click.echo(f"{loop:8}  seed {seed}  {took:8.1f} s  test accuracy {accuracy:.2%}")
-            runs.append({"loop": loop, "seed": seed, "seconds": took, "accuracy": accuracy})
             seconds[loop] += took
     factor = seconds["tutorial"] / seconds["course"]
     click.echo(f"The tutorial's loop takes {factor:.2f} times as long on {device}.")
-    if json_file is not None:
-        record = {"torch": torch.__version__, **chosen, "device": str(device), "runs": runs}
-        json_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
-def tutorial(data: "ImageSet", epochs: int, seed: int, device: Any, workers: int) -> float:
-    """The test accuracy after training by the tutorial's recipe.
+def tutorial(groups: dict, epochs: int, seed: int, device: Any, workers: int = 2) -> float:
+    """The test accuracy after training on the groups "train" and "test" by the tutorial's recipe.
 
     Float32, images cut one by one in other processes, a number read from the device in every step,
     and a schedule that looks at the test loss.
@@ -96,9 +87,9 @@ def tutorial(data: "ImageSet", epochs: int, seed: int, device: Any, workers: int
         return DataLoader(pairs, collate_fn=cut, num_workers=workers, **options)
 
     torch.manual_seed(seed)
-    shown = batches(data.x_train, data.y_train, chance + numbers, batch_size=128, shuffle=True)
-    tested = batches(data.x_test, data.y_test, numbers, batch_size=100)
-    model = CifarCNN(make_attention("cbam-fc"), len(data.classes)).to(device)
+    shown = batches(*groups["train"], chance + numbers, batch_size=128, shuffle=True)
+    tested = batches(*groups["test"], numbers, batch_size=100)
+    model = CifarCNN(make_attention("cbam-fc")).to(device)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
@@ -120,7 +111,7 @@ def tutorial(data: "ImageSet", epochs: int, seed: int, device: Any, workers: int
                 total += criterion(logits, y).item()
                 correct += (logits.argmax(1) == y).sum().item()
         scheduler.step(total / len(tested))
-    return correct / len(data.y_test)
+    return correct / len(groups["test"][1])
 
 
 def _cut(transform: Any, pairs: list) -> tuple[Any, Any]:

@@ -4,32 +4,21 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 LIMIT = click.FloatRange(0.1, 1e5)
+PATH = click.Path(path_type=Path)
 
 
 @click.command(context_settings={"show_default": True})
-@click.argument(
-    "submissions", nargs=-1, required=True, metavar="SUBMISSION...", type=click.Path(path_type=Path)
-)
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    default=Path("grades.csv"),
-    help="The grades as CSV.",
-)
-@click.option(
-    "--feedback",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="A page for each submission.",
-)
+@click.argument("submissions", nargs=-1, required=True, metavar="SUBMISSION...", type=PATH)
+@click.option("--out", type=PATH, metavar="FILE", default="grades.csv", help="The grades as CSV.")
+@click.option("--feedback", type=PATH, metavar="FOLDER", help="A page for each submission.")
 @click.option(
     "--exercises",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FOLDER",
     help="The exercises as they came.  [default: notebooks/exercises of the repository]",
 )
@@ -59,14 +48,9 @@ def grade(
     submissions: tuple[Path, ...],
     out: Path,
     feedback: Path | None,
-    exercises: Path | None,
-    chapters: tuple[int, ...],
-    single: bool,
-    jobs: int | None,
     again: bool,
-    seconds: float,
     memory: float,
-    trusted: bool,
+    **options: Any,
 ) -> None:
     """Grade the exercises of a class.
 
@@ -94,17 +78,8 @@ def grade(
         click.echo("You are root, whom little holds back: better be another user.", err=True)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        report = grading.grade(
-            submissions,
-            exercises=exercises,
-            chapters=chapters,
-            seconds=seconds,
-            memory=int(memory * 2**30),
-            jobs=jobs,
-            record=record,
-            trusted=trusted,
-            single=single,
-        )
+        memory = int(memory * 2**30)
+        report = grading.grade(submissions, memory=memory, record=record, **options)
         grading.write_csv(report, out)
         if feedback is not None:
             grading.write_pages(report, feedback)

@@ -2,24 +2,29 @@
 
 import json
 import re
+import warnings
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from cbam_course.config import CHOICES, TrainConfig
 from cbam_course.labels import LABELS
 
+if TYPE_CHECKING:
+    from torch import nn
+
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 """What JSON writes true, false and null: the documentation of the blocks is in Python's words."""
 
-NAMES = {
+SPELLINGS = {
     "learning_rate": ("--lr", "--learning-rate"),
     "attention_options": ("--attention-option",),
     "model_options": ("--model-option",),
-    "attention_places": ("--attention-place",),
 }
 """The options that are not called like their fields."""
 
@@ -30,10 +35,25 @@ DATA_FOLDER = click.option(
 )
 
 
-def named_values(
+class Values(click.ParamType):
+    """Values of one kind with a mark between them, such as 16,32,64."""
+
+    name = "value,..."
+
+    def __init__(self, kind: Callable[[str], Any], mark: str, example: str) -> None:
+        self.kind, self.mark, self.example = kind, mark, example
+
+    def convert(self, value: str, *context: Any) -> tuple:
+        try:
+            return tuple(self.kind(part) for part in value.split(self.mark))
+        except ValueError:
+            self.fail(f"{value!r} is not of the form {self.example}", *context)
+
+
+def _named_values(
     context: click.Context, option: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Callback of a repeated option: ``("reduction=8", "bias=True")`` as a dictionary."""
+    """``("reduction=8", "bias=True")`` as a dictionary."""
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -46,32 +66,63 @@ def named_values(
     return values
 
 
-def attention_options(help: str) -> Callable:
-    """The options ``--attention`` and ``--attention-option`` of a command.
+def _named(name: str, help: str) -> Callable:
+    """A repeated option, of which the command gets a dictionary."""
+    return click.option(
+        SPELLINGS[name][0], name, multiple=True, metavar="NAME=VALUE", callback=_named_values,
+        help=f"{help} May be repeated.",
+    )  # fmt: skip
 
-    The command gets ``attention``, a name, and ``attention_options``, a dictionary.
 
-    Args:
-        help: where the block goes.
+def network_options(command: Callable) -> Callable:
+    """What a command about networks takes: blocks, arguments, and the shape of an image.
+
+    The command gets ``attention`` (a name), ``attention_options`` and ``model_options``
+    (dictionaries), and ``input_size`` (a tuple or ``None``).
     """
+    for option in (
+        click.option(
+            "--input", "input_size", type=Values(int, "x", "3x224x224"), metavar="CxHxW",
+            help="Shape of an image.  [default: 3x224x224; 3x32x32 for cifar-...]",
+        ),
+        _named("model_options", "An argument of the network, such as num_classes=10."),
+        _named("attention_options", "An argument of the block, such as reduction=8."),
+        click.option(
+            "--attention", type=click.Choice(tuple(LABELS)), default="none",
+            help="The block at each insertion point of the network.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
-    def decorate(command: Callable) -> Callable:
-        command = _repeated("attention_options", "An argument of the block, such as reduction=8")(
-            command
-        )
-        kind = click.Choice(tuple(LABELS))
-        return click.option("--attention", type=kind, default="none", help=help)(command)
 
-    return decorate
+def find_network(name: str, options: dict[str, Any]) -> "Callable[[Any], nn.Module]":
+    """A function ``attention factory -> network``: the course's network, or torchvision's."""
+    from torchvision import models as torchvision_models
+
+    from cbam_course.models import MODEL_NAMES, insert_attention, make_model
+
+    def torchvisions(attention: Any) -> "nn.Module":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # on initial weights, which no one sees
+            network = torchvision_models.get_model(name, **{"weights": None, **options})
+        if attention is not None:
+            insert_attention(network, attention)
+        return network
+
+    others = torchvision_models.list_models(module=torchvision_models)
+    if name.replace("-", "_") in MODEL_NAMES:
+        return partial(make_model, name, **options)
+    if name in others:
+        return torchvisions
+    close = get_close_matches(name.replace("-", "_"), {*MODEL_NAMES, *others})
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    raise ValueError(f"there is no network {name!r} in the course or in torchvision{hint}")
 
 
-def model_options(help: str) -> Callable:
-    """The option ``--model-option`` of a command, which gets ``model_options``, a dictionary.
-
-    Args:
-        help: what it is an argument of, and an example.
-    """
-    return _repeated("model_options", help)
+def default_size(name: str) -> tuple[int, ...]:
+    """Shape of an image for a network of that name."""
+    return (3, 32, 32) if name.startswith("cifar") else (3, 224, 224)
 
 
 def configuration(command: Callable) -> Callable:
@@ -81,60 +132,31 @@ def configuration(command: Callable) -> Callable:
     """
     told = _told()
     for field in reversed(fields(TrainConfig)):
-        default = {} if field.default is MISSING else field.default
-        command = _option(field.name, field.type, default, told[field.name])(command)
+        command = _option(field, told[field.name])(command)
     return command
 
 
-def _option(name: str, kind: Any, default: Any, help: str) -> Callable:
-    names = NAMES.get(name, (f"--{name.replace('_', '-')}",))
-    if kind is bool:
-        return click.option(f"{names[0]}/--no-{names[0][2:]}", name, default=default, help=help)
-    if default == {}:
-        return _repeated(name, help)
-    if name == "attention_places":
-        return click.option(
-            *names, name, multiple=True, metavar="PATTERN", help=f"{help} May be repeated.",
-            callback=lambda context, option, patterns: patterns or None,
-        )  # fmt: skip
-    if name == "widths":
-        return click.option(*names, name, metavar="N,N,N", callback=_numbers, help=help)
+def _option(field: Field, help: str) -> Callable:
+    name = field.name
+    if field.default is MISSING:
+        return _named(name, help)
+    spellings = SPELLINGS.get(name, (f"--{name.replace('_', '-')}",))
+    # Of `int | None` the type is int, of `tuple[int, ...] | None` it is tuple[int, ...].
+    kind = (get_args(field.type) or (field.type,))[0]
     if name in CHOICES:
-        choices = [choice for choice in CHOICES[name] if choice not in (None, "custom")]
-        return click.option(*names, name, type=click.Choice(choices), default=default, help=help)
-    plain = {int: int, int | None: int, float: float, float | None: float}.get(kind, str)
-    return click.option(*names, name, type=plain, default=default, help=help)
-
-
-def _repeated(name: str, help: str) -> Callable:
-    return click.option(
-        NAMES[name][0], name, multiple=True, metavar="NAME=VALUE", callback=named_values,
-        help=f"{help.rstrip('.')}; may be repeated.",
-    )  # fmt: skip
-
-
-def _numbers(
-    context: click.Context, option: click.Parameter, text: str | None
-) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of numbers such as 64,128,256") from None
+        kind = click.Choice([name for name in CHOICES[name] if name not in (None, "custom")])
+    elif kind is bool:
+        spellings = (f"{spellings[0]}/--no-{spellings[0][2:]}",)
+    elif get_args(kind):
+        kind = Values(get_args(kind)[0], ",", "16,32,64")
+    return click.option(*spellings, name, type=kind, default=field.default, help=help)
 
 
 def _told() -> dict[str, str]:
     """The first sentence about each field in the configuration's docstring, as plain text."""
-    text = TrainConfig.__doc__ or ""
     told = {}
-    for name, meaning in re.findall(r"^        (\w+): (.+(?:\n {12}.+)*)", text, re.M):
-        meaning = " ".join(meaning.split())
-        meaning = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", meaning).replace("`", "")
-        # {"depths": [9, 9]} is typed as depths=[9,9].
-        meaning = re.sub(
-            r'\{"(\w+)": (.+?)\}', lambda m: f"{m[1]}={m[2].replace(' ', '')}", meaning
-        )
-        sentence = re.split(r"(?<=[^.])[.;] ", meaning)[0].rstrip(".")
-        told[name] = f"{sentence[0].upper()}{sentence[1:]}."
+    entries = re.findall(r"^        (\w+): (.+(?:\n {12}.+)*)", TrainConfig.__doc__ or "", re.M)
+    for name, meaning in entries:
+        sentence = re.split(r"(?<=[^.])[.;] ", " ".join(meaning.split()))[0].rstrip(".")
+        told[name] = f"{sentence[0].upper()}{sentence[1:]}.".replace("`", "")
     return told

@@ -50,7 +50,7 @@ def _count(network: str) -> tuple[int, int]:
     from cbam_course.cost import count
     from cbam_course.training.networks import build_model
 
-    config = TrainConfig.from_dict(json.loads(network))
+    config = TrainConfig(**json.loads(network))
     channels = 6 if config.dataset == "cifar10-noise" else 3
     size = config.image_size or 32
     found = count(partial(build_model, config, 10, channels), (channels, size, size))

@@ -9,7 +9,7 @@ from .checkpoint import load_run, read_checkpoint
 from .device import choose_device, choose_precision
 from .history import History, Run
 from .images import DeviceImages
-from .learner import Learner, make_schedule
+from .learner import Learner
 from .loop import Interrupted, evaluate, load_data, seed_epoch, train, train_epoch
 from .networks import build_model
 
@@ -26,7 +26,6 @@ __all__ = [
     "evaluate",
     "load_data",
     "load_run",
-    "make_schedule",
     "read_checkpoint",
     "seed_epoch",
     "train",

@@ -10,7 +10,6 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
-from cbam_course.config import TrainConfig
 from cbam_course.files import write_whole
 
 from .history import History, Run
@@ -18,9 +17,8 @@ from .learner import Learner
 from .networks import build_model
 from .process_group import group_rank
 
-CHECKPOINT = "checkpoint.pt"
-HISTORY = "history.json"
-FORMAT = 2
+CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
+FORMAT = 3
 """Version of the layout of ``checkpoint.pt``."""
 
 
@@ -57,77 +55,48 @@ class Progress:
                 torch.cuda.set_rng_state(self.random_state[1])
 
 
-def saved_run(
-    folder: str | os.PathLike[str] | None, resume: bool, config: TrainConfig
-) -> dict[str, Any] | None:
-    """The checkpoint of the run to be continued, ``None`` for a new run.
+def load_state(
+    folder: str | os.PathLike[str] | None, resume: bool, learner: Learner, history: History
+) -> tuple[History, Progress]:
+    """Bring ``learner`` to where the run in a folder stopped, if there is one.
 
     Args:
         folder: where the run is kept; ``None`` for nowhere.
         resume: whether to continue the run that is there.
-        config: what is to be trained.
+        learner: of a network like the run's.
+        history: a new one, of the run as it would be begun here.
+
+    Returns:
+        The run's history, and the epoch it was in; for a new run, ``history`` and nothing done.
 
     Raises:
-        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, it has
-            another configuration, or ``resume`` is set without a folder.
+        ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, or it
+            has another configuration or other data.
+        RuntimeError: if the weights are those of another network.
     """
-    if folder is None:
-        if resume:
-            raise ValueError("resume needs the folder of the run to continue")
-        return None
-    if not Path(folder, CHECKPOINT).exists():
-        return None
+    if folder is None or not Path(folder, CHECKPOINT).exists():
+        return history, Progress()
     if not resume:
         raise ValueError(
             f"{folder} has a run already; continue it (resume=True, or --resume on the command "
             "line) or choose another folder"
         )
     state = read_checkpoint(folder)
-    saved = History.loads(state["history"]).config
-    # A run may move to another machine; the history tells which epochs were done on which.
-    of_the_machine = ("device", "compile")
-    if names := [name for name in saved.differences(config) if name not in of_the_machine]:
-        changes = ", ".join(
-            f"{name} was {getattr(saved, name)!r} and is now {getattr(config, name)!r}"
-            for name in names
-        )
+    saved = History.from_dict(state["history"])
+    changes = [
+        f"{name} was {value!r} and is now {getattr(history.config, name)!r}"
+        for name, value in vars(saved.config).items()
+        # A run may move to another machine; the history tells which epochs were done on which.
+        if name not in ("device", "compile") and value != getattr(history.config, name)
+    ]
+    if not changes and saved.data["sha256"] != history.data["sha256"]:
+        changes = ["it was trained on other images or labels"]
+    if changes:
         raise ValueError(
-            f"the run in {folder} has another configuration: {changes}. Continue it as it was, or "
+            f"the run in {folder} is another one: {', '.join(changes)}. Continue it as it was, or "
             "choose another folder"
         )
-    return state
-
-
-def load_state(
-    state: dict[str, Any], learner: Learner, history: History, folder: str | os.PathLike[str]
-) -> tuple[History, Progress]:
-    """Bring ``learner`` to where a run stopped.
-
-    Args:
-        state: the run's checkpoint.
-        learner: of a network like the run's.
-        history: a new one, of the run as it would be begun here.
-        folder: where the run is kept.
-
-    Returns:
-        The run's history, and the epoch it was in.
-
-    Raises:
-        ValueError: if the run was made with other data or another network.
-    """
-    saved = History.loads(state["history"])
-    if saved.data["sha256"] != history.data["sha256"]:
-        raise ValueError(
-            f"the run in {folder} was trained on other images or labels "
-            f"({saved.data['name']}, {saved.data['train']} for training)"
-        )
-    try:
-        learner.load_state_dict(state)
-    except (RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"the weights in {Path(folder, CHECKPOINT)} do not fit this network: {reason}"
-        ) from None
+    learner.load_state_dict(state)
     # A process stopped between the two files leaves a history that is an epoch behind.
     if group_rank() == 0:
         saved.to_json(Path(folder, HISTORY))
@@ -150,7 +119,7 @@ def save_state(
     state = {
         "format": FORMAT,
         **learner.state_dict(),
-        "history": history.dumps(),
+        "history": history.to_dict(),
         "progress": {} if so_far is None else so_far.to_dict(),
     }
     # Straight to a full disk, torch.save would end in an error of its own, about positions.
@@ -167,7 +136,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: if the checkpoint is damaged, or is something else.
         OSError: if it cannot be read.
     """
-    path = Path(folder) / CHECKPOINT
+    path = Path(folder, CHECKPOINT)
     content = BytesIO(path.read_bytes())
     try:
         # PyTorch does not look at the sums that its own zip files carry.
@@ -179,7 +148,6 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
         state = torch.load(content, map_location="cpu", weights_only=True)
         if state["format"] != FORMAT:
             raise ValueError(f"format {state['format']!r} instead of {FORMAT}")
-        History.loads(state["history"])
     except Exception as error:  # which one depends on which bytes are wrong
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
@@ -203,7 +171,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         OSError: if there is no checkpoint.
     """
     state = read_checkpoint(folder)
-    history = History.loads(state["history"])
+    history = History.from_dict(state["history"])
     model = build_model(history.config, len(history.data["classes"]))
     model.load_state_dict(state["model"])
     return Run(model.eval(), history)

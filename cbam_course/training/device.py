@@ -36,31 +36,23 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
     Args:
         name: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        device: where it calculates.
 
     Raises:
-        ValueError: for ``"float16"`` anywhere but on an NVIDIA GPU, or an unknown name.
+        ValueError: for ``"float16"`` anywhere but on an NVIDIA GPU.
     """
     if name == "auto":
         if device.type != "cuda":
             return torch.float32
-        return torch.bfloat16 if _has_bfloat16(device) else torch.float16
-    if name not in ("float32", "bfloat16", "float16"):
-        raise ValueError(
-            f"precision must be 'auto', 'float32', 'bfloat16' or 'float16'; got {name!r}"
-        )
+        # A Turing GPU (Colab's T4, 7.5) emulates bfloat16, slowly.
+        newer = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if newer else torch.float16
     if name == "float16" and device.type != "cuda":
         raise ValueError(f"precision 'float16' needs an NVIDIA GPU, got device '{device}'")
     return getattr(torch, name)
 
 
 def memory_format(device: torch.device, model: nn.Module | None = None) -> torch.memory_format:
-    """How images and weights are best stored on ``device``.
-
-    Args:
-        device: where they are.
-        model: the network that is to learn there, if one is.
-    """
+    """How images, and the weights of a model that is to learn, are best stored on ``device``."""
     # Convolutions prefer the channels last, on CPU and GPU alike. On Apple's GPU the backward pass
     # of batch normalization is then wrong: https://github.com/pytorch/pytorch/issues/175189.
     # On CPUs without AVX-512 the gradient of the weights of a 1x1 convolution with a stride and
@@ -87,13 +79,3 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    # A Turing GPU (Colab's T4) emulates bfloat16, slowly, and says it supports it unless asked
-    # precisely.
-    with torch.cuda.device(device):
-        try:
-            return torch.cuda.is_bf16_supported(including_emulation=False)
-        except TypeError:  # before PyTorch 2.5 the question was the precise one
-            return torch.cuda.get_device_capability()[0] >= 8

@@ -6,9 +6,9 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,50 +100,24 @@ class History:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as a dictionary that JSON can hold."""
-        return {
-            "format": FORMAT,
-            "config": self.config.to_dict(),
-            "model": self.model,
-            "data": self.data,
-            "sessions": self.sessions,
-            "epochs": self.epochs,
-            "iteration_loss": self.iteration_loss,
-            "final": self.final,
-        }
+        return {"format": FORMAT, **asdict(self), "config": self.config.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "History":
+    def from_dict(cls, values: Mapping[str, Any]) -> "History":
         """The record that :meth:`to_dict` wrote.
 
         Raises:
-            ValueError: if it is not such a record, or of another format.
+            ValueError: if it is of another format, or no record.
         """
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
+        if values.get("format") != FORMAT:
             raise ValueError(f"this is not the history of a training run in format {FORMAT}")
-        try:
-            config = TrainConfig.from_dict(values["config"])
-            names = ("model", "data", "sessions", "epochs", "iteration_loss")
-            return cls(config, *(values[name] for name in names), values.get("final", {}))
-        except KeyError as error:
-            raise ValueError(f"the history of this training run lacks {error}") from None
-
-    def dumps(self) -> str:
-        """The record as JSON text."""
-        entries = (f"{json.dumps(key)}: {_json(value)}" for key, value in self.to_dict().items())
-        return "{\n" + ",\n".join(entries) + "\n}\n"
-
-    @classmethod
-    def loads(cls, text: str) -> "History":
-        """The record that :meth:`dumps` wrote.
-
-        Raises:
-            ValueError: if the text is not such a record.
-        """
-        return cls.from_dict(json.loads(text))
+        parts = {name: value for name, value in values.items() if name != "format"}
+        return cls(**{**parts, "config": TrainConfig(**values["config"])})
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write the record to a file, whole or not at all."""
-        text = self.dumps()
+        entries = (f"{json.dumps(key)}: {_json(value)}" for key, value in self.to_dict().items())
+        text = "{\n" + ",\n".join(entries) + "\n}\n"
         write_whole(Path(path), lambda file: file.write(text.encode()))
 
     @classmethod
@@ -154,23 +128,16 @@ class History:
             ValueError: if the file is not such a record.
             OSError: if it cannot be read.
         """
-        try:
-            return cls.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
-    def table(self, last: int | None = None) -> str:
-        """The epochs as text, one line each; ``last`` keeps only the last so many."""
-        titles = {
-            "train": "train loss", "validation": "valid loss", "peek": "peek loss",
-            "test": "test loss",
-        }  # fmt: skip
-        titles = {name: title for name, title in titles.items() if name in self.data["sha256"]}
-        header = "".join(f"  {title:>10}  accuracy" for title in titles.values())
+    def table(self) -> str:
+        """The epochs as text, one line each."""
+        kinds = [name for name in ("train", "validation", "peek", "test") if name in self.data]
+        header = "".join(f"  {kind + ' loss':>15}  accuracy" for kind in kinds)
         lines = [f"epoch{header}   seconds"]
-        for row in self.epochs[-last:] if last else self.epochs:
+        for row in self.epochs:
             values = "".join(
-                f"  {row[f'{kind}_loss']:10.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in titles
+                f"  {row[f'{kind}_loss']:15.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in kinds
             )
             lines.append(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
         return "\n".join(lines)
@@ -178,12 +145,54 @@ class History:
     def plot(self) -> "Figure":
         """Three panels: the loss of every step, the losses and the accuracies of every epoch.
 
+        Returns:
+            The figure; training is gray and dashed, testing has the color of the run's attention,
+            and the images held out, if there are any, are dotted.
+
         Raises:
             ValueError: if no epoch has been finished yet.
         """
-        from .curves import plot_history  # matplotlib is not needed for training
+        # Matplotlib is not needed for training.
+        import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-        return plot_history(self)
+        from cbam_course import plotting
+
+        epochs = range(1, self.last["epoch"] + 1)
+        color, gray = plotting.COLORS[self.config.attention], "#8A939B"
+        if self.config.attention == "none":
+            gray = "#AEB6BD"
+        kinds = [("train", gray, "o", "--"), ("test", color, "s", "-")]
+        if "validation" in self.data:
+            kinds.insert(1, ("validation", plotting.INK, "^", ":"))
+
+        with plotting.course_style():
+            figure, panels = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, 3.2))
+            plotting.shown_as_value(figure)
+            steps, losses, accuracies = panels
+            loss = np.array(self.iteration_loss)
+            # Single steps are noisy: the line is the mean over a twentieth of the run.
+            window = max(1, len(loss) // 20)
+            mean = np.convolve(loss, np.full(window, 1 / window), mode="valid")
+            steps.plot(np.arange(1, len(loss) + 1), loss, color="#C9CFD4", linewidth=0.8)
+            steps.plot(np.arange(len(mean)) + (window + 1) / 2, mean, color=plotting.INK)
+            steps.set(title="Training loss, each step", xlabel="step")
+            for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
+                for kind, tone, marker, line in kinds:
+                    axes.plot(
+                        epochs, [row[f"{kind}_{quantity}"] for row in self.epochs], label=kind,
+                        color=tone, linestyle=line, markersize=5,
+                        marker=marker if len(epochs) <= 12 else None,  # it would hide a long curve
+                    )  # fmt: skip
+                axes.set(title=f"{quantity.capitalize()}, each epoch", xlabel="epoch")
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+                axes.legend()
+            accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+            for axes in (steps, losses):
+                axes.set_ylim(bottom=0)
+            for axes in panels:
+                axes.grid(axis="y")
+        return figure
 
     def __repr__(self) -> str:
         done = f"{len(self.epochs)} of {self.config.epochs} epochs"
@@ -207,9 +216,7 @@ def describe_data(
 ) -> dict[str, Any]:
     """The images of a run: the set's name and classes, and each group's size and SHA-256 sum.
 
-    Args:
-        data: the set.
-        groups: images and labels of each group, as the run uses them, in their order.
+    ``groups`` holds the images and labels of each group, as the run uses them, in their order.
     """
     return {
         "name": data.name,
@@ -244,14 +251,9 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _versions() -> dict[str, str | None]:
+def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version(), "cbam_course": cbam_course.__version__}
-    for name in ("torch", "torchvision", "numpy"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return versions
+    return versions | {name: version(name) for name in ("torch", "torchvision", "numpy")}
 
 
 def _commit() -> str | None:

@@ -29,8 +29,7 @@ class DeviceImages:
         layout: how a batch is stored; ``None`` for what the device likes best.
 
     Raises:
-        ValueError: if the images are not ``[N, H, W, C]`` bytes, are none, have not one label
-            each, or if a standard deviation is 0.
+        ValueError: if the images are not ``[N, H, W, C]`` bytes, or a standard deviation is 0.
     """
 
     def __init__(
@@ -45,18 +44,13 @@ class DeviceImages:
         layout: torch.memory_format | None = None,
     ) -> None:
         images, labels = np.asarray(images), np.asarray(labels)
-        if images.ndim != 4 or images.dtype != np.uint8 or len(images) == 0:
+        if images.ndim != 4 or images.dtype != np.uint8:
             raise ValueError(
-                "images must be a uint8 array [N, H, W, C] with N at least 1, "
+                "images must be a uint8 array [N, H, W, C], "
                 f"got {images.dtype} {list(images.shape)}"
             )
-        if labels.shape != (len(images),):
-            raise ValueError(f"{len(images)} images need as many labels, got {list(labels.shape)}")
-        if not all(deviation > 0 for deviation in std):
-            raise ValueError(
-                "the images cannot be normalized: a color channel is constant: its standard "
-                f"deviation is 0 (std is {tuple(std)})"
-            )
+        if not all(std):
+            raise ValueError(f"images cannot be normalized: a channel is constant, std is {std}")
         border = (PADDING, PADDING)
         padded = np.pad(images, ((0, 0), border, border, (0, 0)))
         self.height, self.width = images.shape[1:3]

@@ -58,7 +58,18 @@ class Learner:
             optimizer = SGD(learned, momentum=0.9, nesterov=True, **options)
         else:
             optimizer = Adam(learned, **options)
-        scheduler = make_schedule(optimizer, config, config.epochs * steps_per_epoch)
+        steps = config.epochs * steps_per_epoch
+        match config.schedule:  # all but "plateau" never look at a loss
+            case "onecycle":
+                scheduler = OneCycleLR(
+                    optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False
+                )
+            case "cosine":
+                scheduler = CosineAnnealingLR(optimizer, T_max=steps)
+            case "plateau":
+                scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
+            case "constant":
+                scheduler = ConstantLR(optimizer, factor=1.0)
         # Small float16 gradients would vanish, so the loss is scaled up before the backward pass.
         # The usual first scale of 65536 overflows and skips the first steps; this one does not.
         scaler = torch.amp.GradScaler(
@@ -100,24 +111,3 @@ class Learner:
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"]:  # empty if the run has been without float16 so far
             self.scaler.load_state_dict(state["scaler"])
-
-
-def make_schedule(optimizer: Optimizer, config: TrainConfig, steps: int) -> LRScheduler:
-    """The schedule that ``config`` names, for so many steps in all.
-
-    All but ``"plateau"`` never look at a loss.
-
-    Args:
-        optimizer: whose learning rate to set.
-        config: names the schedule and its highest learning rate.
-        steps: training steps of the whole run.
-    """
-    if config.schedule == "onecycle":
-        return OneCycleLR(
-            optimizer, max_lr=config.learning_rate, total_steps=steps, cycle_momentum=False
-        )
-    if config.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
-    if config.schedule == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
-    return ConstantLR(optimizer, factor=1.0)

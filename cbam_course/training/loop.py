@@ -18,7 +18,7 @@ from cbam_course.attention import attention_blocks, attention_off
 from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
 from cbam_course.files import locked
 
-from .checkpoint import Progress, load_state, save_state, saved_run
+from .checkpoint import Progress, load_state, save_state
 from .device import autocast, choose_device, choose_precision, memory_format
 from .history import History, Run, describe_data, describe_model
 from .images import DeviceImages
@@ -72,8 +72,7 @@ def train(
     Raises:
         ValueError: if the configuration does not fit the machine, the data or the run in
             ``folder``; if ``folder`` has a run and ``resume`` is not set; if the checkpoint is
-            damaged; if another process is training in ``folder``; if several processes are given
-            a ``keep_going``.
+            damaged; if another process is training in ``folder``.
         FloatingPointError: if the loss is no longer a number.
         Interrupted: see ``keep_going``.
 
@@ -96,10 +95,8 @@ def train(
     leads = group_rank() == 0
 
     with locked(folder) if leads else nullcontext():
-        state = saved_run(folder, resume, config)
         data = load_data(config, data_folder) if data is None else data
         groups = choose_images(config, data)
-        described = describe_data(data, groups)
         if model is None:
             seed_epoch(config.seed, 0)
             model = build_model(config, len(data.classes), in_channels=data.x_train.shape[3])
@@ -114,10 +111,8 @@ def train(
         steps = -(-len(training) // config.batch_size)
         learner = Learner.prepare(model, config, steps, device, precision)
         model = learner.model
-        history = History(config, describe_model(model), described)
-        so_far = Progress()
-        if state is not None:
-            history, so_far = load_state(state, learner, history, folder)
+        history = History(config, describe_model(model), describe_data(data, groups))
+        history, so_far = load_state(folder, resume, learner, history)
         done = len(history.epochs)
         if done < config.epochs:
             history.begin_session(device, precision)
@@ -126,13 +121,10 @@ def train(
         first = done * steps + len(so_far.losses)
         with tqdm(total=config.epochs * steps, initial=first, disable=hidden) as bar:
 
-            def look_at_time() -> None:
-                if keep_going is not None and not keep_going():
-                    raise Interrupted
-
             def after_step() -> None:
                 bar.update()
-                look_at_time()
+                if keep_going is not None and not keep_going():
+                    raise Interrupted
 
             for epoch in range(done + 1, config.epochs + 1):
                 started = time.perf_counter() - so_far.seconds
@@ -140,14 +132,14 @@ def train(
                     losses, row = train_epoch(
                         learner, training, config, epoch, so_far, on_step=after_step
                     )
-                    share_buffers(model)
-                    for name, images in on_device.items():
-                        loss, accuracy = evaluate(model, images, precision, on_batch=look_at_time)
-                        row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
                 except Interrupted:
                     so_far.seconds = time.perf_counter() - started
                     save_state(folder, learner, history, so_far)
                     raise
+                share_buffers(model)
+                for name, images in on_device.items():
+                    loss, accuracy = evaluate(model, images, precision)
+                    row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
                 learner.after_epoch(row[f"{config.watched}_loss"])
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
@@ -158,7 +150,11 @@ def train(
                 history.add_epoch(row, losses)
                 so_far = Progress()
                 if epoch == config.epochs:
-                    history.final = _final(row, model, on_device["test"], precision)
+                    history.final = {name: row[name] for name in ("test_loss", "test_accuracy")}
+                    if attention_blocks(model):
+                        with attention_off(model):
+                            _, accuracy = evaluate(model, on_device["test"], precision)
+                        history.final["test_accuracy_attention_off"] = accuracy
                 if leads:
                     save_state(folder, learner, history)
                 bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
@@ -226,8 +222,6 @@ def evaluate(
     model: nn.Module,
     images: DeviceImages,
     precision: torch.dtype = torch.float32,
-    batch_size: int | None = None,
-    on_batch: Callable[[], object] = lambda: None,
 ) -> tuple[float, float]:
     """Test a network, which is in evaluation mode afterwards.
 
@@ -235,8 +229,6 @@ def evaluate(
         model: the network, on the same device as the images.
         images: the images to test it with.
         precision: type of number to calculate with.
-        batch_size: images at a time, which decides the time it takes and nothing else.
-        on_batch: called after every batch.
 
     Returns:
         The mean cross-entropy, and the accuracy as a fraction from 0 to 1.
@@ -244,12 +236,11 @@ def evaluate(
     model.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=images.labels.device)
     loss, correct = 0.0, 0
-    for x, y in images.batches(batch_size or images.large_batch):
+    for x, y in images.batches(images.large_batch):
         with autocast(images.labels.device, precision):
             logits = model(x)
         loss += F.cross_entropy(logits.float(), y, reduction="sum")
         correct += (logits.argmax(dim=1) == y).sum()
-        on_batch()
     sums[0], sums[1] = loss, correct
     loss, correct = total(sums).tolist()
     return loss / len(images), correct / len(images)
@@ -271,9 +262,7 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
 def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> "ImageSet":
     """The set of images that a configuration names, of which it may want a part only.
 
-    Args:
-        config: names the set.
-        folder: where CIFAR-10 is or is to be kept.
+    CIFAR-10 is or is to be kept in ``folder``.
 
     Raises:
         ValueError: if the set is ``"custom"``, or has too few images.
@@ -301,10 +290,6 @@ def choose_images(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The images of a run and their labels, chosen once: no image is in two groups.
 
-    Args:
-        config: how many images of each group.
-        data: where they come from.
-
     Returns:
         The groups ``"train"`` and ``"test"`` and, where the configuration wants them,
         ``"validation"``, of the training images, and ``"peek"``, of the test images. Two
@@ -325,17 +310,6 @@ def choose_images(
             if len(part) or name == split:
                 groups[name] = images[part], labels[part]
     return groups
-
-
-def _final(
-    row: dict[str, float], model: nn.Module, testing: DeviceImages, precision: torch.dtype
-) -> dict[str, float]:
-    """What the finished network is worth, with its attention and with every gate set to 1."""
-    final = {name: row[name] for name in ("test_loss", "test_accuracy")}
-    if attention_blocks(model):
-        with attention_off(model):
-            _, final["test_accuracy_attention_off"] = evaluate(model, testing, precision)
-    return final
 
 
 def _as_trained(

@@ -411,7 +411,7 @@ def test_true_images_are_those_of_the_shipped_records(true_images):
     one_of_each |= {record["data"]["train"]: record for record in reading.read().values()}
     assert len(one_of_each) >= 3
     for record in one_of_each.values():
-        groups = choose_images(TrainConfig.from_dict(record["config"]), true_images)
+        groups = choose_images(TrainConfig(**record["config"]), true_images)
         assert describe_data(true_images, groups) == record["data"]
 
 

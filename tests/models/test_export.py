@@ -1,6 +1,5 @@
 """Networks as ONNX files, as exported programs and compiled: they compute the same."""
 
-import logging
 import os
 import sys
 import warnings
@@ -20,7 +19,7 @@ from torch import nn
 from cbam_course import export, models
 from cbam_course.attention import CBAM, make_attention, starting_as_identity
 from cbam_course.data import photographs
-from cbam_course.export import ExportMismatch, export_onnx
+from cbam_course.export import export_onnx
 from cbam_course.models import CifarCNN, MobileNetV1, MobileNetV2, ResNet, official_cbam
 from tests.support.networks import randomize_statistics
 
@@ -130,18 +129,11 @@ def in_onnxruntime(path, *batches):
     return [torch.from_numpy(outputs) for outputs in found]
 
 
-def assert_same_as_file(network, path, size):
-    [found] = in_onnxruntime(path, images(3, size))
-    with torch.no_grad():
-        torch.testing.assert_close(found, network(images(3, size)), rtol=1e-5, atol=1e-6)
-
-
 def assert_exported(network, path, size=64, limit=1e-4):
     """Export, compare with onnxruntime once more and without the code under test."""
     inputs = real_images(size)
-    report = export_onnx(network, path, input_size=(3, size, size), tolerance=limit, inputs=inputs)
-    assert report.difference <= limit * max(1, report.largest / 10)
-    assert 1 < report.largest < 100 and report.variation > 1
+    report = export_onnx(network, path, input_size=(3, size, size), tolerance=limit)
+    assert report.difference <= limit * report.largest and 1 < report.largest < 100
     batches = [inputs, *(images(n, (3, size, size)) for n in (1, 2, 5))]
     with torch.no_grad():
         for batch, found in zip(batches, in_onnxruntime(path, *batches), strict=True):
@@ -230,16 +222,6 @@ def test_every_network_as_it_is(name, mode, path):
     assert_exported(network, path, limit=limit_of(network))
 
 
-@slow
-@pytest.mark.parametrize("name", ["vgg11_bn", "mobilenet_v3_small", "convnext_tiny"])
-def test_networks_of_torchvision(name, path):
-    torch.manual_seed(0)
-    network = torchvision.models.get_model(name, num_classes=10)
-    models.insert_attention(network, both_modes())
-    trained(network, size=128)
-    assert_exported(network, path, size=128, limit=limit_of(network, size=128))
-
-
 # The file and the report
 
 
@@ -265,40 +247,24 @@ def tiny():
 
 
 def test_report(tiny, path):
-    report = export_onnx(tiny, path, input_size=TINY, inputs=images(4, TINY))
+    report = export_onnx(tiny, path, input_size=TINY)
     model = onnx.load(path)
-    assert (report.path, report.bytes) == (path, path.stat().st_size)
+    assert report.path == path
     assert report.opset == model.opset_import[0].version == export.OPSET == 20
     assert [value.name for value in model.graph.input] == ["input"]
     assert [value.name for value in model.graph.output] == ["output"]
     assert (report.input, report.output) == (("batch", 3, 8, 8), ("batch", 4))
-    assert report.checked == ("random images in batches of 1, 2 and 5", "4 given")
-    with torch.no_grad():
-        outputs = tiny.eval()(images(4, TINY))
-    assert report.largest >= outputs.abs().max()
-    assert report.variation >= (outputs[0] - outputs[1]).abs().max()
     assert 0 <= report.difference <= 1e-6
     assert str(report).splitlines() == [
-        f"{path}: {report.bytes / 1e3:.1f} kB, opset 20",
+        f"{path}: opset 20",
         "input [batch, 3, 8, 8], output [batch, 4]",
-        "checked in onnxruntime on random images in batches of 1, 2 and 5 and on 4 given:",
         f"largest difference from PyTorch {report.difference:.1e}, "
         f"in outputs of up to {report.largest:.2g}",
     ]
-
-    # One file, which names no folder and is the same the next time.
     content = path.read_bytes()
     assert os.listdir(path.parent) == [path.name]
-    for folder in (os.path.dirname(torch.__file__), os.getcwd(), str(path.parent), "site-packages"):
-        assert folder.encode() not in content
     export_onnx(tiny, str(path), input_size=list(TINY))
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize("opset", [18, 23])
-def test_opset(tiny, path, opset):
-    assert export_onnx(tiny, path, input_size=TINY, opset=opset).opset == opset
-    assert onnx.load(path).opset_import[0].version == opset
+    assert path.read_bytes() == content  # the same the next time
 
 
 def test_leaves_all_as_it_was(path, capfd):
@@ -307,61 +273,48 @@ def test_leaves_all_as_it_was(path, capfd):
     state = {name: value.clone() for name, value in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
     random = torch.get_rng_state()
-    logging.disable(logging.NOTSET)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         export_onnx(network, path, input_size=TINY)
     assert not caught
     assert capfd.readouterr() == ("", "")
-    assert logging.root.manager.disable == logging.NOTSET
     assert [module.training for module in network.modules()] == modes
     assert torch.equal(torch.get_rng_state(), random)
     for name, value in network.state_dict().items():
         assert value.dtype == state[name].dtype and torch.equal(value, state[name])
-    assert all(parameter.grad is None for parameter in network.parameters())
     # In float32 all the same, and dropout is off.
-    assert_same_as_file(network.eval().float(), path, TINY)
-
-
-@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
-def test_a_network_in_a_wrapper(tiny, path, wrap):
-    export_onnx(wrap(tiny), path, input_size=TINY)
-    assert_same_as_file(tiny.eval(), path, TINY)
+    network.eval().float()
+    [found] = in_onnxruntime(path, images(3, TINY))
+    with torch.no_grad():
+        torch.testing.assert_close(found, network(images(3, TINY)), rtol=1e-5, atol=1e-6)
 
 
 # What is wrong is refused, and no file is left
 
 
-def times(factor, fixed=None, offset=0.0):
-    """By hand, an ONNX file that multiplies images by a number, and adds one."""
-    shape = [fixed or "batch", *TINY]
-    nodes = [
-        helper.make_node("Mul", ["input", "factor"], ["product"]),
-        helper.make_node("Add", ["product", "offset"], ["output"]),
-    ]
+def times(factor):
+    """By hand, an ONNX file that multiplies images by a number."""
+    shape = ["batch", *TINY]
     graph = helper.make_graph(
-        nodes,
+        [helper.make_node("Mul", ["input", "factor"], ["output"])],
         "times",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
-        [
-            numpy_helper.from_array(torch.tensor(factor).numpy(), "factor"),
-            numpy_helper.from_array(torch.tensor(offset).numpy(), "offset"),
-        ],
+        [numpy_helper.from_array(torch.tensor(factor).numpy(), "factor")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
 class Times(nn.Module):
-    def __init__(self, factor, offset=0.0):
+    def __init__(self, factor):
         super().__init__()
-        self.factor, self.offset = factor, torch.tensor(offset)
+        self.factor = factor
 
     def forward(self, x):
-        return x * self.factor + self.offset
+        return x * self.factor
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
 def test_outputs_of_any_size_are_judged(path, monkeypatch, scale):
     def file_says(factor):
         monkeypatch.setattr(export, "_convert", lambda *arguments: times(factor))
@@ -371,62 +324,19 @@ def test_outputs_of_any_size_are_judged(path, monkeypatch, scale):
     before = path.read_bytes()
     for factor in (scale * 1.001, scale * float("nan"), 0.0):
         file_says(factor)
-        with pytest.raises(ExportMismatch, match="onnxruntime and PyTorch differ by"):
+        with pytest.raises(ValueError, match="onnxruntime and PyTorch differ by"):
             export_onnx(Times(scale), path, input_size=TINY)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+    file_says(scale * 1.001)
+    assert export_onnx(Times(scale), path, input_size=TINY, tolerance=2e-3).difference > 0
 
 
-def test_says_when_the_check_says_little(path, monkeypatch):
-    biases = [[[1.0]], [[2.0]], [[-3.0]]]
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(0.0, offset=biases))
-    report = export_onnx(Times(0.0, biases), path, input_size=TINY)
-    assert (report.variation, report.largest) == (0, 3)
-    assert str(report).splitlines()[-1] == (
-        "From image to image they vary by 0.0e+00 only, so the check says little: "
-        "is the network untrained?"
-    )
-
-
-def test_tolerance_is_absolute_for_outputs_of_usual_size(path, monkeypatch):
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.001))
-    largest = 5 * torch.ones(1, *TINY)
-    for tolerance, passes in ((0.0045, False), (0.0055, True)):
-        if passes:
-            report = export_onnx(
-                Times(1.0), path, input_size=TINY, tolerance=tolerance, inputs=largest
-            )
-            assert report.difference == pytest.approx(0.005, rel=1e-3)
-        else:
-            with pytest.raises(ExportMismatch, match="by 0.005 where 0.0045 is allowed"):
-                export_onnx(Times(1.0), path, input_size=TINY, tolerance=tolerance, inputs=largest)
-            assert not path.exists()
-
-
-def test_given_images_count(path, monkeypatch):
-    """A file that is wrong for very large values only: random images do not tell."""
-    proto = times(1.0)
-    proto.graph.node[0].op_type = "Min"
-    proto.graph.initializer[0].CopyFrom(
-        numpy_helper.from_array(torch.tensor(9.0).numpy(), "factor")
-    )
-    monkeypatch.setattr(export, "_convert", lambda *arguments: proto)
-    assert export_onnx(nn.Identity(), path, input_size=TINY).difference == 0
-    with pytest.raises(ExportMismatch, match="differ by 91 "):
-        export_onnx(nn.Identity(), path, input_size=TINY, inputs=torch.full((2, *TINY), 100.0))
-
-
-def test_files_that_onnx_or_onnxruntime_refuse(tiny, path, monkeypatch):
+def test_files_that_onnxruntime_refuses(tiny, path, monkeypatch):
     proto = times(1.0)
     proto.graph.node[0].input[1] = "nothing"
     monkeypatch.setattr(export, "_convert", lambda *arguments: proto)
-    with pytest.raises(ExportMismatch, match="onnxruntime cannot run the file"):
-        export_onnx(tiny, path, input_size=TINY)
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0, fixed=2))
-    with pytest.raises(ExportMismatch, match="onnxruntime cannot run the file"):
-        export_onnx(Times(1.0), path, input_size=TINY)
-    monkeypatch.setattr(export, "_convert", lambda *arguments: times(1.0))
-    with pytest.raises(ExportMismatch, match=r"puts out \[1, 3, 8, 8\], PyTorch \[1, 4\]"):
+    with pytest.raises(ValueError, match="onnxruntime cannot run Tiny: "):
         export_onnx(tiny, path, input_size=TINY)
     assert not os.listdir(path.parent)
 
@@ -448,66 +358,23 @@ class Noise(nn.Module):
         return x + torch.randn_like(x)
 
 
-class Uncopyable(nn.Module):
-    """Keeps a tensor with a history, as networks with the older weight_norm do."""
-
-    def __init__(self):
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(()))
-        self.doubled = 2 * self.scale
-
-
-class Two(nn.Module):
-    def forward(self, x):
-        return x, x
-
-
 @pytest.mark.parametrize(
-    ("network", "error", "message"),
+    ("network", "message"),
     [
-        (Unsupported(), ValueError, "PyTorch cannot export Unsupported for any batch size to"),
-        (OneBatch(), ExportMismatch, "onnxruntime"),
-        (Noise(), ExportMismatch, "onnxruntime and PyTorch differ by"),
-        (Two(), ValueError, "Two must put out one tensor, it put out a tuple"),
-        (Times(float("inf")), ValueError, "puts out values that are not finite"),
-        (Uncopyable(), ValueError, "Uncopyable cannot be copied: Only Tensors created explicitly"),
-        (Tiny, ValueError, "model must be a module; got <class"),
+        (Unsupported(), "PyTorch cannot export Unsupported for any batch size: "),
+        (OneBatch(), "onnxruntime|PyTorch cannot export"),
+        (Noise(), "onnxruntime and PyTorch differ by"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
-def test_networks_that_cannot_be_exported(path, network, error, message):
+def test_networks_that_cannot_be_exported(path, network, message):
     with pytest.raises(ValueError, match=message) as caught:
         export_onnx(network, path, input_size=TINY)
-    assert type(caught.value) is error and "\x1b" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
     assert not os.listdir(path.parent)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"input_size": (3, 8)}, r"input_size must be channels, height and width .* got \(3, 8\)"),
-        ({"input_size": (3, 8, 0)}, "each number of input_size must be an integer of at least 1"),
-        (
-            {"input_size": (1, 8, 8)},
-            r"Tiny cannot take images \[1, 1, 8, 8\]: .*to have 3 channels",
-        ),
-        ({"opset": 99}, "opset 99"),
-        ({"tolerance": -1.0}, "tolerance must be at least 0"),
-        ({"tolerance": float("nan")}, "tolerance must be at least 0"),
-        ({"inputs": torch.zeros(2, 3, 4, 4)}, r"tensor \[N, 3, 8, 8\]; got .*\[2, 3, 4, 4\]"),
-        ({"inputs": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, "got torch.uint8"),
-        ({"inputs": torch.zeros(0, 3, 8, 8)}, "inputs must be"),
-        ({"path": "nowhere/model.onnx"}, "path must be a file in a folder that is there"),
-        ({"path": "."}, "path must be a file"),
-    ],
-)
-def test_bad_arguments(tiny, path, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        export_onnx(**{"model": tiny, "path": path, "input_size": TINY, **arguments})
-    assert not os.listdir(path.parent)
-
-
-@pytest.mark.parametrize("package", export.PACKAGES)
+@pytest.mark.parametrize("package", ["onnxruntime", "onnxscript"])
 def test_missing_packages(tiny, path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     message = rf"the export needs the package {package}; .*'cbam-course\[export\]'$"

@@ -41,20 +41,19 @@ def run(*arguments, code=0):
 
 @pytest.mark.parametrize("command", ["list", "run", "status"])
 def test_help_has_an_example(command):
-    assert f"cbam-course experiments {command} " in run(command, "--help")
+    assert f"cbam-course experiments {command}" in run(command, "--help")
 
 
 def test_list():
-    assert run("list", "--tier", "cpu") == (
-        "experiment  tier  variants x seeds  question\n"
-        "tiny        cpu   3 x 3             Does a block help a tiny network?\n"
-    )
+    names = [line.split()[0] for line in run("list").splitlines()]
+    assert names == ["full", "tiny"]
+    assert "cpu   3 x 3 runs  Does a block help a tiny network?\n" in run("list")
 
 
 def test_run_does_what_lacks_a_record_and_status_shows_it(tmp_path):
     out = write_records(tmp_path / "records", {**ALL, "SE": (0.5, 0.5), "ECA": ()})
     status = run("status", "tiny", "--out", out)
-    assert "tiny        3 x 3             5 / 9     cpu, 1 thread  24 s\n" in status
+    assert f"{'tiny':24}   5 of   9 runs on cpu, 1 thread, left 24 s\n" in status
     assert "5 of 9 runs are recorded.\n" in status
     lines = run("run", "tiny", "--out", out, "--device", "cpu").splitlines()
     assert lines[0] == "4 runs without a record"
@@ -66,20 +65,12 @@ def test_run_does_what_lacks_a_record_and_status_shows_it(tmp_path):
         " ECA, seed 0", " ECA, seed 1", " SE, seed 2", " ECA, seed 2",
     ]  # fmt: skip
     assert sum(": epoch " in line for line in lines) == 8
-    assert lines[-2] == f"4 recorded in {out}"
-    assert re.fullmatch(r"320 training images in \d+ s: [\d,]+ a second", lines[-1])
+    assert lines[-1] == f"4 recorded in {out}, 0 failed, 0 done elsewhere, 0 left"
     assert "9 of 9 runs are recorded.\n" in run("status", "tiny", "--out", out)
     again = run("run", "tiny", "--out", out, "--device", "cpu").splitlines()
-    assert again == ["0 runs without a record", f"0 recorded in {out}"]
-
-
-def test_nothing_left_for_a_cpu_tells_what_a_gpu_could_do(tmp_path):
-    out = write_records(tmp_path / "records", ALL)
-    lines = run("run", "--out", out, "--device", "cpu").splitlines()
-    assert lines[0] == "0 runs without a record"
-    assert "Nothing is left for a CPU. 6 runs of the full experiments have no record" in lines[1]
-    assert "want a GPU" in lines[1]
-    assert lines[1].endswith(f": cbam-course experiments run --tier gpu --out {out}")
+    end = f"0 recorded in {out}, 0 failed, 0 done elsewhere, 0 left"
+    assert again == ["0 runs without a record", end]
+    assert "want a GPU" in run("run", "--out", out, "--device", "cpu").splitlines()[1]
 
 
 def test_the_budget_counts_and_what_is_cut_off_is_kept(tmp_path, monkeypatch):
@@ -87,7 +78,7 @@ def test_the_budget_counts_and_what_is_cut_off_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "SHIPPED", shipped)
     assert "3 of 9 runs are recorded" in run("status", "tiny")
     begun = run("run", "--out", tmp_path / "out", "--budget", "0s", "--device", "cpu")
-    assert begun == f"6 runs without a record\n0 recorded in {tmp_path / 'out'}; 6 left\n"
+    assert begun.startswith("6 runs without a record\n0 recorded") and begun.endswith("6 left\n")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +108,8 @@ def test_the_tier_is_the_device_s(gpu, tier, monkeypatch, tmp_path):
     monkeypatch.setattr(records, "run_queue", lambda *_, **__: None)
     run("run", "--out", tmp_path)
     run("run", "--out", tmp_path, "--device", "cpu")
-    run("run", "--out", tmp_path, "--tier", "gpu")
     run("run", "--out", tmp_path, "tiny")
-    assert asked == [tier, "cpu", "gpu", None]
+    assert asked == [tier, "cpu", None]
 
 
 def test_a_failure_is_told_and_the_exit_code_says_so(tmp_path):
@@ -162,7 +152,7 @@ def test_status_names_what_it_cannot_count(tmp_path):
     stranger = replace(WITH_SE, epochs=1)
     write(tmp_path, made_record(stranger, 0.5))
     output = run("status", "tiny", "--out", tmp_path)
-    assert "tiny        3 x 3             0 / 9     -       unknown\n" in output
+    assert f"{'tiny':24}   0 of   9 runs, left unknown\n" in output
     assert "one at a time: 0 s, and 9 runs of which no record tells.\n" in output
-    assert f"Of no experiment any more:\n  {tmp_path / run_name(stranger)}.json\n" in output
-    assert re.search(rf"move the file away:\n  {tmp_path / run_name(BASE)}.json: .*damaged", output)
+    assert f"Of no experiment any more: {tmp_path / run_name(stranger)}.json\n" in output
+    assert re.search(rf"move the file away: {tmp_path / run_name(BASE)}.json: .*damaged", output)

@@ -72,7 +72,7 @@ def test_all_shipped_files_are_records_of_some_experiment():
 
 
 def test_gaps_in_the_provenance_would_be_found_in_shipped_records():
-    record = json.loads(made_record(BASE, 0.5, commit="0" * 40 + "-dirty").dumps())
+    record = made_record(BASE, 0.5, commit="0" * 40 + "-dirty").to_dict()
     assert gaps(record) == ["a commit without changes since"]
     del record["data"]["sha256"]["test"]
     record["epochs"][0]["test_loss"] = float("nan")

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -21,16 +20,9 @@ def test_through_json():
         TINY, attention_options={"reduction": 2, "spatial_options": {"pools": ("max",)}},
         attention_places=["stages.0"],
     )  # fmt: skip
-    again = TrainConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    again = TrainConfig(**json.loads(json.dumps(config.to_dict())))
     assert again == config
     assert again.widths == (4, 8) and again.attention_places == ("stages.0",)
-    assert TrainConfig.from_dict({}) == TrainConfig()
-    assert config.differences(TINY) == ["attention_options", "attention_places"]
-
-
-def test_numbers_of_numpy_are_plain_numbers():
-    config = replace(TINY, learning_rate=np.float64(1e-3), weight_decay=np.float64(0))
-    assert {type(config.learning_rate), type(config.weight_decay)} == {float}
 
 
 def test_the_defaults_are_the_tutorials():
@@ -64,23 +56,15 @@ def test_names_are_those_of_the_rooms():
         ({"attention": None}, "got None"),
         ({"dataset": "mnist"}, "dataset must be one of 'shapes', 'cifar10', .*; got 'mnist'"),
         ({"schedule": "step"}, "schedule must be one of 'onecycle', .*; got 'step'"),
-        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
-        ({"epochs": 2.0}, "got 2.0"),
-        ({"batch_size": True}, "batch_size must be an integer of at least 1, got True"),
-        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
-        ({"test_size": "all"}, "test_size must be .* got 'all'"),
-        ({"validation_size": 0}, "validation_size must be an integer of at least 1, got 0"),
-        ({"peek_size": 0}, "peek_size must be an integer of at least 1, got 0"),
-        ({"learning_rate": 0}, "learning_rate must be above 0, got 0"),
-        ({"learning_rate": float("inf")}, "got inf"),
-        ({"weight_decay": "1e-4"}, "weight_decay must be a number of at least 0, got '1e-4'"),
-        ({"attention_options": {"reduction": torch.ones(1)}}, "numbers, texts and lists only"),
+        ({"epochs": 0}, "epochs must be at least 1; got 0"),
+        ({"seed": -1}, "seed must be at least 0; got -1"),
+        ({"validation_size": 0}, "validation_size must be at least 1; got 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be at least 0; got nan"),
         ({"control": "constant"}, "'constant' takes no attention_options, got .*reduction"),
-        ({"attention": "none", "control": "frozen"}, "control 'frozen' needs attention"),
-        ({"attention": "none", "attention_places": ("stages.0",)}, r"\('stages.0',\) needs att"),
+        ({"attention": "none", "control": "frozen"}, "control 'frozen' would be ignored: it needs"),
+        ({"attention": "none", "attention_places": ("stages.0",)}, r"\('stages.0',\) would be"),
         ({"start_as_identity": True, "control": "frozen"}, "exclude each other"),
         ({"model": "custom", "control": "frozen"}, "'frozen' would be ignored"),
-        ({"model": "custom", "attention_places": ("stages.0",)}, "would be ignored: .*'custom'"),
         ({"watch": "test"}, "watch 'test' would be ignored: the schedule 'onecycle' looks at no"),
         ({"watch": "peek", "schedule": "plateau"}, "watch 'peek' needs a peek_size; got None"),
     ],
@@ -88,11 +72,6 @@ def test_names_are_those_of_the_rooms():
 def test_refusals(changes, message):
     with pytest.raises(ValueError, match=message):
         replace(TINY, **changes)
-
-
-def test_unknown_fields():
-    with pytest.raises(ValueError, match="has no field 'lr', 'optimiser'"):
-        TrainConfig.from_dict({"lr": 0.1, "optimiser": "sgd"})
 
 
 def test_what_the_plateau_watches():
@@ -113,8 +92,9 @@ def test_what_the_plateau_watches():
         ({"attention_options": {"reduction": 4, "channels": 3}}, "channels"),
         ({"attention_places": ("layer1",)}, "no module is called 'layer1'"),
         ({"model_options": {"depths": [1, 1]}}, "do not fit 'cbam-fc' and 'cifar-cnn': .*'depths'"),
-        ({"model_options": {"dropout": 0.1}, "dropout": 0.2}, "dropout is given twice"),
-        ({"model_options": {"num_classes": 3}}, "num_classes cannot be among the model_options"),
+        ({"model_options": {"dropout": 0.1}, "dropout": 0.2}, "multiple values .*'dropout'"),
+        ({"model_options": {"num_classes": 3}}, "multiple values .*'num_classes'"),
+        ({"model_options": {"weights": "DEFAULT"}}, "multiple values .*'weights'"),
         ({"model": "custom"}, "the model 'custom' has to be handed over"),
     ],
 )

@@ -63,17 +63,6 @@ def test_batches_of_an_epoch_against_one_image_at_a_time(images):
         np.testing.assert_allclose(x.permute(1, 2, 0).numpy(), expected, atol=1e-5)
 
 
-def test_every_image_is_shown_once(images):
-    store = on_device(images)
-    batches = list(
-        store.shuffled_batches(16, torch.Generator().manual_seed(0), crop=False, flip=False)
-    )
-    labels = torch.cat([y for _, y in batches])
-    assert sorted(labels.tolist()) == list(range(40)) != labels.tolist()
-    ((untouched, _),) = store.batches(40)
-    assert torch.equal(torch.cat([x for x, _ in batches]), untouched[labels])
-
-
 def test_an_epoch_that_goes_on_shows_what_is_left(images):
     store = on_device(images)
     whole = list(store.shuffled_batches(16, seed_epoch(0, 1)))
@@ -117,15 +106,6 @@ def test_resized_as_by_pillow(images, size):
         np.testing.assert_allclose(ours * 255, np.asarray(pillows), atol=1.01)
 
 
-def test_large_batches_are_smaller_for_larger_images(images):
-    store = on_device(images)
-    assert store.large_batch == 100
-    store.labels = torch.empty(0, device="meta")
-    assert store.large_batch == 2048
-    store.image_size = 64
-    assert store.large_batch == 512
-
-
 def test_channels_are_last_but_on_apples_gpu(images):
     kinds = [training.device.memory_format(torch.device(name)) for name in ("cpu", "cuda", "mps")]
     assert kinds == [torch.channels_last, torch.channels_last, torch.contiguous_format]
@@ -144,18 +124,10 @@ def test_the_callers_default_device_does_not_matter(images):
 def test_a_constant_channel_is_refused(images):
     x = images.x_train.copy()
     x[..., 1] = 7
-    with pytest.raises(ValueError, match="a color channel is constant: its standard deviation is"):
+    with pytest.raises(ValueError, match="a channel is constant, std is"):
         train_quietly(TINY, replace(images, x_train=x))
 
 
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        (np.zeros((2, 4, 4, 3)), [0, 0], r"uint8 array \[N, H, W, C\].*float64 \[2, 4, 4, 3\]"),
-        (np.zeros((0, 4, 4, 3), np.uint8), [], r"at least 1.*\[0, 4, 4, 3\]"),
-        (np.zeros((2, 4, 4, 3), np.uint8), [0], r"2 images need as many labels, got \[1\]"),
-    ],
-)
-def test_images_that_are_refused(x, y, message):
-    with pytest.raises(ValueError, match=message):
-        DeviceImages(x, np.asarray(y), (0, 0, 0), (1, 1, 1))
+def test_images_that_are_no_bytes_are_refused():
+    with pytest.raises(ValueError, match=r"uint8 array \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
+        DeviceImages(np.zeros((2, 4, 4, 3)), [0, 0], (0, 0, 0), (1, 1, 1))
