@@ -96,7 +96,8 @@ def export_onnx(
             f"the export needs the package {error.name}; install it with: "
             "pip install 'cbam-course[export]'"
         ) from None
-    network = deepcopy(model).to(device="cpu", dtype=torch.float32).eval()
+    network = getattr(model, "_orig_mod", model)  # inside of what torch.compile makes
+    network = deepcopy(network).to(device="cpu", dtype=torch.float32).eval()
     generator = torch.Generator().manual_seed(0)  # the reader's random numbers are left alone
     batches = [torch.randn(n, *input_size, generator=generator, device="cpu") for n in (1, 2, 5)]
     with torch.no_grad():
@@ -108,6 +109,13 @@ def export_onnx(
         raise ValueError(
             f"PyTorch cannot export {name} for any batch size: {_reason(error)}"
         ) from error
+    # The exporter's notes name folders of this computer at every operator. Others, such as the
+    # module that a node belongs to, serve those who look at the graph.
+    for item in (*proto.graph.node, *(node for f in proto.functions for node in f.node)):
+        kept = [note for note in item.metadata_props if not note.key.startswith("pkg.")]
+        item.ClearField("metadata_props")
+        item.metadata_props.extend(kept)
+        item.ClearField("doc_string")
     content = proto.SerializeToString()
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors

@@ -265,6 +265,11 @@ def test_report(tiny, path):
     assert os.listdir(path.parent) == [path.name]
     export_onnx(tiny, str(path), input_size=list(TINY))
     assert path.read_bytes() == content  # the same the next time
+    # One file, which names no folder.
+    content = path.read_bytes()
+    assert os.listdir(path.parent) == [path.name]
+    for folder in (os.path.dirname(torch.__file__), os.getcwd(), str(path.parent), "site-packages"):
+        assert folder.encode() not in content
 
 
 def test_leaves_all_as_it_was(path, capfd):

@@ -55,9 +55,8 @@ def test_arguments_attributes_and_keys_stay():
     torch.manual_seed(0)
     model = ListDriven().eval()
     x, keys = torch.rand(2, 3, 16, 16), list(model.state_dict())
-    before, report = model(x), insert_attention(
-        model, small_cbam, where="model.*", start_as_identity=True
-    )
+    before = model(x)
+    report = insert_attention(model, small_cbam, where="model.*", start_as_identity=True)
     assert [i.name for i in report.insertions] == [f"model.{i}.attention" for i in range(3)]
     assert torch.equal(model(x), before)
     assert [key for key in model.state_dict() if "attention" not in key] == keys
