@@ -29,7 +29,7 @@ LEAST = {
 """The smallest values of the fields that are numbers."""
 
 OF_THE_NETWORK = (
-    "model_options", "widths", "dropout", "attention", "attention_options", "attention_places",
+    "model_options", "widths", "dropout", "attention", "attention_options", "insertion_points",
     "control", "start_as_identity",
 )  # fmt: skip
 """The fields that describe a network, apart from its name."""
@@ -53,7 +53,7 @@ class TrainConfig:
         attention: the attention block that the network gets. One of
             :data:`~cbam_course.attention.ATTENTION_NAMES`.
         attention_options: keyword arguments of the block, such as ``reduction=8``.
-        attention_places: the modules after which the blocks go, by name or by a pattern such as
+        insertion_points: the modules after which the blocks go, by name or by a pattern such as
             ``"layer*"``; as ``where`` in :func:`~cbam_course.models.insert_attention`. ``None`` for
             the network's own insertion points.
         control: ``"constant"`` puts a constant gate in the place of each block, ``"frozen"`` keeps
@@ -111,7 +111,7 @@ class TrainConfig:
     dropout: float | None = None
     attention: str = "none"
     attention_options: dict[str, Any] = field(default_factory=dict)
-    attention_places: tuple[str, ...] | None = None
+    insertion_points: tuple[str, ...] | None = None
     control: str = "none"
     start_as_identity: bool = False
     dataset: str = "shapes"
@@ -147,14 +147,14 @@ class TrainConfig:
         # What is read back from JSON equals what was written.
         for name in ("model_options", "attention_options"):
             object.__setattr__(self, name, json.loads(json.dumps(getattr(self, name))))
-        for name in ("widths", "attention_places"):
+        for name in ("widths", "insertion_points"):
             if isinstance(value := getattr(self, name), list):
                 object.__setattr__(self, name, tuple(value))
 
     def _check_ignored(self) -> None:
         """Refuse what would be ignored without a word."""
         blocks = self.attention != "none" and self.model != "custom"
-        for name in ("attention_places", "control", "start_as_identity"):
+        for name in ("insertion_points", "control", "start_as_identity"):
             if not blocks and (value := getattr(self, name)) not in (None, "none", False):
                 raise ValueError(
                     f"{name} {value!r} would be ignored: it needs attention, in a model that is "

@@ -23,7 +23,7 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
         raise ValueError("the model 'custom' has to be handed over: train(config, model=...)")
     given = {"widths": config.widths, "dropout": config.dropout}
     given = {name: value for name, value in given.items() if value is not None}
-    where = config.attention_places
+    where = config.insertion_points
     try:
         if config.control == "constant":
             attention = ConstantGate

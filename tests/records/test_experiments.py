@@ -40,7 +40,7 @@ LONG = replace(BASE, epochs=6)
 
 NETWORK = (
     "model", "model_options", "widths", "dropout", "attention", "attention_options",
-    "attention_places", "control", "start_as_identity",
+    "insertion_points", "control", "start_as_identity",
 )  # fmt: skip
 """The fields that decide what the network is."""
 

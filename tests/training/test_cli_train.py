@@ -108,7 +108,7 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
     result = run(
         "train", *TINY, "--epochs", 1, "--model", "cifar-resnet", "--model-option", "depths=[1,1]",
         "--attention", "cbam-fc", "--attention-option", "reduction=2",
-        "--attention-places", "layer1,layer2.0.bn2", "--control", "frozen",
+        "--insertion-points", "layer1,layer2.0.bn2", "--control", "frozen",
         "--optimizer", "sgd", "--label-smoothing", "0.1",
         "--schedule", "plateau", "--train-size", 30, "--validation-size", 10,
         "--test-size", 10, "--peek-size", 5, "--watch", "peek",
@@ -122,7 +122,7 @@ def test_another_network_with_options_of_its_own(tmp_path, monkeypatch):
         widths=(4, 8),
         attention="cbam-fc",
         attention_options={"reduction": 2},
-        attention_places=("layer1", "layer2.0.bn2"),
+        insertion_points=("layer1", "layer2.0.bn2"),
         control="frozen",
         train_size=30,
         test_size=10,
@@ -198,7 +198,7 @@ def test_a_run_is_not_overwritten(tmp_path):
         ("--model-option depths=3", "do not fit 'none' and 'cifar-cnn'", 1),
         ("--control frozen", "control 'frozen' would be ignored: it needs attention", 1),
         ("--watch peek", "watch 'peek' would be ignored", 1),
-        ("--attention eca --attention-places layer1", "no module is called 'layer1'", 1),
+        ("--attention eca --insertion-points layer1", "no module is called 'layer1'", 1),
         ("--lr 1e30 --schedule constant", "the training loss is no longer a number", 1),
     ],
 )

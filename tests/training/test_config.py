@@ -18,11 +18,11 @@ from tests.support.runs import TINY
 def test_through_json():
     config = replace(
         TINY, attention_options={"reduction": 2, "spatial_options": {"pools": ("max",)}},
-        attention_places=["stages.0"],
+        insertion_points=["stages.0"],
     )  # fmt: skip
     again = TrainConfig(**json.loads(json.dumps(config.to_dict())))
     assert again == config
-    assert again.widths == (4, 8) and again.attention_places == ("stages.0",)
+    assert again.widths == (4, 8) and again.insertion_points == ("stages.0",)
 
 
 def test_the_defaults_are_the_tutorials():
@@ -62,7 +62,7 @@ def test_names_are_those_of_the_rooms():
         ({"learning_rate": float("nan")}, "learning_rate must be at least 0; got nan"),
         ({"control": "constant"}, "'constant' takes no attention_options, got .*reduction"),
         ({"attention": "none", "control": "frozen"}, "control 'frozen' would be ignored: it needs"),
-        ({"attention": "none", "attention_places": ("stages.0",)}, r"\('stages.0',\) would be"),
+        ({"attention": "none", "insertion_points": ("stages.0",)}, r"\('stages.0',\) would be"),
         ({"start_as_identity": True, "control": "frozen"}, "exclude each other"),
         ({"model": "custom", "control": "frozen"}, "'frozen' would be ignored"),
         ({"watch": "test"}, "watch 'test' would be ignored: the schedule 'onecycle' looks at no"),
@@ -90,7 +90,7 @@ def test_what_the_plateau_watches():
         ({"attention_options": {"reduction": 64}}, "reduction 64 leaves no hidden unit for 4"),
         ({"attention": "none"}, "'none' takes no options"),
         ({"attention_options": {"reduction": 4, "channels": 3}}, "channels"),
-        ({"attention_places": ("layer1",)}, "no module is called 'layer1'"),
+        ({"insertion_points": ("layer1",)}, "no module is called 'layer1'"),
         ({"model_options": {"depths": [1, 1]}}, "do not fit 'cbam-fc' and 'cifar-cnn': .*'depths'"),
         ({"model_options": {"dropout": 0.1}, "dropout": 0.2}, "multiple values .*'dropout'"),
         ({"model_options": {"num_classes": 3}}, "multiple values .*'num_classes'"),

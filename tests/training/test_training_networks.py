@@ -56,11 +56,11 @@ def test_widths_and_options_are_those_of_the_builder():
 def test_insertion_points():
     at_home = fresh(RESNET)
     assert list(attention_blocks(at_home)) == ["layer1.0.attention", "layer2.0.attention"]
-    same = fresh(replace(RESNET, attention_places=["layer*.0.bn2"]))
+    same = fresh(replace(RESNET, insertion_points=["layer*.0.bn2"]))
     assert list(attention_blocks(same)) == ["layer1.0.bn2.attention", "layer2.0.bn2.attention"]
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(same(x), at_home(x))
-    elsewhere = fresh(replace(RESNET, attention_places=("layer2",)))
+    elsewhere = fresh(replace(RESNET, insertion_points=("layer2",)))
     assert list(attention_blocks(elsewhere)) == ["layer2.attention"]
 
 
@@ -103,7 +103,7 @@ def test_a_constant_gate_for_each_block(images):
 
 @pytest.mark.parametrize("places", [None, ("layer1", "layer2")])
 def test_training_can_start_from_the_network_without_attention(places):
-    model = fresh(replace(RESNET, start_as_identity=True, attention_places=places)).eval()
+    model = fresh(replace(RESNET, start_as_identity=True, insertion_points=places)).eval()
     blocks = attention_blocks(model)
     assert len(blocks) == 2 and all(isinstance(b, IdentityStart) for b in blocks.values())
     plain = fresh(replace(RESNET, attention="none", attention_options={})).eval()

@@ -43,7 +43,7 @@ KINDS = {
                  "start_as_identity": True},
     "frozen": {"control": "frozen", "optimizer": "sgd", "schedule": "cosine"},
     "constant": {"control": "constant", "attention_options": {}, "schedule": "constant"},
-    "insertion points": {"attention_places": ("stages.0",), "label_smoothing": 0.1},
+    "insertion points": {"insertion_points": ("stages.0",), "label_smoothing": 0.1},
 }  # fmt: skip
 
 
