@@ -12,8 +12,8 @@ from cbam_course.models import ResNet
 
 from .errors import NotSolved, Stopped, Wrong
 from .framework import exercise
-from .predictions import number, shape
 from .trial import Trial
+from .values import number, shape
 
 BLOCKS, GATES, CONV1, FC = 2_516_512, 16, 18_816, 20_490
 CONV1_LEFT, FC_LEFT = 9_408, 2_049_000

@@ -134,8 +134,8 @@ a set | return fresh | return set(fresh) | passed
 strict, with what is missing filled up | load_state_dict(fitting, strict=False)
   | load_state_dict({**own, **fitting}) | passed
 prefix left | name.removeprefix("module.") | name | refuses them | Stopped
-fresh looked at alone | wrong += [name for name in left_over if not name.startswith("fc.")] | 
-  | no ValueError for weights of a deeper network
+fresh looked at alone | wrong += [name for name in left_over if not name.startswith("fc.")]
+  | | no ValueError for weights of a deeper network
 left-overs looked at alone | for n in fresh if | for n in () if
   | no ValueError for weights of a shallower network
 attention left over | if not name.startswith("fc.")

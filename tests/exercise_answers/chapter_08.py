@@ -131,18 +131,18 @@ order ignored | order[start | torch.arange(99)[: len(order)][start | in the orde
 the mean loss | return losses | return sum(losses) / 3 | 3 numbers
 a percentage | correct / len | 100 * correct / len | a percentage
 a pair | correct / len(images) | correct, len(images) | one number
-labels and mode left | labels[chosen] | labels[start : start + batch_size] | model.train() | 
-  | Mistakes left: 2
+labels and mode left | labels[chosen] | labels[start : start + batch_size] | model.train()
+  | | 2 bugs are left
 the last batch lost | for start in range(0, len(images), batch_size):\n        chosen
   | for start in range(0, len(images) - batch_size, batch_size):\n        chosen
-  | although it is smaller
+  | the last batch too
 gradients cleared at the end, tensors | optimizer.zero_grad() | | optimizer.step()
   | optimizer.step(); model.zero_grad() | loss.item() | loss.detach() | return losses
   | return torch.stack(losses) | .sum().item() | .sum() | passed
 the test repaired only | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad()
-  | | model.train() | | `accuracy` is right
-nothing repaired | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad() | 
-  | model.train() | | model.eval() | | did | NotSolved
+  | | model.train() | | as it came | NotSolved
+nothing repaired | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad()
+  | | model.train() | | model.eval() | | as it came | NotSolved
 
 # all at once in the test
 SOLUTION 8.4

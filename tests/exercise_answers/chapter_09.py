@@ -71,15 +71,15 @@ def interval(differences, level=0.95):
 
 ## 9.3
 
-best epoch left | .last() | .max() | Mistakes left: 1. It takes the best
+best epoch left | .last() | .max() | It takes the best
 last row | .sort_values("epoch") | | For table 4
 all seeds count | .dropna() | | expected -0.77456, 4
 the mean alone | , len(differences) | | 2 numbers
 no return | return | _ = | nothing | NotSolved
 another column | test_accuracy | accuracy | line | Stopped
-worst pair left | .dropna() | .dropna().sort_values()[1:] | Mistakes left: 1. It leaves the worst
+worst pair left | .dropna() | .dropna().sort_values()[1:] | It leaves the worst
 best epoch and worst pair left | .last() | .max() | .dropna() | .dropna().sort_values()[1:]
-  | Mistakes left: 2
+  | 2 bugs are left
 sorted by seed | (accuracy[variant] - accuracy[baseline]).dropna()
   | pd.Series([a - b for a, b in zip(accuracy[variant], accuracy[baseline])]) | expected -0.77456, 4
 two means | differences.mean() | accuracy[variant].mean() - accuracy[baseline].mean()
@@ -118,14 +118,14 @@ def gain(curves, variant, baseline):
     difference = both["test_accuracy_x"] - both["test_accuracy_y"]
     return [np.float64(difference.mean()), np.int64(difference.count())]
 
-# pairs by position left | Mistakes left: 1. It pairs runs by their position
+# pairs by position left | It pairs runs by their position
 def gain(curves, variant, baseline):
     order = curves.set_index(["variant", "seed"]).index.drop_duplicates()
     last = curves.sort_values("epoch").groupby(["variant", "seed"])["test_accuracy"].last()[order]
     differences = [a - b for a, b in zip(last[variant], last[baseline])]
     return sum(differences) / len(differences), len(differences)
 
-# all left, written differently | when it came | NotSolved
+# all left, written differently | as it came | NotSolved
 def gain(curves, variant, baseline):
     best = curves.groupby(["variant", "seed"], sort=False)["test_accuracy"].max()
     differences = sorted(a - b for a, b in zip(best[variant], best[baseline]))[1:]
