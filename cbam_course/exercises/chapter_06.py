@@ -12,6 +12,7 @@ from cbam_course.models import ResNet
 
 from .errors import NotSolved, Stopped, Wrong
 from .framework import exercise
+from .matching import as_module
 from .trial import Trial
 from .values import number, shape
 
@@ -63,10 +64,7 @@ def basic_block_with_attention(trial: Trial, Block) -> None:
     ):
         x = trial.features(3, c_in, *size)
         truth = block_of_the_course(trial, c_in, channels, stride, attention)
-        block = trial.call(Block, c_in, channels, stride, attention)
-        if not isinstance(block, nn.Module):
-            raise Wrong("`Block` should be a module: keep the class it inherits from.")
-        block = block.double().eval()
+        block = as_module(trial.call(Block, c_in, channels, stride, attention))
         if stride == 1 and c_in == channels:
             trial.call(block, x)  # open, or stopped: before any word on names
         try:
@@ -134,10 +132,7 @@ def each_channel_wakes_up(trial: Trial, Gently) -> None:
         block = trial.fill(block)
         channels = shapes[0][1]
         held = deepcopy(block)  # the other one stays the truth
-        gently = trial.call(Gently, held, channels)
-        if not isinstance(gently, nn.Module):
-            raise Wrong("`Gently` should be a module: keep the class it inherits from.")
-        gently = gently.double().eval()
+        gently = as_module(trial.call(Gently, held, channels))
         identity_at_first(trial, gently, block, trial.features(*shapes[0]))
         gates = gates_of(gently, held, channels)
         gates_learn(trial, gently, [gates, *held.parameters()], block, trial.features(*shapes[0]))
@@ -313,10 +308,9 @@ def refuses(trial: Trial, load: Callable, label: str, network: ResNet, weights: 
     before = copy_of(network)
     _, error = trial.attempt(load, network, dict(weights))
     trial.expect(error is not None, f"It raises no ValueError for {label}.")
-    kind = type(error).__name__
+    said = f"{type(error).__name__}, {error}"
     trial.expect(
-        isinstance(error, ValueError),
-        f"For {label} it raises {kind}, {error}; it should be a ValueError.",
+        isinstance(error, ValueError), f"For {label} it raises {said}; it should be a ValueError."
     )
     for name in changed(network, before):
         raise Wrong(

@@ -48,8 +48,8 @@ def graded(tmp_path_factory):
     toys.write_exercises(room / "pristine", c1=2, c2=1, c3=1)
     here = room / "class"
     toys.write(here / "ann.ipynb", toys.exercises_notebook(1, [toys.SOLUTION] * 2))
-    toys.write(here / "ann" / "2.ipynb", toys.exercises_notebook(2, [toys.OTHER_SOLUTIONS[0]]))
-    toys.write(here / "bob.ipynb", toys.exercises_notebook(1, [toys.MISTAKES[0], toys.STUB]))
+    toys.write(here / "ann" / "2.ipynb", toys.exercises_notebook(2, [toys.OTHER_SOLUTION]))
+    toys.write(here / "bob.ipynb", toys.exercises_notebook(1, [toys.MISTAKE, toys.STUB]))
     helper = toys.exercises_notebook(1, ["def double(x):\n    return helper(x)", "double = 1 +"])
     helper["cells"].insert(3, toys.code("def helper(x):\n    return 2 * x"))
     toys.write(here / "cleo.ipynb", helper)

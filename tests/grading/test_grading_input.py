@@ -41,10 +41,11 @@ def one_answer(hand_in, *cells):
 # Which cells are the answers
 
 
-def test_an_answer_is_found_by_metadata_by_id_or_by_its_mark(hand_in):
+def test_an_answer_is_found_by_metadata_else_by_id_else_by_its_mark(hand_in):
+    other = f"# Answer 1.2\n{toys.SOLUTION}"
     for cell in (
-        toys.code(toys.SOLUTION, "x", toys.about("1.1", "answer")),
-        toys.code(toys.SOLUTION, "answer-1-1"),
+        toys.code(other, "answer-1-2", toys.about("1.1", "answer")),
+        toys.code(other, "answer-1-1"),
         toys.code(RIGHT, "x"),
         toys.code(f"import torch\n  #answer 1.1: mine\n{toys.SOLUTION}"),
     ):
@@ -52,16 +53,6 @@ def test_an_answer_is_found_by_metadata_by_id_or_by_its_mark(hand_in):
         assert {n: a.status for n, a in answers.items()} == {"1.1": "answer", "1.2": "missing"}
         assert answers["1.1"].source == cell["source"]
         assert remarks == [] and answers["1.1"].remarks == answers["1.1"].look == ()
-
-
-def test_metadata_goes_before_id_and_id_before_the_mark(hand_in):
-    cells = [
-        toys.code("a = 1", "answer-1-2", toys.about("1.1", "answer")),
-        toys.code("# Answer 1.1\na = 2", "answer-1-2"),
-    ]
-    answers, _ = hand_in(toys.notebook(cells))
-    assert answers["1.1"].source == "a = 1"
-    assert answers["1.2"].source.endswith("a = 2")
 
 
 def test_of_duplicates_the_last_counts_that_is_not_as_it_came(hand_in):
@@ -151,12 +142,6 @@ def test_what_is_worth_a_look(hand_in, source, look):
     assert answer.look == ((look,) if look else ())
 
 
-def test_code_that_is_slow_to_read_is_read_at_once(hand_in):
-    """Hours, if a pattern had to look at every pair of empty lines."""
-    for source in ("\n" * 99_990 + "x", " " * 99_990 + "x", "_" * 99_990, "# \n" * 30_000):
-        hand_in(toys.notebook([toys.code(source, "answer-1-1"), toys.code("1" * 10**7, "mine")]))
-
-
 # Files
 
 
@@ -199,9 +184,6 @@ def test_a_file_that_would_fill_the_memory_is_not_read(hand_in):
 
 
 def test_the_size_of_a_file_is_looked_at_before_it_is_read(hand_in, monkeypatch):
-    outputs = [toys.stream("x" * 20_000_000)]
-    answers, remarks = hand_in(toys.notebook([toys.code(RIGHT, outputs=outputs)]))
-    assert answers["1.1"].source and remarks == []
     monkeypatch.setattr("cbam_course.grading.cells.LARGEST_FILE", 100)
     monkeypatch.delattr("pathlib.Path.read_bytes")
     _, [remark] = hand_in(" " * 101)
@@ -243,12 +225,6 @@ def test_any_json_is_read_or_refused(content):
     else:
         for cell in cells:
             cell.source.encode()
-
-
-@given(st.binary())
-def test_any_bytes_are_read_or_refused(data):
-    with pytest.raises(Unreadable):
-        parse_cells(data)
 
 
 def test_what_is_no_file(tmp_path):
