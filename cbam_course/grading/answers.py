@@ -60,7 +60,6 @@ def collect_answers(
     """
     found: dict[str, list[tuple[Cell, str]]] = {exercise.number: [] for exercise in exercises}
     checks = {exercise.check.strip() for exercise in exercises}
-    shared: set[str] = set()  # a cell with another answer
     followed: set[str] = set()  # by a cell of the learner's own
     remarks = [] if submission.notebooks else ["no notebook"]
     others = []
@@ -77,7 +76,6 @@ def collect_answers(
             for last, source in pieces:
                 found.setdefault(last, []).append((cell, source))
                 seen.add(last)
-                shared |= {last} if len(pieces) > 1 else set()
             if cell.role == "check" or cell.source.strip() in checks:
                 last = ""
             elif cell.kind == "code" and not cell.role and not pieces and cell.source.strip():
@@ -91,10 +89,9 @@ def collect_answers(
     answers = {}
     for exercise in exercises:
         number = exercise.number
-        answer = _pick(exercise, found[number], number in shared)
-        answers[number] = replace(
-            answer, followed=number in followed, other_code="\n".join(others)
-        )
+        answer = _pick(exercise, found[number])
+        own = {"followed": number in followed, "other_code": "\n".join(others)}
+        answers[number] = replace(answer, **own)
     return answers, remarks
 
 
@@ -119,7 +116,7 @@ def answers_in(cell: Cell) -> list[tuple[str, str]]:
     return [(n, cell.source[start:end]) for (n, start), end in zip(starts, ends, strict=False)]
 
 
-def _pick(exercise: Exercise, found: list[tuple[Cell, str]], shared: bool) -> Answer:
+def _pick(exercise: Exercise, found: list[tuple[Cell, str]]) -> Answer:
     """Choose among the answers to an exercise: the last one that is not as it came."""
     if not found:
         note = f"no answer cell: its first line, # Answer {exercise.number}, is found nowhere"
@@ -129,7 +126,7 @@ def _pick(exercise: Exercise, found: list[tuple[Cell, str]], shared: bool) -> An
         return Answer(None, "missing", "the answer cell is no code cell")
     changed = [source for source in code if _bare(source) not in ("", _bare(exercise.stub))]
     remarks = []
-    if shared:
+    if any(source != cell.source for cell, source in found):
         remarks.append("several answers in one cell: it was cut at the lines # Answer ...")
     if len(changed) > 1:
         several = f"{len(changed)} answer cells: the last one counts"
