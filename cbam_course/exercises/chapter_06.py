@@ -203,7 +203,7 @@ State = Mapping[str, Tensor]
 @exercise("6.4", "It never fails")
 def it_never_fails(trial: Trial, load) -> None:
     network = small()
-    before = copy_of(network)
+    before = deepcopy(network.state_dict())
     found, _ = trial.attempt(load, network, with_prefix(random_state(trial, network)))
     do_not_fit = misfits(trial)
     _, other, given = do_not_fit[0]
@@ -285,7 +285,7 @@ def fits(
     trial: Trial, load: Callable, label: str, network: ResNet, weights: State, loaded: State
 ) -> None:
     """Check that ``loaded`` is in the network and nothing else, and what the function returns."""
-    before = copy_of(network)
+    before = deepcopy(network.state_dict())
     try:
         found = trial.call(load, network, dict(weights))
     except Stopped as error:
@@ -305,7 +305,7 @@ def fits(
 
 def refuses(trial: Trial, load: Callable, label: str, network: ResNet, weights: State) -> None:
     """Check that the function raises a ValueError and leaves the network alone."""
-    before = copy_of(network)
+    before = deepcopy(network.state_dict())
     _, error = trial.attempt(load, network, dict(weights))
     trial.expect(error is not None, f"It raises no ValueError for {label}.")
     said = f"{type(error).__name__}, {error}"
@@ -317,10 +317,6 @@ def refuses(trial: Trial, load: Callable, label: str, network: ResNet, weights: 
             f"It refuses {label}, but has loaded some of them: `{name}` has changed. Decide first, "
             "then load."
         )
-
-
-def copy_of(network: nn.Module) -> State:
-    return {name: value.clone() for name, value in network.state_dict().items()}
 
 
 def changed(network: nn.Module, before: State) -> list[str]:
