@@ -279,9 +279,7 @@ def _reference(
     return Outcome("error", one_line(f"not graded: {note}"), wrong.detail)
 
 
-def _run(
-    run: Callable[..., Run], exercise: Exercise, source: str, seeds: tuple[int, int]
-) -> Run:
+def _run(run: Callable[..., Run], exercise: Exercise, source: str, seeds: tuple[int, int]) -> Run:
     """Run an answer in its exercise, and the check under one seed and then under another."""
     reseed = f"import os\nos.environ['CBAM_COURSE_SEED'] = '{seeds[1]}'"
     try:

@@ -239,8 +239,7 @@ def test_what_is_no_file(tmp_path):
 
 def submissions(*paths, **options):
     return {
-        s.name: [p.name for p in s.notebooks]
-        for s in grading.find_submissions(paths, **options)[0]
+        s.name: [p.name for p in s.notebooks] for s in grading.find_submissions(paths, **options)[0]
     }
 
 

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import io
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Iterable
