@@ -8,9 +8,8 @@ from cbam_course.attention import SqueezeExcitation
 from .errors import NotSolved, Wrong
 from .framework import exercise
 from .matching import count_parameters, match
-from .predictions import number, shape
-from .returned import returned_numbers
 from .trial import AS_IT_CAME, Mistakes, Trial, close
+from .values import number, returned_numbers, shape
 
 
 @exercise("2.1", "Read a checkpoint")

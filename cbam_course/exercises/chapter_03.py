@@ -8,8 +8,8 @@ from cbam_course.attention import ECA, ChannelAttention
 from .errors import NotSolved
 from .framework import exercise
 from .matching import count_parameters, match
-from .predictions import number, numbers
 from .trial import Mistakes, Trial, close
+from .values import number, numbers
 
 BOTH = ("avg", "max")
 

@@ -8,8 +8,8 @@ from cbam_course.attention import SpatialAttention
 from .errors import Wrong
 from .framework import exercise
 from .matching import match
-from .predictions import number, shape
 from .trial import Mistakes, Trial, difference, with_bugs
+from .values import number, shape
 
 
 @exercise("4.1", "Count and reach")

@@ -9,8 +9,8 @@ from cbam_course.attention import CBAM
 
 from .framework import exercise
 from .matching import count_parameters, match
-from .predictions import number
 from .trial import Mistakes, Trial, with_bugs
+from .values import number
 
 FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come first
 

@@ -12,8 +12,9 @@ from cbam_course.models import ResNet
 
 from .errors import NotSolved, Stopped, Wrong
 from .framework import exercise
-from .predictions import number, shape
+from .matching import as_module
 from .trial import Trial
+from .values import number, shape
 
 BLOCKS, GATES, CONV1, FC = 2_516_512, 16, 18_816, 20_490
 CONV1_LEFT, FC_LEFT = 9_408, 2_049_000
@@ -63,10 +64,7 @@ def basic_block_with_attention(trial: Trial, Block) -> None:
     ):
         x = trial.features(3, c_in, *size)
         truth = block_of_the_course(trial, c_in, channels, stride, attention)
-        block = trial.call(Block, c_in, channels, stride, attention)
-        if not isinstance(block, nn.Module):
-            raise Wrong("`Block` should be a module: keep the class it inherits from.")
-        block = block.double().eval()
+        block = as_module(trial.call(Block, c_in, channels, stride, attention))
         if stride == 1 and c_in == channels:
             trial.call(block, x)  # open, or stopped: before any word on names
         try:
@@ -134,10 +132,7 @@ def each_channel_wakes_up(trial: Trial, Gently) -> None:
         block = trial.fill(block)
         channels = shapes[0][1]
         held = deepcopy(block)  # the other one stays the truth
-        gently = trial.call(Gently, held, channels)
-        if not isinstance(gently, nn.Module):
-            raise Wrong("`Gently` should be a module: keep the class it inherits from.")
-        gently = gently.double().eval()
+        gently = as_module(trial.call(Gently, held, channels))
         identity_at_first(trial, gently, block, trial.features(*shapes[0]))
         gates = gates_of(gently, held, channels)
         gates_learn(trial, gently, [gates, *held.parameters()], block, trial.features(*shapes[0]))
@@ -208,7 +203,7 @@ State = Mapping[str, Tensor]
 @exercise("6.4", "It never fails")
 def it_never_fails(trial: Trial, load) -> None:
     network = small()
-    before = copy_of(network)
+    before = deepcopy(network.state_dict())
     found, _ = trial.attempt(load, network, with_prefix(random_state(trial, network)))
     do_not_fit = misfits(trial)
     _, other, given = do_not_fit[0]
@@ -290,7 +285,7 @@ def fits(
     trial: Trial, load: Callable, label: str, network: ResNet, weights: State, loaded: State
 ) -> None:
     """Check that ``loaded`` is in the network and nothing else, and what the function returns."""
-    before = copy_of(network)
+    before = deepcopy(network.state_dict())
     try:
         found = trial.call(load, network, dict(weights))
     except Stopped as error:
@@ -310,23 +305,18 @@ def fits(
 
 def refuses(trial: Trial, load: Callable, label: str, network: ResNet, weights: State) -> None:
     """Check that the function raises a ValueError and leaves the network alone."""
-    before = copy_of(network)
+    before = deepcopy(network.state_dict())
     _, error = trial.attempt(load, network, dict(weights))
     trial.expect(error is not None, f"It raises no ValueError for {label}.")
-    kind = type(error).__name__
+    said = f"{type(error).__name__}, {error}"
     trial.expect(
-        isinstance(error, ValueError),
-        f"For {label} it raises {kind}, {error}; it should be a ValueError.",
+        isinstance(error, ValueError), f"For {label} it raises {said}; it should be a ValueError."
     )
     for name in changed(network, before):
         raise Wrong(
             f"It refuses {label}, but has loaded some of them: `{name}` has changed. Decide first, "
             "then load."
         )
-
-
-def copy_of(network: nn.Module) -> State:
-    return {name: value.clone() for name, value in network.state_dict().items()}
 
 
 def changed(network: nn.Module, before: State) -> list[str]:

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
-from itertools import product
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from .errors import NotSolved, Wrong
+from .errors import Wrong
 from .framework import exercise
-from .predictions import number, numbers
-from .returned import alike, returned_numbers, same_numbers
-from .trial import Trial
+from .trial import Trial, verdict, with_bugs
+from .values import alike, number, numbers, returned_numbers, same_numbers
 
 Mistakes = list[tuple[list[float], str]]
 
@@ -117,13 +115,10 @@ def gain_in_every_table(trial: Trial, gain) -> None:
     for table in tables[:4]:
         got = trial.call(gain, table.copy(), VARIANT, BASELINE)
         found.append(returned_numbers(got, 2, "`gain`"))
-    for bugs in product((False, True), repeat=3):
-        wrong = [gain_of(table, *bugs) for table in tables[:4]]
-        if all(bugs) and all(map(alike, found, wrong)):
-            raise NotSolved("The function does what it did when it came.")
-        if any(bugs) and all(map(alike, found, wrong)):
-            left = [text for text, there in zip(LEFT, bugs, strict=True) if there]
-            raise Wrong(f"Mistakes left: {len(left)}. {' '.join(left)}")
+    with_bugs_left = with_bugs(lambda *bugs: [gain_of(table, *bugs) for table in tables[:4]], *LEFT)
+    for wrong, message in with_bugs_left:
+        if all(map(alike, found, wrong)):
+            raise verdict(message)
     found.append(trial.call(gain, tables[4].copy(), VARIANT, BASELINE))
     for k, (got, table) in enumerate(zip(found, tables, strict=True), 1):
         name = f"For table {k}, `gain`, as (mean, pairs),"

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +17,8 @@ from .trial import Trial
 LONGEST_PRINT = 2000  # characters of what an answer printed before it went wrong
 CHAPTERS = {str(int(p.stem[-2:])): p.stem for p in sorted(Path(__file__).parent.glob("chapter_*"))}
 
-_known: dict[str, "Exercise"] = {}
+EXERCISES: dict[str, "Exercise"] = {}
+"""The exercises by number, such as ``"2.1"``; those of a chapter once one of them was checked."""
 _results: dict[str, str] = {}
 
 
@@ -51,15 +52,17 @@ def exercise(number: str, title: str) -> Callable[[Callable[..., None]], Callabl
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        _known[number] = Exercise(number, title, function)
+        EXERCISES[number] = Exercise(number, title, function)
         return function
 
     return register
 
 
-def _load(chapter: str) -> None:
-    if chapter in CHAPTERS:
-        import_module(f"{__package__}.{CHAPTERS[chapter]}")
+def _load(chapters: Iterable[str] = CHAPTERS) -> None:
+    """Import the files of these chapters: some take seconds, so it waits until they are needed."""
+    for chapter in chapters:
+        if chapter in CHAPTERS:
+            import_module(f"{__package__}.{CHAPTERS[chapter]}")
 
 
 def _chapter(number: object) -> str:
@@ -68,26 +71,6 @@ def _chapter(number: object) -> str:
 
 def _in_order(numbers: Iterable[str]) -> list[str]:
     return sorted(numbers, key=lambda number: [int(part) for part in number.split(".")])
-
-
-class _Exercises(Mapping[str, Exercise]):
-    """All exercises by number; a chapter's file is imported when it is first asked for."""
-
-    def __getitem__(self, number: str) -> Exercise:
-        _load(_chapter(number))
-        return _known[number]
-
-    def __iter__(self) -> Iterator[str]:
-        for chapter in CHAPTERS:
-            _load(chapter)
-        return iter(_in_order(_known))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-EXERCISES: Mapping[str, Exercise] = _Exercises()
-"""The exercises by number, such as ``EXERCISES["2.1"]``."""
 
 
 def check(number: str, *answers: object) -> None:
@@ -103,8 +86,11 @@ def check(number: str, *answers: object) -> None:
         Stopped: if the code of an answer raised an error.
         ValueError: if there is no such exercise, or it has another number of answers.
     """
+    _load([_chapter(number)])
     if number not in EXERCISES:
-        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(EXERCISES)}")
+        _load()
+        known = ", ".join(_in_order(EXERCISES))
+        raise ValueError(f"there is no exercise {number!r}; there are {known}")
     found = EXERCISES[number]
     if len(answers) != len(found.answers):
         raise ValueError(
@@ -149,9 +135,8 @@ def summary() -> None:
     if not _results:
         print("No check has run yet.")
         return
-    # The files of these chapters are loaded; those of others may take seconds to import.
     chapters = {_chapter(number) for number in _results}
-    rows = [_known[number] for number in _in_order(_known) if _chapter(number) in chapters]
+    rows = [EXERCISES[n] for n in _in_order(EXERCISES) if _chapter(n) in chapters]
     width = max(len(row.title) for row in rows)
     for row in rows:
         print(f"{row.number}  {row.title:{width}}  {_results.get(row.number, 'not yet')}")

@@ -46,7 +46,6 @@ def match(
     """
     trial.fill(truth)
     count_parameters(trial, block, inputs[0])
-    block = block.double().eval()
     with torch.no_grad():
         expected = [truth(x) for x in inputs]
         # One entry a mistake: its outputs for all inputs, and the message.
@@ -78,15 +77,16 @@ def match(
     raise Wrong(f"Your block's output {difference(got, right)}")
 
 
-def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
-    """The number of parameters of a learner's block that takes ``x``.
-
-    Raises:
-        Wrong: if it is no module.
-    """
+def as_module(block: object) -> nn.Module:
+    """Return a learner's block in float64 and eval mode if it is a module, else raise ``Wrong``."""
     if not isinstance(block, nn.Module):
         raise Wrong(f"Your block should be an nn.Module; it is of type {type(block).__name__}.")
-    trial.call(block.double(), x)  # lazy layers get their shapes here
+    return block.double().eval()
+
+
+def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
+    """The number of parameters of a learner's block that takes ``x``."""
+    trial.call(as_module(block), x)  # lazy layers get their shapes here
     return sum(parameter.numel() for parameter in block.parameters())
 
 

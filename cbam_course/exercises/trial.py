@@ -2,8 +2,9 @@
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, product
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ UNTOUCHED = "The answer cell still raises NotImplementedError: write your code i
 AS_IT_CAME = "The result is still that of the code as it came."
 
 Mistakes = Iterable[tuple[Tensor, str]]
+T = TypeVar("T")
 
 
 class Trial:
@@ -179,7 +181,7 @@ class Trial:
         self.show(label, float(weighed) % 1, digits=4)
 
 
-def with_bugs(make: Callable[..., Tensor], *messages: str) -> Mistakes:
+def with_bugs(make: Callable[..., T], *messages: str) -> Iterator[tuple[T, str]]:
     """Results of a given function with some of its bugs left, and what to say of each.
 
     ``make`` gets one bool a bug: whether it is left. With all of them the code is as it came.

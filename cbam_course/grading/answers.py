@@ -3,17 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .cells import Cell, Unreadable, one_line, read_cells
 from .pristine import Exercise
 from .submissions import Submission
 
 LONGEST_ANSWER = 100_000
-MOST_CODE = 1_000_000
-"""Characters that are read of one submission's code."""
 MARK = re.compile(r"^[ \t]*#[ \t]*Answer[ \t]+(\d+\.\d+)\b", re.IGNORECASE | re.MULTILINE)
-STEERS_NBVAL = re.compile(r"^([ \t]*)#+[ \t]*(?:NBVAL_|PYTEST_VALIDATE_)\w+[ \t]*$", re.MULTILINE)
 # What honest answers rarely use, and those that look into the check or the grader do.
 LOOK = {
     "uses": re.compile(
@@ -39,17 +36,17 @@ class Answer:
             ``"error"``.
         note: the same in words.
         remarks: what happened to it on the way: duplicates, answers that shared a cell.
-        hint: what to try if it does not pass.
         look: what a person should look at, such as a use of the checks themselves.
-        other_code: the code of the submission's other cells, which is not graded.
+        followed: whether a cell of the learner's own stands between it and its check.
+        other_code: the code of all such cells of the submission, which is not graded.
     """
 
     source: str | None
     status: str = "answer"
     note: str = ""
     remarks: tuple[str, ...] = ()
-    hint: str = ""
     look: tuple[str, ...] = ()
+    followed: bool = False
     other_code: str = ""
 
 
@@ -63,9 +60,9 @@ def collect_answers(
     """
     found: dict[str, list[tuple[Cell, str]]] = {exercise.number: [] for exercise in exercises}
     checks = {exercise.check.strip() for exercise in exercises}
-    shared: set[str] = set()  # a cell with another answer
     followed: set[str] = set()  # by a cell of the learner's own
-    remarks, others, size = list(submission.remarks), [], 0
+    remarks = [] if submission.notebooks else ["no notebook"]
+    others = []
     for path in submission.notebooks:
         where = f"{path.name}: " if len(submission.notebooks) > 1 else ""
         try:
@@ -73,18 +70,12 @@ def collect_answers(
         except Unreadable as error:
             remarks.append(f"{where}{error}")
             continue
-        size += sum(len(cell.source) for cell in cells if cell.kind == "code")
-        if size > MOST_CODE:
-            remarks.append(f"{where}more code than anybody writes; not read")
-            break
         seen, last = set(), ""
         for cell in cells:
             pieces = answers_in(cell)
-            for number, source in pieces:
-                found.setdefault(number, []).append((cell, source))
-                seen.add(number)
-                last = number
-                shared |= {number} if len(pieces) > 1 else set()
+            for last, source in pieces:
+                found.setdefault(last, []).append((cell, source))
+                seen.add(last)
             if cell.role == "check" or cell.source.strip() in checks:
                 last = ""
             elif cell.kind == "code" and not cell.role and not pieces and cell.source.strip():
@@ -95,16 +86,13 @@ def collect_answers(
             remarks.append(f"{where}answers to exercises that are not graded here: {listed}")
         if not seen:
             remarks.append(f"{where}no answer cell of these exercises: another notebook?")
-    return {
-        exercise.number: _pick(
-            exercise,
-            found[exercise.number],
-            shared=exercise.number in shared,
-            followed=exercise.number in followed,
-            other_code="\n".join(others),
-        )
-        for exercise in exercises
-    }, remarks
+    answers = {}
+    for exercise in exercises:
+        number = exercise.number
+        answer = _pick(exercise, found[number])
+        own = {"followed": number in followed, "other_code": "\n".join(others)}
+        answers[number] = replace(answer, **own)
+    return answers, remarks
 
 
 def answers_in(cell: Cell) -> list[tuple[str, str]]:
@@ -128,14 +116,7 @@ def answers_in(cell: Cell) -> list[tuple[str, str]]:
     return [(n, cell.source[start:end]) for (n, start), end in zip(starts, ends, strict=False)]
 
 
-def _pick(
-    exercise: Exercise,
-    found: list[tuple[Cell, str]],
-    *,
-    shared: bool,
-    followed: bool,
-    other_code: str,
-) -> Answer:
+def _pick(exercise: Exercise, found: list[tuple[Cell, str]]) -> Answer:
     """Choose among the answers to an exercise: the last one that is not as it came."""
     if not found:
         note = f"no answer cell: its first line, # Answer {exercise.number}, is found nowhere"
@@ -143,23 +124,19 @@ def _pick(
     code = [source for cell, source in found if cell.kind == "code"]
     if not code:
         return Answer(None, "missing", "the answer cell is no code cell")
-    as_it_came = ("", _bare(exercise.stub))
-    changed = [source for source in code if _bare(source) not in as_it_came]
-    remarks, hint = [], ""
-    if shared:
+    changed = [source for source in code if _bare(source) not in ("", _bare(exercise.stub))]
+    remarks = []
+    if any(source != cell.source for cell, source in found):
         remarks.append("several answers in one cell: it was cut at the lines # Answer ...")
     if len(changed) > 1:
-        remarks.append(f"{len(changed)} answer cells: the last one counts")
-        hint = "if one answer is split in two cells, join them"
-    if followed:
-        hint = "a cell of your own follows the answer cell, which alone is graded: move its code"
+        several = f"{len(changed)} answer cells: the last one counts"
+        remarks.append(f"{several}; if one answer is split in two cells, join them")
     if not changed:
-        return Answer(None, "unsolved", "not answered", tuple(remarks), hint)
-    source = STEERS_NBVAL.sub(r"\1#", changed[-1])
+        return Answer(None, "unsolved", "not answered", tuple(remarks))
+    source = changed[-1]
     if len(source) > LONGEST_ANSWER:
         return Answer(None, "wrong", f"{len(source)} characters: too long for an answer")
-    look = tuple(worth_a_look(source))
-    return Answer(source, "answer", "", tuple(remarks), hint, look, other_code)
+    return Answer(source, remarks=tuple(remarks), look=tuple(worth_a_look(source)))
 
 
 def _bare(source: str) -> str:

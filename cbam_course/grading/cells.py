@@ -63,11 +63,8 @@ def parse_cells(data: bytes) -> list[Cell]:
     text = data.decode(json.detect_encoding(data), "replace")
     try:
         content = json.loads(text.removeprefix("\N{BYTE ORDER MARK}"))
-    except RecursionError:
-        raise Unreadable("not a notebook: its JSON is nested too deeply") from None
-    except ValueError as error:
-        where = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise Unreadable(f"not a notebook: not JSON{where}") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not a notebook: not JSON ({one_line(str(error), 80)})") from None
     cells = content.get("cells") if isinstance(content, dict) else None
     if not isinstance(cells, list):
         raise Unreadable("not a notebook: it has no list of cells")
@@ -75,8 +72,8 @@ def parse_cells(data: bytes) -> list[Cell]:
 
 
 def _cell(cell: dict[str, Any]) -> Cell:
-    about = cell.get("metadata")
-    about = about.get("cbam_course") if isinstance(about, dict) else None
+    metadata = cell.get("metadata")
+    about = metadata.get("cbam_course") if isinstance(metadata, dict) else None
     about = about if isinstance(about, dict) else {}
     values = [cell.get(name) for name in ("cell_type", "source", "id")]
     return Cell(*map(_text, [*values, about.get("exercise"), about.get("role")]))
@@ -85,10 +82,8 @@ def _cell(cell: dict[str, Any]) -> Cell:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         value = "".join(part for part in value if isinstance(part, str))
-    if not isinstance(value, str):
-        return ""
     # JSON can hold halves of characters that no file can.
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
 
 
 def printable(text: str) -> str:

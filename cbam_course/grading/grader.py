@@ -5,10 +5,10 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,15 +18,14 @@ from tqdm import tqdm
 
 from .answers import Answer, collect_answers
 from .cells import one_line
-from .outcome import DIFFERS, Outcome, explain, missing_name
-from .pristine import PACKAGE, Exercise, default_folder, load_exercises, notebook_of
-from .sandbox import Run, run_notebook, why_no_sandbox
+from .outcome import Outcome, explain, hinted
+from .pristine import PACKAGE, Exercise, default_folder, load_exercises
+from .sandbox import Run, run_cells, why_no_sandbox
 from .submissions import Submission, find_submissions
 
 NEEDED = ("ipykernel", "nbformat", "nbval", "pytest")
 SECONDS, MEMORY = 120.0, 3 * 2**30
 """What one answer may use, if nothing else is said."""
-RESEED = "import os\nos.environ['CBAM_COURSE_SEED'] = '{}'"
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,6 @@ def grade(
         RuntimeError: if something that the grader needs is missing, such as a sandbox.
     """
     folder = default_folder() if exercises is None else Path(exercises)
-    chapters = [str(chapter) for chapter in chapters]
     known = load_exercises(folder, chapters)
     paths = [Path(path) for path in paths]
     submissions, passed_over = find_submissions(paths, single=single)
@@ -112,30 +110,37 @@ def grade(
     _check_requirements(trusted)
     collected = [_collect(submission, known) for submission in submissions]
     handed_in = {
-        number.partition(".")[0]
-        for answers, _ in collected
-        for number, answer in answers.items()
-        if answer.status != "missing"
+        exercise.chapter
+        for exercise in known
+        if any(answers[exercise.number].status != "missing" for answers, _ in collected)
     }
     wanted = [e for e in known if chapters or e.chapter in handed_in]
-    run = partial(
-        run_notebook, seconds=seconds, memory=memory, hidden=[folder.resolve()], trusted=trusted
-    )
     circumstances = repr((_fingerprint(PACKAGE), sys.version, seconds, memory, trusted))
-    grader = _Grader(run, circumstances, None if record is None else Path(record))
-    before = len(grader.kept)
-    jobs = jobs or min(4, os.cpu_count() or 1)
-    grader.run_all(wanted, [answers for answers, _ in collected], jobs)
+    kept = _Record(circumstances, None if record is None else Path(record))
+    todo: dict[Exercise, set[str]] = {}
+    for exercise in wanted:
+        for source in (answers[exercise.number].source for answers, _ in collected):
+            if source is not None and kept.get(exercise, source) is None:
+                todo.setdefault(exercise, set()).add(source)
+    cancelled = Event()
+    limits = {"seconds": seconds, "memory": memory, "hidden": [folder.resolve()]}
+    run = partial(run_cells, **limits, trusted=trusted, cancelled=cancelled)
+    _run_all(todo, run, kept, jobs or min(4, os.cpu_count() or 1), cancelled)
+
+    def outcome(exercise: Exercise, answer: Answer) -> Outcome:
+        found = None if answer.source is None else kept.get(exercise, answer.source)
+        return hinted(found or Outcome(answer.status, answer.note), answer)
+
     graded = [
         Graded(
             submission,
-            {e.number: grader.outcome(e, answers[e.number]) for e in wanted},
+            {e.number: outcome(e, answers[e.number]) for e in wanted},
             answers,
             tuple(map(one_line, remarks)),
         )
         for submission, (answers, remarks) in zip(submissions, collected, strict=True)
     ]
-    runs = len(grader.kept) - before
+    runs = sum(map(len, todo.values()))
     return Report(tuple(wanted), tuple(graded), tuple(passed_over), runs)
 
 
@@ -170,133 +175,115 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-class _Grader:
-    """Runs what is not on record, each different answer once.
+class _Record:
+    """The outcomes of answers, and a file that keeps them, one a line, as soon as they are known.
 
     Args:
-        run: runs a notebook, as :func:`.sandbox.run_notebook` with its limits filled in.
-        circumstances: whatever else an outcome depends on.
-        record: a file of outcomes, one a line, each written as soon as it is known.
+        circumstances: whatever an outcome depends on besides the exercise and the answer.
+        path: the file, if there is to be one.
     """
 
-    def __init__(self, run: Callable[..., Run], circumstances: str, record: Path | None) -> None:
-        self.run = run
-        self.circumstances = circumstances
-        self.record = record
-        self.kept: dict[str, Outcome] = {}
-        self.errors: dict[str, Outcome] = {}
+    def __init__(self, circumstances: str, path: Path | None) -> None:
+        self.circumstances, self.path = circumstances, path
+        self.outcomes: dict[str, Outcome] = {}
         self.writing = Lock()
-        self.cancelled = Event()
-        if record is None or not record.exists():
-            return
-        for line in record.read_text(encoding="utf-8", errors="replace").splitlines():
+        lines = path.read_text("utf-8", "replace").splitlines() if path and path.exists() else ()
+        for line in lines:
             with suppress(ValueError, TypeError, KeyError):  # a line that was cut off
                 content = json.loads(line)
                 key = content.pop("key")
-                self.kept[key] = Outcome(**content)
-
-    def _keep(self, key: str, outcome: Outcome) -> None:
-        with self.writing:
-            self.kept[key] = outcome
-            if self.record is not None:
-                with self.record.open("a", encoding="utf-8") as file:
-                    # The line before may have been cut off.
-                    file.write("\n" + json.dumps({"key": key, **asdict(outcome)}) + "\n")
+                self.outcomes[key] = Outcome(**content)
 
     def _key(self, exercise: Exercise, source: str) -> str:
         parts = repr((self.circumstances, exercise, source))
         return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()
 
-    def outcome(self, exercise: Exercise, answer: Answer) -> Outcome:
-        """Return the outcome of an answer, after :meth:`run_all`."""
-        outcome, hint = Outcome(answer.status, answer.note), answer.hint
-        if answer.source is not None:
-            key = self._key(exercise, answer.source)
-            outcome = self.kept.get(key) or self.errors[key]
-        if name := missing_name(outcome, answer.other_code):
-            hint = f"you define {name} in a cell of your own, but only the answer cells are graded"
-            hint += ": move it there"
-        if hint and outcome.points == 0:
-            return replace(outcome, note=f"{outcome.note} ({hint})")
-        return outcome
+    def get(self, exercise: Exercise, source: str) -> Outcome | None:
+        """Return the outcome of an answer if it is known."""
+        return self.outcomes.get(self._key(exercise, source))
 
-    def run_all(
-        self, exercises: Sequence[Exercise], collected: Sequence[dict[str, Answer]], jobs: int
-    ) -> None:
-        """Run all answers that are neither on record nor equal to another."""
-        todo: dict[Exercise, dict[str, str]] = {}
-        for exercise in exercises:
-            for answers in collected:
-                source = answers[exercise.number].source
-                if source is not None and (key := self._key(exercise, source)) not in self.kept:
-                    todo.setdefault(exercise, {})[key] = source
-        total = sum(map(len, todo.values()))
-        # The bar is hidden where nobody watches.
-        bar = tqdm(total=total, unit="answer", leave=False, disable=None)
-        with ThreadPoolExecutor(jobs) as pool, bar:
-            try:
-                references = pool.map(self._references, todo)
-                answers = [
-                    pool.submit(self._answer, key, exercise, source, reference)
-                    for exercise, reference in zip(todo, references, strict=True)
-                    for key, source in todo[exercise].items()
-                ]
-                for future in as_completed(answers):
-                    future.result()
-                    bar.update()
-            except BaseException:
-                self.cancelled.set()  # Ctrl-C: the threads end what runs
-                pool.shutdown(cancel_futures=True)
-                raise
+    def keep(self, exercise: Exercise, source: str, outcome: Outcome) -> None:
+        """Remember an outcome; errors, which are tried again the next time, only until the end."""
+        key = self._key(exercise, source)
+        with self.writing:
+            self.outcomes[key] = outcome
+            if self.path is not None and outcome.status != "error":
+                with self.path.open("a", encoding="utf-8") as file:
+                    # The line before may have been cut off.
+                    file.write("\n" + json.dumps({"key": key, **asdict(outcome)}) + "\n")
 
-    def _references(self, exercise: Exercise) -> dict[int, list[dict]] | Outcome:
-        """Return what the check prints for the solution under two fresh seeds, or why not.
 
-        The second seed is for answers that differ from the solution under the first though the
-        check found nothing wrong: a printed value may be rounded to the other side.
-        """
-        first, second = secrets.randbits(31), secrets.randbits(31)
-        given = [*exercise.given, exercise.solution]
-        cells = [*given, exercise.check, RESEED.format(second), exercise.check]
-        outcome, run = self._run(notebook_of(cells, compared=[]), {}, first, len(given) - 1)
-        if outcome.status != "passed":
-            note = outcome.note.removeprefix("not graded: ")
-            note = f"its own solution does not pass here: {note}"
-        else:
-            outputs = {seed: run.result["outputs"][i] for seed, i in ((first, -3), (second, -1))}
-            texts = ["".join(o.get("text", "") for o in each) for each in outputs.values()]
-            if texts[0] and texts[0] != texts[1]:
-                return outputs
-            note = "its check prints the same for every seed, so that it could be copied"
-        return Outcome("error", one_line(f"not graded: {note}"), outcome.detail)
+def _run_all(
+    todo: Mapping[Exercise, Iterable[str]],
+    run: Callable[..., Run],
+    record: _Record,
+    jobs: int,
+    cancelled: Event,
+) -> None:
+    """Run each of these answers once, several at a time, and keep the outcomes.
 
-    def _answer(
-        self,
-        key: str,
-        exercise: Exercise,
-        source: str,
-        references: dict[int, list[dict]] | Outcome,
-    ) -> None:
-        """Run one answer and keep its outcome."""
-        if isinstance(references, Outcome):
-            self.errors[key] = references
-            return
-        check = len(exercise.given) + 1
-        notebook = notebook_of([*exercise.given, source, exercise.check], compared=[check])
-        for seed, outputs in references.items():
-            outcome, _ = self._run(notebook, {check: outputs}, seed, check - 1)
-            if outcome.note != DIFFERS:
-                break
-        if outcome.status == "error":
-            self.errors[key] = outcome
-        elif not self.cancelled.is_set():
-            self._keep(key, outcome)
+    Args:
+        todo: the code of the answers to each exercise.
+        run: runs cells, as :func:`.sandbox.run_cells` with its limits filled in.
+        record: what keeps the outcomes.
+        jobs: how many to run at a time.
+        cancelled: ends what runs when it is set.
+    """
 
-    def _run(
-        self, notebook: str, expected: dict[int, list], seed: int, answer: int
-    ) -> tuple[Outcome, Run]:
+    def answer(exercise: Exercise, source: str, reference: Future) -> None:
+        found = reference.result()
+        if not isinstance(found, Outcome):
+            seeds, expected = found
+            ran = _run(run, exercise, source, seeds)
+            found = explain(ran, len(exercise.given), expected)
+        if not cancelled.is_set():
+            record.keep(exercise, source, found)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        references = {exercise: pool.submit(_reference, run, exercise) for exercise in todo}
+        answers = [
+            pool.submit(answer, exercise, source, references[exercise])
+            for exercise, sources in todo.items()
+            for source in sources
+        ]
         try:
-            run = self.run(notebook, expected=expected, seed=seed, cancelled=self.cancelled)
-            return explain(run, answer), run
-        except Exception as error:  # whatever it is, the others are graded
-            return Outcome("error", one_line(f"not graded: {error!r}")), Run()
+            done = as_completed(answers)
+            # The bar is hidden where nobody watches.
+            for future in tqdm(done, total=len(answers), unit="answer", leave=False, disable=None):
+                future.result()
+        except BaseException:
+            cancelled.set()  # Ctrl-C: the threads end what runs
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _reference(
+    run: Callable[..., Run], exercise: Exercise
+) -> tuple[tuple[int, int], dict[int, str]] | Outcome:
+    """Return two fresh seeds and what the check prints for the solution under them, or why not.
+
+    The second one is for answers that differ from the solution under the first though the check
+    found nothing wrong: a printed value may be rounded to the other side.
+    """
+    seeds = secrets.randbits(31), secrets.randbits(31)
+    ran = _run(run, exercise, exercise.solution, seeds)
+    wrong = explain(ran, len(exercise.given), {})
+    if ran.printed and not ran.failure:
+        checks = len(exercise.given) + 1, len(exercise.given) + 3
+        expected = {number: ran.printed[number] for number in checks}
+        if all(expected.values()) and len(set(expected.values())) == 2:
+            return seeds, expected
+        note = "its check prints the same for every seed, so that it could be copied"
+    else:
+        note = f"its own solution does not pass here: {wrong.note.removeprefix('not graded: ')}"
+    return Outcome("error", one_line(f"not graded: {note}"), wrong.detail)
+
+
+def _run(run: Callable[..., Run], exercise: Exercise, source: str, seeds: tuple[int, int]) -> Run:
+    """Run an answer in its exercise, and the check under one seed and then under another."""
+    reseed = f"import os\nos.environ['CBAM_COURSE_SEED'] = '{seeds[1]}'"
+    try:
+        cells = [*exercise.given, source, exercise.check, reseed, exercise.check]
+        return run(cells, seed=seeds[0])
+    except Exception as error:  # whatever it is, the others are graded
+        return Run(errors=repr(error))

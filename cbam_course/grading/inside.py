@@ -1,11 +1,8 @@
 """What runs in the sandbox: pytest with nbval, and the kernel that it starts.
 
-The answer's code runs in the kernel and may try anything. So here
-
-- the outputs to compare with come through a pipe, before the kernel starts, and lie in no file,
-- the result leaves through a file without a name, which the kernel does not have,
-- the kernel cannot look into this process's memory or files, since it is not "dumpable",
-- the first cell that does not pass, or the last, ends this process, and the sandbox with it.
+The answer's code runs in the kernel and may try anything. So the kernel cannot look into this
+process's memory or files, since it is not "dumpable"; and what is told of the outputs is compared
+outside, with what no code in here has ever seen.
 """
 
 import ctypes
@@ -15,7 +12,7 @@ import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import nbformat
 import nbval.plugin  # noqa: F401  # what it lacks is said here, where it is read
@@ -23,28 +20,16 @@ import pytest
 
 SET_PARENT_DEATH_SIGNAL, SET_DUMPABLE = 1, 4
 LONGEST_TEXT = 100_000
-"""Characters kept of one text of an output: reports are to be read by people."""
+"""Characters kept of one text: reports are to be read by people."""
 
 
-class Comparison:
-    """A plugin for pytest: fill in the outputs to compare with, and tell how the cells fared."""
+class Cells:
+    """A plugin for pytest: what the cells print, and the first one that does not pass."""
 
-    def __init__(self, expected: dict[str, list], result: TextIO) -> None:
-        self.expected = expected
-        self.result = result
-        self.outputs: list[list[dict]] = []
-        self.left = 0
+    def __init__(self) -> None:
+        self.printed: list[str] = []
+        self.failure: dict[str, Any] | None = None
         self.in_cell = False
-
-    def pytest_collection_modifyitems(self, items: list) -> None:
-        """Put the outputs where nbval looks for them, and take the notebook off the disk."""
-        for item in items:
-            if (outputs := self.expected.get(str(item.cell_num))) is not None:
-                item.cell.outputs = nbformat.from_dict(outputs)
-                item.cell.execution_count = 1
-        for path in {item.path for item in items}:
-            path.unlink()
-        self.left = len(items)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator:
@@ -64,39 +49,31 @@ class Comparison:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator:
-        """Tell how it went once the last cell has passed, or one has not."""
+        """Keep what a cell has printed, and the error with which it ended.
+
+        The kernel may have sent anything, so every text is made one.
+        """
         report = yield
-        clean = report.outcome == "passed" and not hasattr(report, "wasxfail")
+        outputs = item.test_outputs or []
         if report.when == "call":
-            self.outputs.append([_clipped(output) for output in item.test_outputs or []])
-            self.left -= 1
-        if not clean or (report.when == "call" and not self.left):
+            texts = [str(o.get("text")) for o in outputs if o.get("name") == "stdout"]
+            self.printed.append("".join(texts)[:LONGEST_TEXT])
+        if (report.outcome != "passed" or hasattr(report, "wasxfail")) and not self.failure:
             error = getattr(report.longrepr, "reprcrash", None) or report.longrepr
-            message = "" if clean else str(error).removeprefix("pytest plugin exception: ")
-            told = {"passed": clean, "cell": item.cell_num, "message": message[:LONGEST_TEXT]}
-            json.dump({**told, "outputs": self.outputs}, self.result)
-            self.result.flush()
-            # The end of a sandbox ends the kernel too, but there may be none.
-            item.parent.kernel.km.shutdown_kernel(now=True)
-            os._exit(0)
+            self.failure = {
+                "cell": item.cell_num,
+                "message": str(error).removeprefix("pytest plugin exception: ")[:LONGEST_TEXT],
+            }
+            for raised in (o for o in outputs if o.get("output_type") == "error"):
+                lines = raised["traceback"] if isinstance(raised["traceback"], list) else []
+                self.failure["name"] = str(raised["ename"])[:LONGEST_TEXT]
+                self.failure["message"] = str(raised["evalue"])[:LONGEST_TEXT]
+                self.failure["traceback"] = "\n".join(map(str, lines))[-LONGEST_TEXT:]
         return report
 
 
-def _clipped(output: dict) -> dict[str, Any]:
-    """Return an output with its texts cut to what a person would read.
-
-    The kernel may have sent anything, so what is no text is left out.
-    """
-    kept = {key: value[:LONGEST_TEXT] for key, value in output.items() if isinstance(value, str)}
-    if isinstance(output.get("traceback"), list):
-        kept["traceback"] = "\n".join(map(str, output["traceback"]))[-LONGEST_TEXT:]
-    if isinstance(data := output.get("data"), dict):
-        kept["data"] = {k: v[:LONGEST_TEXT] for k, v in data.items() if isinstance(v, str)}
-    return kept
-
-
 def main() -> int:
-    """Take the order from the standard input, and run its notebook."""
+    """Take the order from the standard input, run its notebook, and print how it went."""
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         for option, value in ((SET_PARENT_DEATH_SIGNAL, signal.SIGKILL), (SET_DUMPABLE, 0)):
@@ -107,21 +84,24 @@ def main() -> int:
 
         for name, value in order["limits"].items():
             resource.setrlimit(getattr(resource, name), (value, value))
-    result = os.fdopen(order["result"], "w", encoding="utf-8")
-    os.set_inheritable(result.fileno(), False)
+    result = os.fdopen(os.dup(1), "w", encoding="utf-8")
     print("begun", file=result, flush=True)
-    Path("exercise.ipynb").write_text(order["notebook"], encoding="utf-8")
-    Path("pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     # The kernel inherits these, and could fill whatever is behind them.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
+    cells = [nbformat.v4.new_code_cell(source) for source in order["cells"]]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), "exercise.ipynb")
+    Path("pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     options = (
         "-p nbval.plugin -p no:cacheprovider -p no:assertion --noconftest --capture=no --color=no "
-        "--quiet --nbval --nbval-current-env -c pytest.ini exercise.ipynb"
+        "--quiet --exitfirst --nbval-lax --nbval-current-env -c pytest.ini exercise.ipynb"
     ).split()
     options.append(f"--nbval-cell-timeout={order['seconds']}")
-    return pytest.main(options, plugins=[Comparison(order["expected"], result)]) or 1
+    seen = Cells()
+    pytest.main(options, plugins=[seen])
+    json.dump({"printed": seen.printed, "failure": seen.failure}, result)
+    return 0
 
 
 if __name__ == "__main__":

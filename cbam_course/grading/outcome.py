@@ -1,8 +1,10 @@
 """What came of a run, in words that help the learner."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from .answers import Answer
 from .cells import one_line, printable
 from .sandbox import Run
 
@@ -34,51 +36,48 @@ class Outcome:
         return None if self.status == "error" else int(self.status == "passed")
 
 
-def explain(run: Run, answer: int) -> Outcome:
+def explain(run: Run, answer: int, expected: Mapping[int, str]) -> Outcome:
     """Read the outcome off a run.
 
     Args:
         run: how it went.
         answer: the number of the answer cell, from 0. Those before it are given, and those after
             it check it.
+        expected: what cells print after a right answer, by their numbers; one of them is enough.
     """
-    status, note, detail = _explain(run, answer)
+    status, note, detail = _explain(run, answer, expected)
     return Outcome(status, one_line(note), printable(detail).strip()[:LONGEST_DETAIL])
 
 
-def _explain(run: Run, answer: int) -> tuple[str, str, str]:
-    result = run.result
+def _explain(run: Run, answer: int, expected: Mapping[int, str]) -> tuple[str, str, str]:
     if run.errors:
         return "error", f"not graded: {run.errors[-300:]}", run.errors
     if run.stopped:
         return "stopped", f"stopped: {run.stopped}", ""
-    if result is None:
-        return "wrong", "the process that compares the outputs was ended", ""
-    if result["passed"]:
+    if run.printed is None:
+        return "wrong", "the process that runs the cells was ended", ""
+    if dict(enumerate(run.printed)).items() & expected.items():
         return "passed", "", ""
-    note = detail = result["message"]
-    outputs = result["outputs"][-1] if result["outputs"] else []
-    raised = next((o for o in outputs if o.get("output_type") == "error"), {})
-    name = raised.get("ename", "")
-    if raised:
-        # The checks' own words need no name in front of them.
-        own = name in ("Wrong", "NotSolved", "Stopped")
-        note = ("" if own else f"{name}: ") + raised.get("evalue", "")
-        detail = raised.get("traceback") or note
-    elif "outputs differ" in note:  # nbval says what they should have been
-        note, detail = DIFFERS, ""
-    if result["cell"] < answer:
+    if run.failure is None:
+        return "wrong", DIFFERS, ""
+    note, name = run.failure["message"], run.failure.get("name", "")
+    # The checks' own words need no name in front of them.
+    if name and name not in ("Wrong", "NotSolved", "Stopped"):
+        note = f"{name}: {note}"
+    detail = run.failure.get("traceback") or note
+    if run.failure["cell"] < answer:
         return "error", f"not graded: a given cell failed: {note}", detail
-    if result["cell"] == answer:
-        note = f"the answer cell raised {note}" if raised else f"the answer cell broke off: {note}"
+    if run.failure["cell"] == answer:
+        note = f"the answer cell {'raised' if name else 'broke off:'} {note}"
     return ("unsolved" if name == "NotSolved" else "wrong"), note, detail
 
 
-def missing_name(outcome: Outcome, other_code: str) -> str:
-    """Return the name that an answer lacks and that other cells define, or nothing."""
+def hinted(outcome: Outcome, answer: Answer) -> Outcome:
+    """Add to what earned nothing that a part of it may stand in a cell that is not graded."""
     lacks = re.search(r"name '(\w+)' is not defined", f"{outcome.note}\n{outcome.detail}")
-    if not lacks:
-        return ""
-    name = lacks.group(1)
-    defines = rf"^\s*(?:(?:def|class)\s+{name}\b|(?:import|from)\s.*\b{name}\b|{name}\s*[=:,])"
-    return name if re.search(defines, other_code, re.MULTILINE) else ""
+    elsewhere = lacks and re.search(rf"\b{lacks.group(1)}\b", answer.other_code)
+    if outcome.points != 0 or not (answer.followed or elsewhere):
+        return outcome
+    what = lacks.group(1) if elsewhere else "a part of it"
+    hint = f"only the answer cell is graded: if {what} stands in a cell of your own, move it there"
+    return replace(outcome, note=f"{outcome.note} ({hint})")

@@ -1,6 +1,5 @@
 """The exercises as the course has them, and an answer put into one."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,9 +7,10 @@ from pathlib import Path
 
 import cbam_course
 
-from .cells import Unreadable, read_cells
+from .cells import read_cells
 
 PACKAGE = Path(cbam_course.__file__).resolve().parent
+CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,34 +57,31 @@ def default_folder() -> Path:
 def load_exercises(
     folder: Path | None = None, chapters: Iterable[str | int] = ()
 ) -> list[Exercise]:
-    """Read the exercises of a folder of pristine notebooks.
+    """Read the exercises of a folder of pristine notebooks, in the order of their numbers.
 
     Args:
         folder: where they are, :func:`default_folder` if it is None.
         chapters: the numbers of the chapters that are wanted, all if it is empty.
 
     Raises:
-        ValueError: if there are none, or one of them lacks a part.
+        ValueError: if there are none, or one of them lacks a part or is there twice.
     """
     folder = default_folder() if folder is None else Path(folder)
-    found: dict[str, tuple[Exercise, str]] = {}
+    found: dict[str, Exercise] = {}
     for path in sorted(folder.glob("[!.]*.ipynb")):
         try:
             for exercise in _read(path):
                 if exercise.number in found:
-                    raise ValueError(
-                        f"exercise {exercise.number} is in {found[exercise.number][1]} too"
-                    )
-                found[exercise.number] = exercise, path.name
-        except (Unreadable, ValueError) as error:
+                    raise ValueError(f"exercise {exercise.number} is in another notebook too")
+                found[exercise.number] = exercise
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     if not found:
         raise ValueError(f"there are no exercises in {folder}")
-    exercises = [exercise for exercise, _ in found.values()]
     wanted = {str(chapter) for chapter in chapters}
-    if unknown := wanted - {exercise.chapter for exercise in exercises}:
+    if unknown := wanted - {exercise.chapter for exercise in found.values()}:
         raise ValueError(f"{folder} has no exercises of chapter {', '.join(sorted(unknown))}")
-    chosen = [e for e in exercises if not wanted or e.chapter in wanted]
+    chosen = [e for e in found.values() if not wanted or e.chapter in wanted]
     return sorted(chosen, key=lambda e: [int(part) for part in e.number.split(".")])
 
 
@@ -101,11 +98,10 @@ def _read(path: Path) -> Iterator[Exercise]:
         number = cell.exercise
         if not re.fullmatch(r"\d+\.\d+", number):
             raise ValueError(f"{number!r} is no exercise; a number is such as 3.1")
-        check, solution = (parts.get((number, role)) for role in ("check", "solution"))
-        if check is None:
+        if (number, "check") not in parts:
             raise ValueError(f"exercise {number} has no check cell")
-        block = re.search(r"^```python\n(.*?)^```", solution or "", re.DOTALL | re.MULTILINE)
-        if not block:
+        solution = CODE.search(parts.get((number, "solution"), ""))
+        if not solution:
             raise ValueError(f"exercise {number} has no solution cell with a ```python block")
         heading = headings.get(f"exercise-{number.replace('.', '-')}", "")
         title = re.match(rf"##\s*{re.escape(number)}\s+(.+)", heading)
@@ -114,27 +110,6 @@ def _read(path: Path) -> Iterator[Exercise]:
             title.group(1).strip() if title else "",
             tuple(given),
             cell.source,
-            check,
-            block.group(1).rstrip(),
+            parts[number, "check"],
+            solution.group(1).rstrip(),
         )
-
-
-def notebook_of(sources: Iterable[str], compared: Iterable[int]) -> str:
-    """Return the JSON of a notebook of code cells, without outputs.
-
-    Args:
-        sources: the code of its cells.
-        compared: the numbers of the cells, from 0, whose outputs nbval should compare.
-    """
-    cells = [
-        {
-            "cell_type": "code",
-            "execution_count": None,
-            "id": f"cell-{number}",
-            "metadata": {"tags": [] if number in compared else ["nbval-ignore-output"]},
-            "outputs": [],
-            "source": source,
-        }
-        for number, source in enumerate(sources)
-    ]
-    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})

@@ -51,12 +51,15 @@ class Run:
     """How a run went.
 
     Attributes:
-        result: what :mod:`.inside` told of it; None if it was ended before.
+        printed: what each cell that was run printed; None if the run was ended before.
+        failure: of the first cell that did not pass, its number as ``"cell"``, from 0, and a
+            ``"message"``; if it raised an error, also that one's ``"name"`` and ``"traceback"``.
         stopped: which limit ended it, in words; empty if none did.
         errors: why it never began, in the words of the system; empty if it did.
     """
 
-    result: dict[str, Any] | None = None
+    printed: list[str] | None = None
+    failure: dict[str, Any] | None = None
     stopped: str = ""
     errors: str = ""
 
@@ -109,10 +112,9 @@ def _user_packages() -> str:
     return (site.ENABLE_USER_SITE and site.getusersitepackages()) or sys.prefix
 
 
-def run_notebook(
-    notebook: str,
+def run_cells(
+    cells: Sequence[str],
     *,
-    expected: dict[int, list],
     seed: int,
     seconds: float,
     memory: int,
@@ -120,12 +122,10 @@ def run_notebook(
     trusted: bool = False,
     cancelled: Event | None = None,
 ) -> Run:
-    """Run a notebook once, in a folder and a kernel of its own, and compare its outputs.
+    """Run a notebook once, in a folder and a kernel of its own, until a cell does not pass.
 
     Args:
-        notebook: its JSON.
-        expected: the outputs to compare with, by the number of the code cell. They are handed over
-            in a pipe, so that they lie in no file.
+        cells: the code of its cells.
         seed: what the kernel finds in ``CBAM_COURSE_SEED``.
         seconds: how long it may take, the start of Python included.
         memory: bytes that all its processes together may hold.
@@ -146,19 +146,13 @@ def run_notebook(
         "RLIMIT_FSIZE": DISK,
         "RLIMIT_NPROC": 10 * MOST_PROCESSES,  # threads count
     }
+    order = {"cells": list(cells), "seconds": seconds, "limits": {} if trusted else limits}
     with (
         tempfile.TemporaryDirectory(prefix="cbam-grade-", ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as result,
         tempfile.TemporaryFile() as errors,
     ):
         home, course = (folder, str(PACKAGE.parent)) if trusted else (HOME, COURSE)
-        order = {
-            "notebook": notebook,
-            "expected": expected,
-            "result": result.fileno(),
-            "seconds": seconds,
-            "limits": {} if trusted else limits,
-        }
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
             "CBAM_COURSE_SEED": str(seed),
             "CUDA_VISIBLE_DEVICES": "",
@@ -177,9 +171,8 @@ def run_notebook(
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
-            stdout=errors,
+            stdout=result,
             stderr=errors,
-            pass_fds=[result.fileno()],
             start_new_session=True,
         )
         stopped = ""
@@ -204,12 +197,10 @@ def run_notebook(
         errors.seek(0)
         begun, _, told = result.read(LONGEST_RESULT).partition(b"\n")
         said = errors.read(LONGEST_RESULT)[-2000:].decode("utf-8", "replace")
-        complete = told and process.returncode == 0 and not stopped
-        return Run(
-            json.loads(told) if complete else None,
-            stopped,
-            "" if begun else said or f"the process ended with {process.returncode}",
-        )
+        if not begun:
+            return Run(stopped=stopped, errors=said or f"it ended with {process.returncode}")
+        ended_well = process.returncode == 0 and not stopped
+        return Run(**json.loads(told)) if ended_well else Run(stopped=stopped)
 
 
 def _excess(root: int, memory: int) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -34,11 +33,8 @@ PAGE = """<!DOCTYPE html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; }}
-body {{ max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; }}
 pre {{ overflow-x: auto; padding: .6rem; border: 1px solid #8886; border-radius: .3rem; }}
-table {{ border-collapse: collapse; }}
-th, td {{ text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0; }}
 </style>
 </head>
 <body>
@@ -118,50 +114,38 @@ def write_pages(report: Report, folder: Path) -> list[Path]:
 
 
 def _file_names(report: Report) -> list[str]:
-    """Return a name for each page that no other has and that does not depend on the others' order.
+    """Return a name for each page that no other has and that does not depend on their order.
 
-    A submission's own name, where a file may have it; else a digest of the name is appended.
+    A submission's own name, where a file may have it alone; else a digest of it is appended.
     """
     names = [graded.submission.name for graded in report.graded]
-    # No name leads out of the folder, hides a file or is too long for it, on any system.
-    stems = [re.sub(r"[^\w .,()@&'-]+", "-", name)[:50].strip(" .-") for name in names]
-
-    def same_file(name: str) -> str:
-        return unicodedata.normalize("NFC", name).casefold()
-
-    exact = Counter(same_file(n) for n, stem in zip(names, stems, strict=True) if n == stem)
-    return [
-        name
-        if name == stem and exact[same_file(name)] == 1
-        else f"{stem or 'page'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        for name, stem in zip(names, stems, strict=True)
-    ]
+    # Some systems take names for equal that differ in case or in the form of accents.
+    same = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    found = []
+    for name, alike in zip(names, same, strict=True):
+        # No name leads out of the folder, hides a file or is too long for it, on any system.
+        stem = re.sub(r"[^\w .,()@&'-]+", "-", name)[:50].strip(" .-")
+        if stem != name or same.count(alike) > 1:
+            stem = f"{stem or 'page'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        found.append(stem)
+    return found
 
 
 def _page(graded: Graded, report: Report) -> str:
-    titles = {exercise.number: exercise.title for exercise in report.exercises}
     return PAGE.format(
         title=_safe(graded.submission.name),
         points=f"{graded.points} of {len(graded.outcomes)} exercises passed.",
-        parts="\n".join(_parts(graded, titles)),
+        parts="\n".join(_parts(graded, {e.number: e.title for e in report.exercises})),
     )
 
 
 def _parts(graded: Graded, titles: dict[str, str]) -> Iterator[str]:
     if graded.remarks:
-        yield "<h2>The files</h2>\n<ul>"
-        yield from (f"<li>{_safe(remark)}</li>" for remark in graded.remarks)
-        yield "</ul>"
-    if graded.outcomes:
-        yield "<table>\n<tr><th>Exercise</th><th></th><th>Points</th></tr>"
-        for number, outcome in graded.outcomes.items():
-            points = "not graded" if outcome.points is None else outcome.points
-            name = f'<a href="#e{number}">{number}</a> {_safe(titles[number])}'
-            yield f"<tr><td>{name}</td><td>{STATUS[outcome.status]}</td><td>{points}</td></tr>"
-        yield "</table>"
+        items = "\n".join(f"<li>{_safe(remark)}</li>" for remark in graded.remarks)
+        yield f"<h2>The files</h2>\n<ul>\n{items}\n</ul>"
     for number, outcome in graded.outcomes.items():
         answer = graded.answers[number]
-        yield f'<h2 id="e{number}">{number} {_safe(titles[number])}: {STATUS[outcome.status]}</h2>'
+        yield f"<h2>{number} {_safe(titles[number])}: {STATUS[outcome.status]}</h2>"
         look = [f"Your teacher may look at this answer: {what}." for what in answer.look]
         for text in filter(None, (outcome.note, *answer.remarks, *look)):
             yield f"<p>{_safe(text)}</p>"

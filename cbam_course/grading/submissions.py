@@ -1,9 +1,8 @@
 """Finding the submissions of a class: which files belong to whom."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +25,11 @@ class Submission:
 
     Attributes:
         name: the learner, as the name of the file or folder says.
-        notebooks: the notebooks, in the order of their names.
-        remarks: what was odd: links that were not followed, a folder without a notebook.
+        notebooks: the notebooks, in the order of their paths.
     """
 
     name: str
     notebooks: tuple[Path, ...]
-    remarks: tuple[str, ...] = ()
 
 
 def find_submissions(
@@ -42,7 +39,8 @@ def find_submissions(
 
     A notebook is one submission. A folder is a class: each notebook and each folder in it is one
     submission, a folder with all notebooks below it. What bears the same learner's name belongs
-    together; the names that Moodle and Canvas give to files are understood.
+    together; the names that Moodle and Canvas give to files are understood. Links in a class are
+    not followed: they could lead to the work of others.
 
     Args:
         paths: notebooks and folders.
@@ -57,22 +55,23 @@ def find_submissions(
         if not path.exists():
             raise ValueError(f"there is nothing at {path}")
         is_class = path.is_dir() and not single
-        for entry in sorted(path.iterdir()) if is_class else [path.absolute()]:
+        for entry in sorted(path.absolute().iterdir()) if is_class else [path.absolute()]:
             if is_class and _is_hidden(entry.name):
                 continue
-            if is_class and not entry.is_dir() and not NOTEBOOK.search(entry.name):
+            may_be_one = entry.is_dir() or NOTEBOOK.search(entry.name)
+            if is_class and (entry.is_symlink() or not may_be_one):
                 passed_over.append(one_line(entry.name))
                 continue
             group = entries.setdefault((entry.parent.resolve(), _learner(entry)), [])
-            if entry.absolute() not in group:
-                group.append(entry.absolute())
+            if entry not in group:
+                group.append(entry)
     counts = Counter(name for _, name in entries)
     submissions = []
     for (folder, name), group in entries.items():
-        notebooks, remarks = _read(group)
         # Two classes may have learners of the same name.
         name = f"{folder}/{name}" if counts[name] > 1 else name
-        submissions.append(Submission(one_line(name), notebooks, remarks))
+        notebooks = (notebook for entry in group for notebook in _notebooks(entry))
+        submissions.append(Submission(one_line(name), tuple(notebooks)))
     return submissions, passed_over
 
 
@@ -88,23 +87,12 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _read(entries: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Return the notebooks of one learner, and remarks on what was odd."""
-    files = [file for entry in entries for file in _files(entry)]
-    links = [path for path in files if path.is_symlink()]
-    notebooks = [p for p in files if p not in links and (p in entries or NOTEBOOK.search(p.name))]
-    remarks = [one_line(f"{path.name}: a link; links are not followed") for path in links]
-    if not notebooks:
-        remarks.append("no notebook")
-    return tuple(notebooks), tuple(remarks)
-
-
-def _files(entry: Path) -> Iterator[Path]:
-    """Yield what an entry of a class is or contains, and links to other folders as they are."""
-    if not entry.is_dir() or entry.is_symlink():
+def _notebooks(entry: Path) -> Iterator[Path]:
+    """Yield the notebooks that an entry of a class is or contains."""
+    if not entry.is_dir():
         yield entry
         return
-    for parent, folders, names in os.walk(entry):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        yield from (Path(parent, name) for name in sorted([*links, *names]) if not _is_hidden(name))
+    for path in sorted(entry.rglob("*")):
+        hidden = any(map(_is_hidden, path.relative_to(entry).parts))
+        if NOTEBOOK.search(path.name) and not hidden and not path.is_symlink():
+            yield path

@@ -1,26 +1,20 @@
 """Answers to the exercises of chapter 6."""
 
-from . import right, wrong
-from .editing import edited, written
+ANSWERS = r"""
+## 6.1
 
-# 6.1 Before you press Enter.
+tuples | shape_v15 = (2, 256, 20, 28); shape_v1 = 2, 256, 10, 14 | passed
+no gates | fresh_parameters = 2555818 | has a gate
+no convolution | fresh_parameters = 2537018 | has 3 input channels, not 6
+no classifier | fresh_parameters = 2535344 | 1000 classes, not 10
+attention alone | fresh_parameters = 2516512 | What else
+left: the classifier | left_over = 2049000 | one of two layers
+left: the network's | left_over = 39306 | as they are in the weights
+versions swapped | shape_v15 = [2, 256, 10, 14] | In v1.5 the stride
+v1 as v1.5 | shape_v1 = [2, 256, 20, 28] | In v1 the stride
+no batch | shape_v15 = [256, 20, 28] | another number of axes
+half open | shape_v1 = ... | `shape_v1` is still | NotSolved
 
-
-def predicted(
-    fresh="2555834", left="2058408", shape_v15="[2, 256, 20, 28]", shape_v1="[2, 256, 10, 14]"
-):
-    return f"""
-fresh_parameters = {fresh}
-left_over = {left}
-shape_v15 = {shape_v15}
-shape_v1 = {shape_v1}
-"""
-
-
-PREDICT = [
-    *written(
-        "6.1",
-        r"""
 # the strides measured
 fresh_parameters, left_over = 2555834, 2058408
 shapes = []
@@ -31,38 +25,34 @@ for version in ("v1.5", "v1"):
         x = network.layer2(network.layer1(x))
         shapes.append(network.layer3[0].conv1(x).shape)
 shape_v15, shape_v1 = shapes
-""",
-    ),
-    right("6.1", "tuples", predicted(shape_v15="(2, 256, 20, 28)", shape_v1="2, 256, 10, 14")),
-    right(
-        "6.1",
-        "sizes and tensors",
-        predicted(
-            "torch.tensor(2555834)",
-            "2058408.0",
-            "torch.Size([2, 256, 20, 28])",
-            "torch.tensor([2, 256, 10, 14])",
-        ),
-    ),
-    wrong("6.1", "no gates", predicted("2555818"), "has a gate"),
-    wrong("6.1", "no convolution", predicted("2537018"), "has 3 input channels, not 6"),
-    wrong("6.1", "no classifier", predicted("2535344"), "1000 classes, not 10"),
-    wrong("6.1", "attention alone", predicted("2516512"), "What else"),
-    wrong("6.1", "left: the classifier", predicted(left="2049000"), "one of two layers"),
-    wrong("6.1", "left: the network's", predicted(left="39306"), "as they are in the weights"),
-    wrong("6.1", "versions swapped", predicted(shape_v15="[2, 256, 10, 14]"), "In v1.5 the stride"),
-    wrong("6.1", "v1 as v1.5", predicted(shape_v1="[2, 256, 20, 28]"), "In v1 the stride"),
-    wrong("6.1", "no batch", predicted(shape_v15="[256, 20, 28]"), "another number of axes"),
-    wrong("6.1", "half open", predicted(shape_v1="..."), "`shape_v1` is still", "NotSolved"),
-]
 
-# 6.2 A basic block with attention.
+# sizes and tensors
+fresh_parameters = torch.tensor(2555834)
+left_over = 2058408.0
+shape_v15 = torch.Size([2, 256, 20, 28])
+shape_v1 = torch.tensor([2, 256, 10, 14])
 
+## 6.2
 
-PLACE = [
-    *written(
-        "6.2",
-        r"""
+in place | return self.relu(x + shortcut) | x += shortcut; return x.relu_() | passed
+a result in float32 | self.relu(x + shortcut) | self.relu(x + shortcut).float() | passed
+after the addition | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
+  | x + shortcut | self.attention(x + shortcut) | after the addition
+at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
+  | self.relu(x + shortcut) | self.attention(self.relu(x + shortcut)) | after the addition
+on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | x + shortcut
+  | x + self.attention(shortcut) | on the shortcut
+before the last normalization | self.attention(self.bn2(self.conv2(x)))
+  | self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
+not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
+no last ReLU | self.relu(x + shortcut) | x + shortcut | last ReLU comes
+no shortcut | x + shortcut | x | other values
+shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
+a bias in the shortcut | bias=False | bias=True | downsample.0.bias
+no stride in the shortcut | stride=stride, | | line | Stopped
+another name | self.attention | self.gate | attention.mlp
+no output | return self.relu(x | self.relu(x | returns nothing | NotSolved
+
 # the shortcut handed over
 class Block(BasicBlock):
     def __init__(self, c_in, channels, stride, attention):
@@ -94,40 +84,27 @@ class Block(BasicBlock):
 
     def forward(self, x):
         return super().forward(x)
-""",
-    ),
-    *edited(
-        "6.2",
-        r"""
-    in place | return self.relu(x + shortcut) | x += shortcut; return x.relu_() | passed
-    a result in float32 | self.relu(x + shortcut) | self.relu(x + shortcut).float() | passed
-    after the addition | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
-      | x + shortcut | self.attention(x + shortcut) | after the addition
-    at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
-      | self.relu(x + shortcut) | self.attention(self.relu(x + shortcut)) | after the addition
-    on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
-      | x + shortcut | x + self.attention(shortcut) | on the shortcut
-    before the last normalization | self.attention(self.bn2(self.conv2(x)))
-      | self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
-    not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
-    no last ReLU | self.relu(x + shortcut) | x + shortcut | last ReLU comes
-    no shortcut | x + shortcut | x | other values
-    shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
-    a bias in the shortcut | bias=False | bias=True | downsample.0.bias
-    no stride in the shortcut | stride=stride, |  | line | Stopped
-    another name | self.attention | self.gate | attention.mlp
-    no output | return self.relu(x | self.relu(x | returns nothing | NotSolved
-    """,
-    ),
-]
 
-# 6.3 Each channel wakes up by itself.
+## 6.3
 
+a mean of the two | x + self.gates * (self.block(x) - x)
+  | (1 - self.gates) * x + self.gates * self.block(x) | passed
+four axes | zeros(channels, 1, 1) | zeros(1, channels, 1, 1) | passed
+a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
+gates alone | x + self.gates * (self.block(x) - x) | self.gates * self.block(x) | output is zero
+open at first | zeros | ones | all gates are open
+nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last bit
+one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
+no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
+  | nn.Parameter
+detached | self.gates * | self.gates.detach() * | No gradient arrives
+block without gradients | (self.block(x) - x) | (self.block(x) - x).detach() | it would never learn
+the block forgotten | self.block = block | self.block = [block] | self.block( | self.block[0](
+  | own parameters are not among
+along the width | zeros(channels, 1, 1) | zeros(channels) | The gradient of your gates
+wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
+no output | return x | x = x | returns nothing | NotSolved
 
-GENTLE = [
-    *written(
-        "6.3",
-        r"""
 # a depthwise convolution
 class Gently(nn.Module):
     def __init__(self, block, channels):
@@ -150,40 +127,29 @@ class Gently(nn.Module):
         batch, channels, height, width = x.shape
         change = (self.inner(x) - x).flatten(2)
         return (x.flatten(2) + self.g * change).view(batch, channels, height, width)
-""",
-    ),
-    *edited(
-        "6.3",
-        r"""
-    a mean of the two | x + self.gates * (self.block(x) - x)
-      | (1 - self.gates) * x + self.gates * self.block(x) | passed
-    four axes | zeros(channels, 1, 1) | zeros(1, channels, 1, 1) | passed
-    a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
-    gates alone | x + self.gates * (self.block(x) - x) | self.gates * self.block(x) | output is zero
-    open at first | zeros | ones | all gates are open
-    nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last bit
-    one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
-    no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
-      | nn.Parameter
-    detached | self.gates * | self.gates.detach() * | No gradient arrives
-    block without gradients | (self.block(x) - x) | (self.block(x) - x).detach()
-      | it would never learn
-    the block forgotten | self.block = block | self.block = [block] | self.block( | self.block[0](
-      | own parameters are not among
-    along the width | zeros(channels, 1, 1) | zeros(channels) | The gradient of your gates
-    wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
-    no output | return x | x = x | returns nothing | NotSolved
-    """,
-    ),
-]
 
-# 6.4 It never fails.
+## 6.4
 
+a set | return fresh | return set(fresh) | passed
+strict, with what is missing filled up | load_state_dict(fitting, strict=False)
+  | load_state_dict({**own, **fitting}) | passed
+prefix left | name.removeprefix("module.") | name | refuses them | Stopped
+fresh looked at alone | wrong += [name for name in left_over if not name.startswith("fc.")]
+  | | no ValueError for weights of a deeper network
+left-overs looked at alone | for n in fresh if | for n in () if
+  | no ValueError for weights of a shallower network
+attention left over | if not name.startswith("fc.")
+  | if not name.startswith("fc.") and "attention" not in name
+  | no ValueError for weights with attention blocks and a network without
+one tensor let through | if wrong: | if wrong[1:]: | no ValueError for weights without `bn1.bias`
+loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
+  | Decide first
+what was loaded | return fresh | return sorted(fitting) | does not start fresh
+a number | return fresh | return len(fresh) | should return names
+not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
+another error | ValueError( | RuntimeError( | should be a ValueError
+no names | return fresh | | nothing yet | NotSolved
 
-LOADER = [
-    *written(
-        "6.4",
-        r"""
 # the package's
 def load(network, weights):
     weights = {n.removeprefix("module."): v for n, v in weights.items()}
@@ -229,33 +195,4 @@ def load(network, weights):
     weights = {n.removeprefix("module."): v for n, v in weights.items()}
     network.load_state_dict(weights)
     return []
-""",
-    ),
-    *edited(
-        "6.4",
-        r"""
-    a set | return fresh | return set(fresh) | passed
-    strict, with what is missing filled up | load_state_dict(fitting, strict=False)
-      | load_state_dict({**own, **fitting}) | passed
-    prefix left | name.removeprefix("module.") | name | refuses them | Stopped
-    fresh looked at alone | wrong += [name for name in left_over if not name.startswith("fc.")] |
-      | no ValueError for weights of a deeper network
-    left-overs looked at alone | for n in fresh if | for n in () if
-      | no ValueError for weights of a shallower network
-    attention left over | if not name.startswith("fc.")
-      | if not name.startswith("fc.") and "attention" not in name
-      | no ValueError for weights with attention blocks and a network without
-    one tensor let through | if wrong: | if wrong[1:]:
-      | no ValueError for weights without `bn1.bias`
-    loaded first | fresh = sorted
-      | network.load_state_dict(fitting, strict=False)\n    fresh = sorted | Decide first
-    what was loaded | return fresh | return sorted(fitting) | does not start fresh
-    a number | return fresh | return len(fresh) | should return names
-    not loaded | network.load_state_dict(fitting, strict=False) |  | was not loaded
-    another error | ValueError( | RuntimeError( | should be a ValueError
-    no names | return fresh |  | nothing yet | NotSolved
-    """,
-    ),
-]
-
-ANSWERS = [*PREDICT, *PLACE, *GENTLE, *LOADER]
+"""

@@ -1,35 +1,31 @@
 """Answers to the exercises of chapter 8."""
 
-from . import right, wrong
-from .editing import edited, solution, written
+ANSWERS = r"""
+## 8.1
 
-# 8.1 Runs that have looked.
+sets | steered = {4, 1}; picked = {3}; first_epoch_at_1 = 14.0 | passed
+a number for a list | steered = (4, 1); picked = 3 | passed
+tensors
+  | steered = torch.tensor([1, 4]); picked = torch.tensor(3); first_epoch_at_1 = torch.tensor(14)
+  | passed
+the end overlooked | steered = [1] | 1 missing, 0 too many
+every halving | steered = [1, 2, 4, 6] | 0 missing, 2 too many
+nothing picked | picked = [] | `picked`: 1 missing
+no new count | first_epoch_at_1 = 12 | the count begins again
+one epoch | first_epoch_at_1 = 13 | A second one
+words | steered = 'run 1' | list of numbers
+half open | first_epoch_at_1 = ... | still open | NotSolved
 
+## 8.2
 
-def looked(steered="[1, 4]", picked="[3]", epoch="14"):
-    return f"steered = {steered}\npicked = {picked}\nfirst_epoch_at_1 = {epoch}\n"
+own numbers | train.double | images.double | of `images`
+one number for all colors | dim=(0, 1, 2) | | Each color
+divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
+channels last | .permute(0, 3, 1, 2) | | in another order
+no return | return | _ = | nothing yet | NotSolved
+deviations of pictures | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
+  | of all pixels
 
-
-LOOKED = [
-    right("8.1", "sets", looked("{4, 1}", "{3}", "14.0")),
-    right("8.1", "a number for a list", looked("(4, 1)", "3")),
-    right("8.1", "tensors", looked("torch.tensor([1, 4])", "torch.tensor(3)", "torch.tensor(14)")),
-    wrong("8.1", "the end overlooked", looked("[1]"), "1 missing, 0 too many"),
-    wrong("8.1", "every halving", looked("[1, 2, 4, 6]"), "0 missing, 2 too many"),
-    wrong("8.1", "nothing picked", looked(picked="[]"), "`picked`: 1 missing"),
-    wrong("8.1", "no new count", looked(epoch="12"), "the count begins again"),
-    wrong("8.1", "one epoch", looked(epoch="13"), "A second one"),
-    wrong("8.1", "words", looked("'run 1'"), "list of numbers"),
-    wrong("8.1", "half open", looked(epoch="..."), "still open", "NotSolved"),
-]
-
-# 8.2 Normalize.
-
-
-NORMAL = [
-    *written(
-        "8.2",
-        r"""
 # from 0 to 1, channels first
 def normalize(train, images):
     train, images = (x.permute(0, 3, 1, 2).double() / 255 for x in (train, images))
@@ -56,29 +52,28 @@ def normalize(train, images):
     images = images.double().permute(0, 3, 1, 2)
     std, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
     return (images - mean) / std
-""",
-    ),
-    *edited(
-        "8.2",
-        r"""
-    own numbers | train.double | images.double | of `images`
-    one number for all colors | dim=(0, 1, 2) |  | Each color
-    divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
-    channels last | .permute(0, 3, 1, 2) |  | in another order
-    no return | return | _ = | nothing yet | NotSolved
-    deviations of pictures | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
-      | of all pixels
-    """,
-    ),
-]
 
-# 8.3 Crop and mirror.
+## 8.3
 
+one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | or none is
+on its head | flip(3) | flip(2) | upside down
+one end lost | padding + 1 | padding | not equally likely
+never mirrored | images.flip(3) | images | No image
+mostly mirrored | < 0.5 | < 0.8 | About half
+4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | by 4 pixels
+a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
+shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | changed their order
+not cut | torch.stack(cut) | padded | has shape
+rows not cut | top : top + height | top:height | line | Stopped
+one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
+  | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifted alike
+one number for rows and columns | padding + 1, (batch, 2)) | padding + 1, (batch, 1)).expand(-1, 2)
+  | not independent
+the middle preferred | torch.randint(2 * padding + 1, (batch, 2)).tolist()
+  | (torch.randint(padding + 1, (2, batch, 2)).sum(0)).tolist() | not equally likely
+reflected | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [padding], mode="reflect")
+  | zeros coming in
 
-AUGMENTED = [
-    *written(
-        "8.3",
-        r"""
 # all at once, mirrored first
 def augment(images, padding=4):
     B, C, H, W = images.shape
@@ -125,55 +120,44 @@ def augment(images, padding=4):
     mirrored = torch.from_numpy(np.random.rand(len(images)) < 0.5)
     images[mirrored] = images[mirrored].flip(3)
     return images
-""",
-    ),
-    *edited(
-        "8.3",
-        r"""
-    one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | or none is
-    on its head | flip(3) | flip(2) | upside down
-    one end lost | padding + 1 | padding | not equally likely
-    never mirrored | images.flip(3) | images | No image
-    mostly mirrored | < 0.5 | < 0.8 | About half
-    4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | by 4 pixels
-    a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
-    shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | changed their order
-    not cut | torch.stack(cut) | padded | has shape
-    rows not cut | top : top + height | top:height | line | Stopped
-    one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
-      | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifted alike
-    one number for rows and columns | padding + 1, (batch, 2))
-      | padding + 1, (batch, 1)).expand(-1, 2) | not independent
-    the middle preferred | torch.randint(2 * padding + 1, (batch, 2)).tolist()
-      | (torch.randint(padding + 1, (2, batch, 2)).sum(0)).tolist() | not equally likely
-    reflected | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [padding], mode="reflect")
-      | zeros coming in
-    """,
-    ),
-]
 
-# 8.4 The loop that learns.
+## 8.4
 
+labels left | labels[chosen] | labels[start : start + batch_size] | do not belong together
+gradients left | optimizer.zero_grad() | | The gradients of a step
+mode left | model.train() | | in evaluation mode
+the training repaired only | model.eval() | | running averages
+order ignored | order[start | torch.arange(99)[: len(order)][start | in the order of `order`
+the mean loss | return losses | return sum(losses) / 3 | 3 numbers
+a percentage | correct / len | 100 * correct / len | a percentage
+a pair | correct / len(images) | correct, len(images) | one number
+labels and mode left | labels[chosen] | labels[start : start + batch_size] | model.train()
+  | | 2 bugs are left
+the last batch lost | for start in range(0, len(images), batch_size):\n        chosen
+  | for start in range(0, len(images) - batch_size, batch_size):\n        chosen
+  | the last batch too
+gradients cleared at the end, tensors | optimizer.zero_grad() | | optimizer.step()
+  | optimizer.step(); model.zero_grad() | loss.item() | loss.detach() | return losses
+  | return torch.stack(losses) | .sum().item() | .sum() | passed
+the test repaired only | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad()
+  | | model.train() | | as it came | NotSolved
+nothing repaired | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad()
+  | | model.train() | | model.eval() | | as it came | NotSolved
 
-AT_ONCE = """
+# all at once in the test
+SOLUTION 8.4
 @torch.inference_mode()
 def accuracy(model, images, labels, batch_size):
     return (model.eval()(images).argmax(-1) == labels).float().mean().item()
-"""
-BY_BATCHES = """
+
+# mean of the batches | last one has fewer
+SOLUTION 8.4
 def accuracy(model, images, labels, batch_size):
     model.eval()
     batches = zip(images.split(batch_size), labels.split(batch_size))
     parts = [(model(x).argmax(1) == y).float().mean() for x, y in batches]
     return sum(parts) / len(parts)
-"""
 
-LOOPS = [
-    right("8.4", "all at once in the test", solution("8.4", AT_ONCE)),
-    wrong("8.4", "mean of the batches", solution("8.4", BY_BATCHES), "last one has fewer"),
-    *written(
-        "8.4",
-        r"""
 # shuffled beforehand, split
 def train_epoch(model, optimizer, images, labels, order, batch_size):
     images, labels = images[order], labels[order]
@@ -194,57 +178,18 @@ def accuracy(model, images, labels, batch_size):
     hits = [model(x).argmax(1) for x in images.split(batch_size)]
     model.train(before)
     return (torch.cat(hits) == labels).double().mean()
-""",
-    ),
-    *edited(
-        "8.4",
-        r"""
-    labels left | labels[chosen] | labels[start : start + batch_size] | do not belong together
-    gradients left | optimizer.zero_grad() |  | The gradients of a step
-    mode left | model.train() |  | in evaluation mode
-    the training repaired only | model.eval() |  | running averages
-    order ignored | order[start | torch.arange(99)[: len(order)][start | in the order of `order`
-    the mean loss | return losses | return sum(losses) / 3 | 3 numbers
-    a percentage | correct / len | 100 * correct / len | a percentage
-    a pair | correct / len(images) | correct, len(images) | one number
-    labels and mode left | labels[chosen] | labels[start : start + batch_size] | model.train()
-      |  | Mistakes left: 2
-    the last batch lost | for start in range(0, len(images), batch_size):\n        chosen
-      | for start in range(0, len(images) - batch_size, batch_size):\n        chosen
-      | although it is smaller
-    gradients cleared at the end, tensors | optimizer.zero_grad() |  | optimizer.step()
-      | optimizer.step(); model.zero_grad() | loss.item() | loss.detach() | return losses
-      | return torch.stack(losses) | .sum().item() | .sum() | passed
-    the test repaired only | labels[chosen] | labels[start : start + batch_size]
-      | optimizer.zero_grad() |  | model.train() |  | `accuracy` is right
-    nothing repaired | labels[chosen] | labels[start : start + batch_size]
-      | optimizer.zero_grad() |  | model.train() |  | model.eval() |  | did | NotSolved
-    """,
-    ),
-]
 
-# 8.5 What five seeds show.
+## 8.5
 
-SHOWN = "shown = [2, 3, 5]"
+the next seed | shown = [2, 3, 5] | shown = [1, 2, 3, 5] | 1 too many
+nothing shown | shown = [2, 3, 5] | shown = [2] | 2 missing
+the best epoch | run["test_accuracy"][-1] | max(run["test_accuracy"]) | best epoch
+divided by n | / (n - 1) | / n | n - 1
+1.96 | T95[n - 1] | 1.96 | t is larger
+no n | variance / n | variance | where is n
+mean only | mean, T95[n - 1] * (variance / n) ** 0.5 | mean | 2 numbers
+no missing runs | & after.keys() | | KeyError | Stopped
 
-
-def positions(body):
-    """A comparison that does not look at the seeds."""
-    return f"""
-{SHOWN}
-
-
-def compare(plain, attention):
-    a = torch.tensor([run["test_accuracy"][-1] for run in plain]).double()
-    b = torch.tensor([run["test_accuracy"][-1] for run in attention]).double()
-    {body}
-"""
-
-
-FIVE = [
-    *written(
-        "8.5",
-        r"""
 # tensors
 shown = {5, 2, 3}
 
@@ -280,42 +225,28 @@ def compare(plain, attention):
     last = [{r["seed"]: r["test_accuracy"].pop() for r in runs} for runs in lists]
     d = [last[0][s] - last[1][s] for s in sorted(set(last[0]) & set(last[1]))]
     return mean(d), T95[len(d) - 1] * stdev(d) / len(d) ** 0.5
-""",
-    ),
-    wrong(
-        "8.5",
-        "by position",
-        positions("""d = b - a
-    return d.mean(), T95[len(d) - 1] * d.std() / len(d) ** 0.5"""),
-        "no pairs",
-    ),
-    wrong(
-        "8.5",
-        "two means",
-        positions("""error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
-    return b.mean() - a.mean(), T95[len(a) - 1] * error"""),
-        "where are the pairs",
-    ),
-    wrong(
-        "8.5",
-        "half open",
-        f"{SHOWN}\n\n\ndef compare(plain, attention):\n    raise NotImplementedError",
-        "NotImplementedError",
-        "NotSolved",
-    ),
-    *edited(
-        "8.5",
-        r"""
-    the next seed | shown = [2, 3, 5] | shown = [1, 2, 3, 5] | 1 too many
-    nothing shown | shown = [2, 3, 5] | shown = [2] | 2 missing
-    the best epoch | run["test_accuracy"][-1] | max(run["test_accuracy"]) | best epoch
-    divided by n | / (n - 1) | / n | n - 1
-    1.96 | T95[n - 1] | 1.96 | t is larger
-    no n | variance / n | variance | where is n
-    mean only | mean, T95[n - 1] * (variance / n) ** 0.5 | mean | 2 numbers
-    no missing runs | & after.keys() |  | KeyError | Stopped
-    """,
-    ),
-]
 
-ANSWERS = [*LOOKED, *NORMAL, *AUGMENTED, *LOOPS, *FIVE]
+# by position | no pairs
+shown = [2, 3, 5]
+
+def compare(plain, attention):
+    a = torch.tensor([run["test_accuracy"][-1] for run in plain]).double()
+    b = torch.tensor([run["test_accuracy"][-1] for run in attention]).double()
+    d = b - a
+    return d.mean(), T95[len(d) - 1] * d.std() / len(d) ** 0.5
+
+# two means | where are the pairs
+shown = [2, 3, 5]
+
+def compare(plain, attention):
+    a = torch.tensor([run["test_accuracy"][-1] for run in plain]).double()
+    b = torch.tensor([run["test_accuracy"][-1] for run in attention]).double()
+    error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
+    return b.mean() - a.mean(), T95[len(a) - 1] * error
+
+# half open | NotImplementedError | NotSolved
+shown = [2, 3, 5]
+
+def compare(plain, attention):
+    raise NotImplementedError
+"""

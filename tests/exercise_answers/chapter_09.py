@@ -1,25 +1,19 @@
 """Answers to the exercises of chapter 9."""
 
-from . import right, wrong
-from .editing import edited, written
+ANSWERS = r"""
+## 9.1
 
-# 9.1 Pairs of runs.
+numbers, a set | mean_a = 3.0; settled = {4, 2} | passed
+tensors | mean_a = torch.tensor(3.0); settled = torch.tensor([2, 4]) | passed
+accuracy of A | mean_a = 66 | How much is it above
+no pairs | mean_b = 1 | no partner
+a missing run is a 0 | mean_b = 1.5 | no difference of 0
+runs with A | runs_apart = 12 | without
+largest difference | differences_apart = 4 | from the smallest
+the large means | settled = [1, 2, 5] | 1 missing, 2 too many
+1.96 for t | settled = [1, 2, 3, 4] | 0 missing, 2 too many
+half open | settled = ... | still open | NotSolved
 
-
-def paired(a="3", b="2", runs="11", differences="2", settled="[2, 4]"):
-    return f"""
-mean_a = {a}
-mean_b = {b}
-runs_apart = {runs}
-differences_apart = {differences}
-settled = {settled}
-"""
-
-
-PAIRS = [
-    *written(
-        "9.1",
-        r"""
 # computed
 runs = pd.DataFrame({"without": [61, 68, 57, 66], "a": [63, 72, 60, 69]})
 runs["b"] = [62, 71, 59, np.nan]
@@ -29,27 +23,22 @@ runs_apart = np.ptp(runs["without"].to_numpy())
 differences_apart = np.ptp(gains["a"].to_numpy())
 n, mean, s = np.array([2, 4, 4, 16, 16]), np.array([3, 3, 1, 1, 3]), [1, 1, 1, 0.8, 8]
 settled = 1 + np.flatnonzero(mean > stats.t.ppf(0.975, n - 1) * s / np.sqrt(n))
-""",
-    ),
-    right("9.1", "numbers, a set", paired("3.0", settled="{4, 2}")),
-    right("9.1", "tensors", paired("torch.tensor(3.0)", settled="torch.tensor([2, 4])")),
-    wrong("9.1", "accuracy of A", paired("66"), "How much is it above"),
-    wrong("9.1", "no pairs", paired(b="1"), "no partner"),
-    wrong("9.1", "a missing run is a 0", paired(b="1.5"), "no difference of 0"),
-    wrong("9.1", "runs with A", paired(runs="12"), "without"),
-    wrong("9.1", "largest difference", paired(differences="4"), "from the smallest"),
-    wrong("9.1", "the large means", paired(settled="[1, 2, 5]"), "1 missing, 2 too many"),
-    wrong("9.1", "1.96 for t", paired(settled="[1, 2, 3, 4]"), "0 missing, 2 too many"),
-    wrong("9.1", "half open", paired(settled="..."), "still open", "NotSolved"),
-]
 
-# 9.2 The interval.
+## 9.2
 
+1.96 | stats.t.ppf((1 + level) / 2, n - 1) | 1.96 | normal distribution
+ddof 0 | ddof=1 | ddof=0 | not by n
+no root of n | / n**0.5 | | single differences
+one side | (1 + level) / 2 | level | shared by two sides
+n degrees | n - 1) | n) | not n
+no level | (1 + level) / 2 | 0.975 | whatever the
+two numbers | return mean, mean - half, mean + half | return mean, half | 3 numbers
+zero wide | float("nan") | mean | limits are NaN
+no return | return mean, mean - half, mean + half | | nothing yet | NotSolved
+normal | stats.t.ppf((1 + level) / 2, n - 1) | stats.norm.ppf((1 + level) / 2) | normal distribution
+mean between | return mean, mean - half, mean + half | return mean - half, mean, mean + half
+  | expected
 
-INTERVALS = [
-    *written(
-        "9.2",
-        r"""
 # scipy's interval
 def interval(differences, level=0.95):
     n, mean = len(differences), np.mean(differences)
@@ -79,35 +68,25 @@ def interval(differences, level=0.95):
     n = len(d)
     t = torch.tensor([0.0, -1.0, 1.0]) * stats.t.isf((1 - level) / 2, n - 1)
     return d.mean() + t * d.std() / n**0.5 if n > 1 else (d[0], np.nan, np.nan)
-""",
-    ),
-    *edited(
-        "9.2",
-        r"""
-    1.96 | stats.t.ppf((1 + level) / 2, n - 1) | 1.96 | normal distribution
-    ddof 0 | ddof=1 | ddof=0 | not by n
-    no root of n | / n**0.5 |  | single differences
-    one side | (1 + level) / 2 | level | shared by two sides
-    n degrees | n - 1) | n) | not n
-    no level | (1 + level) / 2 | 0.975 | whatever the
-    two numbers | return mean, mean - half, mean + half | return mean, half | 3 numbers
-    zero wide | float("nan") | mean | limits are NaN
-    no return | return mean, mean - half, mean + half |  | nothing yet | NotSolved
-    normal | stats.t.ppf((1 + level) / 2, n - 1) | stats.norm.ppf((1 + level) / 2)
-      | normal distribution
-    mean between | return mean, mean - half, mean + half | return mean - half, mean, mean + half
-      | expected
-    """,
-    ),
-]
 
-# 9.3 A gain in every table.
+## 9.3
 
+best epoch left | .last() | .max() | It takes the best
+last row | .sort_values("epoch") | | For table 4
+all seeds count | .dropna() | | expected -0.77456, 4
+the mean alone | , len(differences) | | 2 numbers
+no return | return | _ = | nothing | NotSolved
+another column | test_accuracy | accuracy | line | Stopped
+worst pair left | .dropna() | .dropna().sort_values()[1:] | It leaves the worst
+best epoch and worst pair left | .last() | .max() | .dropna() | .dropna().sort_values()[1:]
+  | 2 bugs are left
+sorted by seed | (accuracy[variant] - accuracy[baseline]).dropna()
+  | pd.Series([a - b for a, b in zip(accuracy[variant], accuracy[baseline])]) | expected -0.77456, 4
+two means | differences.mean() | accuracy[variant].mean() - accuracy[baseline].mean()
+  | len(differences) | min(len(accuracy[variant]), len(accuracy[baseline])) | expected -0.77456, 4
+a pair is no pair | differences.mean() | differences.mean() if len(differences) > 1 else 0
+  | For table 5
 
-GAINS = [
-    *written(
-        "9.3",
-        r"""
 # dictionaries
 def gain(curves, variant, baseline):
     last = {}
@@ -139,52 +118,31 @@ def gain(curves, variant, baseline):
     difference = both["test_accuracy_x"] - both["test_accuracy_y"]
     return [np.float64(difference.mean()), np.int64(difference.count())]
 
-# pairs by position left | Mistakes left: 1. It pairs runs by their position
+# pairs by position left | It pairs runs by their position
 def gain(curves, variant, baseline):
     order = curves.set_index(["variant", "seed"]).index.drop_duplicates()
     last = curves.sort_values("epoch").groupby(["variant", "seed"])["test_accuracy"].last()[order]
     differences = [a - b for a, b in zip(last[variant], last[baseline])]
     return sum(differences) / len(differences), len(differences)
 
-# all left, written differently | when it came | NotSolved
+# all left, written differently | as it came | NotSolved
 def gain(curves, variant, baseline):
     best = curves.groupby(["variant", "seed"], sort=False)["test_accuracy"].max()
     differences = sorted(a - b for a, b in zip(best[variant], best[baseline]))[1:]
     return np.mean(differences), len(differences)
-""",
-    ),
-    *edited(
-        "9.3",
-        r"""
-    best epoch left | .last() | .max() | Mistakes left: 1. It takes the best
-    last row | .sort_values("epoch") |  | For table 4
-    all seeds count | .dropna() |  | expected -0.77456, 4
-    the mean alone | , len(differences) |  | 2 numbers
-    no return | return | _ = | nothing | NotSolved
-    another column | test_accuracy | accuracy | line | Stopped
-    worst pair left | .dropna() | .dropna().sort_values()[1:]
-      | Mistakes left: 1. It leaves the worst
-    best epoch and worst pair left | .last() | .max() | .dropna() | .dropna().sort_values()[1:]
-      | Mistakes left: 2
-    sorted by seed | (accuracy[variant] - accuracy[baseline]).dropna()
-      | pd.Series([a - b for a, b in zip(accuracy[variant], accuracy[baseline])])
-      | expected -0.77456, 4
-    two means | differences.mean() | accuracy[variant].mean() - accuracy[baseline].mean()
-      | len(differences) | min(len(accuracy[variant]), len(accuracy[baseline]))
-      | expected -0.77456, 4
-    a pair is no pair | differences.mean() | differences.mean() if len(differences) > 1 else 0
-      | For table 5
-    """,
-    ),
-]
 
-# 9.4 Another baseline.
+## 9.4
 
+against the baseline | control] | 'no attention'] | whatever the control
+missing runs counted | .dropna() | | expected
+normal | stats.t.ppf(0.975, n - 1) | 1.96 | normal distribution
+ddof | std() | std(ddof=0) | not by n
+no return | return | _ = | nothing | NotSolved
+another column | "variant" | "network" | line | Stopped
+sign | accuracy[variant] - accuracy[control] | accuracy[control] - accuracy[variant] | expected
+limits of 0 | * differences.std() | * np.nan_to_num(differences.std()) | stats.t.ppf(0.975, n - 1)
+  | np.nan_to_num(stats.t.ppf(0.975, n - 1)) | limits are NaN
 
-AGAINSTS = [
-    *written(
-        "9.4",
-        r"""
 # the package's summary
 def against(table, variant, control):
     row = records.summary(table.assign(baseline=control)).loc[variant]
@@ -230,46 +188,19 @@ def against(table, variant, control):
     a, b = (table.test_accuracy[table.variant == v] for v in (variant, control))
     found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
     return a.mean() - b.mean(), found.low, found.high
-""",
-    ),
-    *edited(
-        "9.4",
-        r"""
-    against the baseline | control] | 'no attention'] | whatever the control
-    missing runs counted | .dropna() |  | expected
-    normal | stats.t.ppf(0.975, n - 1) | 1.96 | normal distribution
-    ddof | std() | std(ddof=0) | not by n
-    no return | return | _ = | nothing | NotSolved
-    another column | "variant" | "network" | line | Stopped
-    sign | accuracy[variant] - accuracy[control] | accuracy[control] - accuracy[variant]
-      | expected
-    limits of 0 | * differences.std() | * np.nan_to_num(differences.std())
-      | stats.t.ppf(0.975, n - 1) | np.nan_to_num(stats.t.ppf(0.975, n - 1))
-      | limits are NaN
-    """,
-    ),
-]
 
-# 9.5 How many seeds?
+## 9.5
 
-FORMULA = """
-def pairs(s, delta):
-    return math.ceil(((1.96 + 0.84) * s / delta) ** 2)
+rounded down | math.ceil | math.floor | formula gives
+not rounded | math.ceil | | part of a pair
+not seen | .abs() > | .abs() < | do *not* see
+1.96 for t | stats.t.ppf(0.975, n - 1) | 1.96 | t is larger
+above 0 only | .abs() | | An interval below 0
+0.95 | 0.975 | 0.95 | shared by two
+no root of n | / n**0.5 | | single differences
+percent | return seen | return 100 * seen | returns 89
+a list | .mean().item() | | one number
 
-"""
-POWER = """
-def power(n, s, delta):
-    tries = delta + s * torch.randn(20_000, n)
-    mean, error = tries.mean(dim=1), tries.std(dim=1) / n**0.5
-    seen = mean.abs() > stats.t.ppf(0.975, n - 1) * error
-    return seen.double().mean().item()
-"""
-
-
-SEEDED = [
-    *written(
-        "9.5",
-        r"""
 # exactly
 def pairs(s, delta):
     z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
@@ -299,26 +230,19 @@ def power(n, s, delta):
     half = stats.t.ppf(0.975, n - 1) * tries.std(1) / n**0.5
     low, high = tries.mean(1) - half, tries.mean(1) + half
     return ((low > 0) | (high < 0)).float().mean()
-""",
-    ),
-    wrong(
-        "9.5", "the formula only", FORMULA + "def power(n, s, delta): ...", "nothing", "NotSolved"
-    ),
-    wrong("9.5", "the power only", "def pairs(s, delta): ...\n" + POWER, "nothing", "NotSolved"),
-    *edited(
-        "9.5",
-        r"""
-    rounded down | math.ceil | math.floor | formula gives
-    not rounded | math.ceil |  | part of a pair
-    not seen | .abs() > | .abs() < | do *not* see
-    1.96 for t | stats.t.ppf(0.975, n - 1) | 1.96 | t is larger
-    above 0 only | .abs() |  | An interval below 0
-    0.95 | 0.975 | 0.95 | shared by two
-    no root of n | / n**0.5 |  | single differences
-    percent | return seen | return 100 * seen | returns 89
-    a list | .mean().item() |  | one number
-    """,
-    ),
-]
 
-ANSWERS = [*PAIRS, *INTERVALS, *GAINS, *AGAINSTS, *SEEDED]
+# the formula only | nothing | NotSolved
+def pairs(s, delta):
+    return math.ceil(((1.96 + 0.84) * s / delta) ** 2)
+
+def power(n, s, delta): ...
+
+# the power only | nothing | NotSolved
+def pairs(s, delta): ...
+
+def power(n, s, delta):
+    tries = delta + s * torch.randn(20_000, n)
+    mean, error = tries.mean(dim=1), tries.std(dim=1) / n**0.5
+    seen = mean.abs() > stats.t.ppf(0.975, n - 1) * error
+    return seen.double().mean().item()
+"""

@@ -1,19 +1,20 @@
 """Answers to the exercises of chapter 10."""
 
-from . import right, wrong
-from .editing import edited, written
+ANSWERS = r"""
+## 10.1
 
-# 10.1 Keep score.
+floats | hit = 0.0; energy = 35.0; flat_hit = 100 * 4 / 16; share = 100 * 0.8 | passed
+tensors | hit = torch.tensor(0); energy = torch.tensor(35.0); flat_hit = torch.tensor(25) | passed
+a hit | hit = 100 | position marked
+a quarter | hit = 25 | Only one position
+a fraction | energy = 0.35 | in percent
+not divided | energy = 70 | Out of how much
+the area | energy = 25 | is not even
+no hit | flat_hit = 0 | some of them are on the object
+within | share = 20 | within the classes
+once a class | share = 40 | each of its images
+half open | share = ... | `share` is still | NotSolved
 
-
-def scores(hit="0", energy="35", flat_hit="25", share="80"):
-    return f"hit = {hit}\nenergy = {energy}\nflat_hit = {flat_hit}\nshare = {share}\n"
-
-
-SCORES = [
-    *written(
-        "10.1",
-        r"""
 # measured
 rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
 m = torch.tensor(rows)
@@ -25,28 +26,17 @@ flat_hit = 100 * o.sum() / o.numel()
 w = torch.tensor([[2.0, 4.0], [6.0, 8.0]])
 between = 2 * ((w.mean(dim=1) - 5) ** 2).sum()
 share = 100 * between / ((w - 5) ** 2).sum()
-""",
-    ),
-    right("10.1", "floats", scores("0.0", "35.0", "100 * 4 / 16", "100 * 0.8")),
-    right("10.1", "tensors", scores("torch.tensor(0)", "torch.tensor(35.0)", "torch.tensor(25)")),
-    wrong("10.1", "a hit", scores("100"), "position marked"),
-    wrong("10.1", "a quarter", scores("25"), "Only one position"),
-    wrong("10.1", "a fraction", scores(energy="0.35"), "in percent"),
-    wrong("10.1", "not divided", scores(energy="70"), "Out of how much"),
-    wrong("10.1", "the area", scores(energy="25"), "is not even"),
-    wrong("10.1", "no hit", scores(flat_hit="0"), "some of them are on the object"),
-    wrong("10.1", "within", scores(share="20"), "within the classes"),
-    wrong("10.1", "once a class", scores(share="40"), "each of its images"),
-    wrong("10.1", "half open", scores(share="..."), "`share` is still", "NotSolved"),
-]
 
-# 10.2 The map behind the score.
+## 10.2
 
+a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
+a mean | sum(dim=1) | mean(dim=1) | do not average
+first class only | weight[classes] | weight[classes[:1]] | class of its own
+no signs | (w * | (w.abs() * | keep its sign
+no sum | .sum(dim=1) | | has shape
+the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
+no return | return | result = | returns nothing | NotSolved
 
-MAPS = [
-    *written(
-        "10.2",
-        r"""
 # einsum
 def activation_maps(features, weight, classes):
     return torch.einsum("bc,bchw->bhw", weight[classes], features)
@@ -64,29 +54,16 @@ def activation_maps(features, weight, classes):
     (gradient,) = torch.autograd.grad(chosen, f)
     places = f.shape[2] * f.shape[3]
     return (gradient.mean(dim=(2, 3), keepdim=True) * places * f).sum(dim=1)
-""",
-    ),
-    *edited(
-        "10.2",
-        r"""
-    a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
-    a mean | sum(dim=1) | mean(dim=1) | do not average
-    first class only | weight[classes] | weight[classes[:1]] | class of its own
-    no signs | (w * | (w.abs() * | keep its sign
-    no sum | .sum(dim=1) |  | has shape
-    the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
-    no return | return | result = | returns nothing | NotSolved
-    """,
-    ),
-]
 
-# 10.3 Point with a coarse map.
+## 10.3
 
+hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
+a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
+smallest | argmax | argmin | smallest
+by size | maps.flatten | maps.abs().flatten | `abs`
+no flatten | (dim=(2, 4)).flatten(1) | (dim=(2, 4)) | raised an error | Stopped
+no return | return | result = | returns nothing | NotSolved
 
-COARSE = [
-    *written(
-        "10.3",
-        r"""
 # average pooling
 def points(maps, masks):
     block = masks.shape[1] // maps.shape[1], masks.shape[2] // maps.shape[2]
@@ -114,28 +91,15 @@ def points(maps, masks):
     )
     best = fine.flatten(1).argmax(dim=1)
     return masks.flatten(1)[torch.arange(len(maps)), best].double()
-""",
-    ),
-    *edited(
-        "10.3",
-        r"""
-    hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
-    a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
-    smallest | argmax | argmin | smallest
-    by size | maps.flatten | maps.abs().flatten | `abs`
-    no flatten | (dim=(2, 4)).flatten(1) | (dim=(2, 4)) | raised an error | Stopped
-    no return | return | result = | returns nothing | NotSolved
-    """,
-    ),
-]
 
-# 10.4 Somebody else's channels.
+## 10.4
 
+as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
+the one before | roll(-1 | roll(1 | the one before it
+no return | return | result = | returns nothing | NotSolved
+the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
+  | return block.spatial_attention(x) | return x * spatial_map | what reaches it
 
-SWAPS = [
-    *written(
-        "10.4",
-        r"""
 # by an index
 def swapped(block, x):
     _, maps = block.channel_attention(x, return_map=True)
@@ -171,27 +135,20 @@ def swapped(block, x):
         return inputs[0] * maps, maps
     block.channel_attention.register_forward_hook(other)
     return block(x)
-""",
-    ),
-    *edited(
-        "10.4",
-        r"""
-    as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
-    the one before | roll(-1 | roll(1 | the one before it
-    no return | return | result = | returns nothing | NotSolved
-    the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
-      | return block.spatial_attention(x) | return x * spatial_map | what reaches it
-    """,
-    ),
-]
 
-# 10.5 Too good to be true.
+## 10.5
 
+the place left | best // W, best % W | best % W, best // W | row by row
+signs left | maps.flatten | maps.abs().flatten | far below zero
+no signs | maps.flatten | maps.relu().flatten | negative everywhere
+by height | best // W, best % W | best // H, best % H | row by row
+misses | hits.sum() / B | 1 - hits.sum() / B | row by row
+one for all | hits.sum() / B | hits | one number
+untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
+  | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
+the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
+no return | return | result = | returns nothing | NotSolved
 
-RATES = [
-    *written(
-        "10.5",
-        r"""
 # gather
 def hit_rate(maps, masks):
     best = maps.flatten(1).argmax(dim=1, keepdim=True)
@@ -206,23 +163,4 @@ def hit_rate(maps, masks):
 def hit_rate(maps, masks):
     hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
     return torch.stack(hits).double().mean()
-""",
-    ),
-    *edited(
-        "10.5",
-        r"""
-    the place left | best // W, best % W | best % W, best // W | row by row
-    signs left | maps.flatten | maps.abs().flatten | far below zero
-    no signs | maps.flatten | maps.relu().flatten | negative everywhere
-    by height | best // W, best % W | best // H, best % H | row by row
-    misses | hits.sum() / B | 1 - hits.sum() / B | row by row
-    one for all | hits.sum() / B | hits | one number
-    untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
-      | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
-    the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
-    no return | return | result = | returns nothing | NotSolved
-    """,
-    ),
-]
-
-ANSWERS = SCORES + MAPS + COARSE + SWAPS + RATES
+"""

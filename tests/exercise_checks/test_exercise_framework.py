@@ -10,7 +10,7 @@ from torch import nn
 
 from cbam_course import exercises
 from cbam_course.attention import ECA, SpatialAttention, SqueezeExcitation
-from cbam_course.exercises import framework, matching, predictions
+from cbam_course.exercises import framework, matching, values
 from cbam_course.exercises.errors import NotSolved, Stopped, Wrong
 from cbam_course.exercises.trial import SEED, Trial, difference
 
@@ -25,7 +25,7 @@ def own_exercise(monkeypatch):
 
     def register(function):
         made = framework.Exercise("2.99", "Made for this test", function)
-        monkeypatch.setitem(framework._known, "2.99", made)
+        monkeypatch.setitem(framework.EXERCISES, "2.99", made)
 
     return register
 
@@ -186,7 +186,7 @@ def test_summary(own_exercise, monkeypatch, capsys):
     exercises.check("2.99", 1)
     capsys.readouterr()
     # Other chapters may take seconds to import.
-    monkeypatch.setattr(framework, "_load", lambda chapter: pytest.fail(f"chapter {chapter}"))
+    monkeypatch.setattr(framework, "_load", lambda *chapters: pytest.fail(f"load {chapters}"))
     exercises.summary()
     *rows, last = capsys.readouterr().out.splitlines()
     assert rows[0].split("  ")[0] == "2.1" and rows[0].endswith("not yet")
@@ -285,19 +285,19 @@ class Chameleon(int):
 
 @pytest.mark.parametrize("answer", [7, 7.0, np.int32(7), np.array(7), torch.tensor(7)])
 def test_a_number_of_any_type(answer):
-    found = predictions.number(answer, 7, "n")
+    found = values.number(answer, 7, "n")
     assert (found, type(found)) == (7, int)
 
 
 @pytest.mark.parametrize("answer", [8, 7.5, "7", [7], True, float("nan"), Chameleon(8), 1e300])
 def test_wrong_numbers(answer):
     with pytest.raises(Wrong, match="`n`"):
-        predictions.number(answer, 7, "n")
+        values.number(answer, 7, "n")
 
 
 @pytest.mark.parametrize("answer", [(2, 3), torch.Size([2, 3]), np.array([2, 3]), iter([2, 3])])
 def test_a_shape_of_any_type(answer):
-    assert predictions.shape(answer, (2, 3), "s") == (2, 3)
+    assert values.shape(answer, (2, 3), "s") == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -305,15 +305,15 @@ def test_a_shape_of_any_type(answer):
 )
 def test_wrong_shapes(answer):
     with pytest.raises(Wrong, match="`s`"):
-        predictions.shape(answer, (2, 3), "s")
+        values.shape(answer, (2, 3), "s")
 
 
 def test_sets_and_open_entries():
-    assert predictions.numbers({3, 1}, (1, 3), "n", "") == (1, 3)
+    assert values.numbers({3, 1}, (1, 3), "n", "") == (1, 3)
     with pytest.raises(Wrong, match="`n`: 1 missing, 2 too many. Look."):
-        predictions.numbers([1, 8, 9], (1, 3), "n", "Look.")
+        values.numbers([1, 8, 9], (1, 3), "n", "Look.")
     with pytest.raises(NotSolved, match="`s` is still open"):
-        predictions.shape([1, ...], (1, 2), "s")
+        values.shape([1, ...], (1, 2), "s")
 
 
 # Matching.

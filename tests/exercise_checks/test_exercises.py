@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cbam_course.exercises import EXERCISES
+from cbam_course.exercises import EXERCISES, framework
 from tests import exercise_answers
 from tests.support import exercise_rules, notebook_format, project
 from tests.support.exercise_cells import CELL_METADATA, FOLDER, SEED, exercise_notebooks, solved
@@ -61,6 +61,7 @@ def test_notebooks_have_the_names_and_titles_of_their_chapters():
 
 
 def test_checks_and_notebooks_hold_the_same_exercises():
+    framework._load()
     assert sorted(EXERCISES) == sorted(NUMBERS)
     for number, (_, cells) in all_exercises().items():
         assert EXERCISES[number].title == cells.title

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 import cbam_course
 from cbam_course import cli, grading
-from cbam_course.grading.grader import _Grader
+from cbam_course.grading.grader import _Record
+from cbam_course.grading.outcome import explain
 from cbam_course.grading.sandbox import Run, why_no_sandbox
 from tests.support import grading_toys as toys
 
@@ -47,8 +48,8 @@ def graded(tmp_path_factory):
     toys.write_exercises(room / "pristine", c1=2, c2=1, c3=1)
     here = room / "class"
     toys.write(here / "ann.ipynb", toys.exercises_notebook(1, [toys.SOLUTION] * 2))
-    toys.write(here / "ann" / "2.ipynb", toys.exercises_notebook(2, [toys.OTHER_SOLUTIONS[0]]))
-    toys.write(here / "bob.ipynb", toys.exercises_notebook(1, [toys.MISTAKES[0], toys.STUB]))
+    toys.write(here / "ann" / "2.ipynb", toys.exercises_notebook(2, [toys.OTHER_SOLUTION]))
+    toys.write(here / "bob.ipynb", toys.exercises_notebook(1, [toys.MISTAKE, toys.STUB]))
     helper = toys.exercises_notebook(1, ["def double(x):\n    return helper(x)", "double = 1 +"])
     helper["cells"].insert(3, toys.code("def helper(x):\n    return 2 * x"))
     toys.write(here / "cleo.ipynb", helper)
@@ -123,8 +124,8 @@ def test_points(graded):
         (("bob", "2.1"), "no answer cell: its first line, # Answer 2.1, is found nowhere"),
         (
             ("cleo", "1.1"),
-            r"NameError: name 'helper' is not defined \(you define helper in a cell of your own, "
-            r"but only the answer cells are graded: move it there\)",
+            r"NameError: name 'helper' is not defined \(only the answer cell is graded: "
+            r"if helper stands in a cell of your own, move it there\)",
         ),
         (("cleo", "1.2"), "the answer cell raised SyntaxError: invalid syntax .*"),
         (("'=dan", "1.1"), "not answered"),
@@ -182,7 +183,7 @@ def test_other_circumstances_are_another_outcome(room):
     """Nothing is run here."""
     one, other, *_ = grading.load_exercises(room / "pristine")
     keys = {
-        _Grader(None, circumstances, None)._key(exercise, source)
+        _Record(circumstances, None)._key(exercise, source)
         for circumstances in ("package", "other package")
         for exercise in (one, other)
         for source in ("a = 1", "a = 2")
@@ -190,36 +191,29 @@ def test_other_circumstances_are_another_outcome(room):
     assert len(keys) == 8
 
 
-def test_a_value_that_was_rounded_to_the_other_side_gets_a_second_seed(room):
-    """Nothing is run here but a stand-in, whose first comparison fails or breaks off."""
-    [exercise, *_] = grading.load_exercises(room / "pristine")
-    raised = {"output_type": "error", "ename": "Wrong", "evalue": "no"}
-    told = {"passed": False, "cell": 3, "message": "Cell 3: Cell outputs differ", "outputs": [[]]}
-    runs = {
-        "clean": Run({**told, "passed": True}),
-        "differs": Run(told),
-        "raises": Run({**told, "outputs": [[raised]]}),
-        "no kernel": Run(errors="no kernel"),
-    }
-    for ways, status, seeds in (
-        (["clean"], "passed", [1]),
-        (["differs", "clean"], "passed", [1, 2]),
-        (["differs", "differs"], "wrong", [1, 2]),
-        (["raises"], "wrong", [1]),
-        (["no kernel"], "error", [1]),
-    ):
-        used = []
+RAISED = {"cell": 3, "name": "Wrong", "message": "no", "traceback": "..."}
 
-        def run(text, expected, seed, cancelled, ways=ways, used=used):
-            used.append(seed)
-            assert expected == {3: [f"outputs {seed}"]}
-            return runs[ways[len(used) - 1]]
 
-        grader = _Grader(run, "", None)
-        references = {seed: [f"outputs {seed}"] for seed in (1, 2)}
-        grader._answer("key", exercise, toys.SOLUTION, references)
-        assert {**grader.kept, **grader.errors}["key"].status == status
-        assert used == seeds
+@pytest.mark.parametrize(
+    ("run", "status", "note"),
+    [
+        # A value that was rounded to the other side gets a second seed.
+        (Run(["", "", "", "one", "", "two"]), "passed", ""),
+        (Run(["", "", "", "1.001", "", "two"]), "passed", ""),
+        (Run(["", "", "", "one"], RAISED), "passed", ""),
+        (Run(["", "", "", "two", "", "one"]), "wrong", "the check found nothing wrong, but"),
+        (Run(["", "", "", ""], RAISED), "wrong", "no"),
+        (Run(["", "", "", ""], {**RAISED, "name": "NotSolved"}), "unsolved", "no"),
+        (Run([""] * 3, {"cell": 2, "message": "x"}), "wrong", "the answer cell broke off: x"),
+        (Run([""], {**RAISED, "cell": 0}), "error", "not graded: a given cell failed: no"),
+        (Run(), "wrong", "the process that runs the cells was ended"),
+        (Run(stopped="it took long"), "stopped", "stopped: it took long"),
+        (Run(errors="no kernel"), "error", "not graded: no kernel"),
+    ],
+)
+def test_what_came_of_a_run(run, status, note):
+    outcome = explain(run, 2, {3: "one", 5: "two"})
+    assert outcome.status == status and outcome.note.startswith(note)
 
 
 def test_exercises_that_cannot_be_graded_are_nobodys_fault(tmp_path):

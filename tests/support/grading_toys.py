@@ -41,11 +41,8 @@ exercises = SimpleNamespace(check=check)
 SETUP = "try:\n    import cbam_course\nexcept ModuleNotFoundError:\n    %pip install nothing"
 STUB = "def double(x):\n    ..."
 SOLUTION = "def double(x):\n    return 2 * x"
-OTHER_SOLUTIONS = (
-    "double = lambda x: x + x",
-    "class Double:\n    def __call__(self, x):\n        return x * 2\n\ndouble = Double()",
-)
-MISTAKES = ("def double(x):\n    return x * x", "def double(x):\n    return 2 * x + 1e-3")
+OTHER_SOLUTION = "double = lambda x: x + x"
+MISTAKE = "def double(x):\n    return x * x"
 
 
 def code(source, id="", metadata=None, outputs=(), count=None):

@@ -287,10 +287,9 @@ def elements(node):
 def index(node):
     """A bound lost, or the index."""
     if isinstance(node, ast.Slice):
-        if node.lower:
-            yield _changed(node, lower=None)
-        if node.upper:
-            yield _changed(node, upper=None)
+        for bound in ("lower", "upper"):
+            if getattr(node, bound):
+                yield _changed(node, **{bound: None})
     elif isinstance(node.ctx, ast.Load):
         yield node.value
 
@@ -324,8 +323,8 @@ def statement(node):
 @operator(ast.For, ast.comprehension)
 def rounds(node):
     """A loop without its first or its last round."""
-    yield _changed(node, iter=_parsed("list(values)[1:]", values=node.iter))
-    yield _changed(node, iter=_parsed("list(values)[:-1]", values=node.iter))
+    for rest in ("[1:]", "[:-1]"):
+        yield _changed(node, iter=_parsed(f"list(values){rest}", values=node.iter))
 
 
 @operator(ast.Return)
