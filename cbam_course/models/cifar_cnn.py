@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cbam_course.attention import AttentionFactory
-from cbam_course.attention.arguments import check_integer
+from cbam_course.attention.arguments import check, check_integer
 from cbam_course.attention.factory import as_factory
 
 
@@ -50,7 +50,8 @@ class CifarCNN(nn.Module):
     ) -> None:
         super().__init__()
         check_integer("num_classes", num_classes)
-        widths = list(widths)
+        widths = [check_integer("each of the widths", width) for width in widths]
+        check("dropout", dropout, 0 <= dropout < 1, "at least 0 and below 1")
         attention = as_factory(attention)
 
         inputs = (in_channels, *widths[:-1])

@@ -72,7 +72,7 @@ def test_no_definition_has_changed():
     ]
     assert len(lines) == 1028
     assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == (
-        "da86d792d81f7a7b499731bb6a788cce6f7ebdf60e0fb2a8952d8105b24d93a4"
+        "0e3454436c5f98c46440a80f209a041a9c3fda26f1a7b0c34d1975fde6c9f1b3"
     )
 
 
