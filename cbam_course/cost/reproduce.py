@@ -97,7 +97,7 @@ def _unchanged(x: Tensor) -> Tensor:
 def _rounded_se(channels: int) -> nn.Module:
     block, hidden = SqueezeExcitation(channels), round(channels / 16)
     block.mlp = nn.Sequential(
-        nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
+        nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels)
     )
     return block
 

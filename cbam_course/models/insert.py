@@ -104,7 +104,8 @@ def insert_attention(
 
     Whatever the rest of the network does with a module goes on working: its arguments, attributes
     and hooks stay, and so do the keys of the state dict, with those of the block beside them, under
-    the name ``attention``. A ResNet of torchvision gets the keys of the course's.
+    the name ``attention`` (``attention_behind`` in a part of the course's networks that can
+    have attention itself). A ResNet of torchvision gets the keys of the course's.
 
     The number of channels of each insertion point is found by calling a copy of the network, in
     evaluation mode, at two sizes of image: an axis that grows with the image is no channel axis.
@@ -227,8 +228,9 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _has_attention(module: nn.Module) -> bool:
-    """Whether the name of the block is taken; our own residual blocks keep an empty one there."""
-    return not isinstance(getattr(module, "attention", nn.Identity()), nn.Identity)
+    """Whether a block is there; parts of the course's networks have an empty one, and run it."""
+    block = getattr(module, "attention", nn.Identity())
+    return not isinstance(block, nn.Identity) or hasattr(module, "attention_behind")
 
 
 def _attach_in_branch(module: nn.Module, block: nn.Module) -> None:
@@ -243,7 +245,7 @@ def _attach_in_branch(module: nn.Module, block: nn.Module) -> None:
 
 def _attach(module: nn.Module, block: nn.Module) -> None:
     """Let ``block`` follow ``module``."""
-    module.add_module("attention", block)
+    module.add_module("attention_behind" if hasattr(module, "attention") else "attention", block)
     # A subclass with a forward pass of its own may not run what is appended.
     if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
         module.register_forward_hook(_refine)
@@ -251,7 +253,7 @@ def _attach(module: nn.Module, block: nn.Module) -> None:
 
 def _refine(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
     """The forward hook of a module that a block follows."""
-    return module.attention(output)
+    return getattr(module, "attention_behind", module.attention)(output)
 
 
 def _examples(model: nn.Module, example: Any) -> list[Any]:

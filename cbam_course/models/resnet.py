@@ -156,7 +156,12 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         bottleneck = check_choice("block", block, ("basic", "bottleneck")) == "bottleneck"
-        depths = list(depths)
+        depths = [check_integer("each of the depths", depth) for depth in depths]
+        if len(depths) != len(widths):
+            raise ValueError(
+                f"depths and widths must have one number for each stage; got {len(depths)} depths "
+                f"and {len(widths)} widths"
+            )
         widths = [int(check_integer("each of the widths", width) * widen) for width in widths]
         check("version", version, bottleneck or version is None, "None: basic blocks have but one")
         check_integer("num_classes", num_classes)
