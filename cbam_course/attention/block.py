@@ -88,7 +88,7 @@ class ChannelMLP(nn.Sequential):
 
     .. math:: v \mapsto W_1 \, \mathrm{ReLU}(W_0 v + b_0) + b_1
 
-    Input and output are channel vectors ``[B, C]``. A 1x1 convolution of a ``[B, C, 1, 1]`` map and
+    Called, it is the sequence of its layers; :meth:`scores` takes vectors. A 1x1 convolution of a ``[B, C, 1, 1]`` map and
     a linear layer of a vector are the same function; ``layer`` chooses the spelling, and with it
     the shape of the stored weights.
 
@@ -118,8 +118,8 @@ class ChannelMLP(nn.Sequential):
         super().__init__(first, nn.ReLU(), second)
         self.layer = layer
 
-    def forward(self, vector: Tensor) -> Tensor:
-        """``[B, C]`` -> ``[B, C]``."""
+    def scores(self, vector: Tensor) -> Tensor:
+        """Run the layers, whichever their spelling, on channel vectors: ``[B, C]`` -> ``[B, C]``."""
         if self.layer == "linear":
-            return super().forward(vector)
-        return super().forward(vector[:, :, None, None]).flatten(1)
+            return self(vector)
+        return self(vector[:, :, None, None]).flatten(1)

@@ -55,7 +55,7 @@ class ChannelAttention(AttentionBlock):
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
-        scores = sum(self.mlp(pool_positions(x, pool)) for pool in self.pools)
+        scores = sum(self.mlp.scores(pool_positions(x, pool)) for pool in self.pools)
         return scores.sigmoid()[:, :, None, None]
 
     def extra_repr(self) -> str:

@@ -44,7 +44,7 @@ class SqueezeExcitation(AttentionBlock):
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
         squeezed = pool_positions(x, "avg")
-        excited = self.mlp(squeezed)
+        excited = self.mlp.scores(squeezed)
         return excited.sigmoid()[:, :, None, None]
 
     def extra_repr(self) -> str:

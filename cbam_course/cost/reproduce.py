@@ -96,9 +96,8 @@ def _unchanged(x: Tensor) -> Tensor:
 
 def _rounded_se(channels: int) -> nn.Module:
     block, hidden = SqueezeExcitation(channels), round(channels / 16)
-    block.mlp = nn.Sequential(
-        nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels)
-    )
+    block.mlp[0] = nn.Conv2d(channels, hidden, 1)
+    block.mlp[2] = nn.Conv2d(hidden, channels, 1)
     return block
 
 

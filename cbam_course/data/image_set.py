@@ -47,14 +47,14 @@ class ImageSet:
             raise ValueError(f"classes must be 1 to 256 different names, got {self.classes}")
         if (self.masks_train is None) != (self.masks_test is None):
             raise ValueError("masks_train and masks_test must be given together or both be None")
-        picture = (IMAGE_SIZE, IMAGE_SIZE)
+        size = (IMAGE_SIZE, IMAGE_SIZE)
         shape = np.shape(self.x_train)
-        channels = shape[3] if shape[1:3] == picture and len(shape) == 4 and shape[3] else 3
+        channels = shape[3] if shape[1:3] == size and len(shape) == 4 and shape[3] else 3
         for split in ("train", "test"):
-            count = _check(self, f"x_{split}", np.uint8, (*picture, channels))
+            count = _check(self, f"x_{split}", np.uint8, (*size, channels))
             _check(self, f"y_{split}", np.uint8, (), count)
             if self.masks_train is not None:
-                _check(self, f"masks_{split}", np.bool_, picture, count)
+                _check(self, f"masks_{split}", np.bool_, size, count)
             labels = getattr(self, f"y_{split}")
             if labels.size and labels.max() >= len(self.classes):
                 raise ValueError(

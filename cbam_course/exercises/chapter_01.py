@@ -9,7 +9,7 @@ from .trial import Mistakes, Trial, close, with_bugs
 from .values import number, shape
 
 
-@exercise("1.1", "From pictures to weights")
+@exercise("1.1", "From images to weights")
 def from_images_to_weights(trial: Trial, feature_map, channel_map, spatial_map, saved) -> None:
     mistakes = {
         (4, 16, 32, 48): "Without padding a filter of 5 does not fit everywhere.",
@@ -55,7 +55,7 @@ def weigh_a_batch(trial: Trial, weigh) -> None:
         trial.show(f"Weighted, {batch} x {channels} x {height} x {width}", got)
 
 
-@exercise("1.3", "Right for one picture")
+@exercise("1.3", "Right for one image")
 def right_for_one_image(trial: Trial, spotlight) -> None:
     # As many images as channels: the code as it came runs, and its mistakes can be named.
     for batch, channels, height, width in ((4, 4, 5, 3), (3, 5, 4, 6), (1, 3, 2, 7), (2, 1, 1, 4)):
@@ -94,7 +94,7 @@ def mistakes_of_the_spotlight(x: Tensor, mean: Tensor) -> Mistakes:
     ]
 
 
-WAYS = ("channels", "places", "both", "full")
+WAYS = ("channels", "positions", "both", "full")
 
 
 @exercise("1.4", "The cheapest weights")
@@ -127,7 +127,7 @@ def cheapest_way(trial: Trial, cheapest, full: Tensor, about: str) -> int:
     table = full.flatten(1)
     possible = {
         "channels": close(table, table[:, :1].expand_as(table)),
-        "places": close(table, table[:1].expand_as(table)),
+        "positions": close(table, table[:1].expand_as(table)),
         "both": int(torch.linalg.matrix_rank(table, atol=1e-9)) <= 1,
         "full": True,
     }

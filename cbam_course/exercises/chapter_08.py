@@ -43,9 +43,9 @@ def runs_that_have_looked(trial: Trial, steered, picked, first_epoch_at_1) -> No
 def normalize_bytes(trial: Trial, normalize) -> None:
     train = some_images(trial, 96, 28, 36)
     for name, images in (
-        ("training pictures", train[:8]),
-        ("darker pictures", some_images(trial, 3, 20, 24) // 3),
-        ("one picture", some_images(trial, 1, 5, 4)),
+        ("training images", train[:8]),
+        ("darker images", some_images(trial, 3, 20, 24) // 3),
+        ("one image", some_images(trial, 1, 5, 4)),
     ):
         right, *mistakes = normalized(train.double().movedim(3, 1), images.double().movedim(3, 1))
         got = trial.call(normalize, train, images)
@@ -216,7 +216,7 @@ def the_loop(trial: Trial, train_epoch, accuracy) -> None:
         about = "The training is right, but for three steps `train_epoch`"
         trial.show(f"Your losses in epoch {epoch}", same_numbers(losses, expected, about))
     with torch.no_grad():
-        trial.show("Your network's answers to a picture", model.eval()(images[:1]))
+        trial.show("Your network's answers to an image", model.eval()(images[:1]))
     check_accuracy(trial, accuracy)
 
 

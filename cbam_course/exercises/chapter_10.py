@@ -116,7 +116,7 @@ def somebody_elses_channels(trial: Trial, swapped) -> None:
                 (mixed * spatial.attention_map(x), anew),
                 (
                     refined.roll(-1, dims=0),
-                    "The images have changed places, not only their channel maps.",
+                    "The images themselves have been exchanged, not only their channel maps.",
                 ),
             ]
             got = trial.call(swapped, block, x)

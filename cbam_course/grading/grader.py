@@ -98,7 +98,7 @@ def grade(
         single: each folder is one learner's.
 
     Raises:
-        ValueError: if there are no submissions or exercises at these places.
+        ValueError: if there are no submissions or exercises at these paths.
         RuntimeError: if something that the grader needs is missing, such as a sandbox.
     """
     folder = default_folder() if exercises is None else Path(exercises)

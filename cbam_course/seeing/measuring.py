@@ -69,7 +69,7 @@ def measure(model: nn.Module, x: Tensor, labels: Tensor) -> dict[str, Any]:
         ``images`` (N), ``accuracy``; ``weights``, from each gate of channels to its mean weights
         for each class; ``share``, from each such gate to :func:`share_between_classes`;
         ``spatial``, from each gate of positions to the standard deviation of its maps over
-        positions and over images (under the keys ``over places`` and ``over images``);
+        positions and over images (under the keys ``over positions`` and ``over images``);
         ``changes``, from each of the :func:`~cbam_course.seeing.interventions` to the numbers of
         images that are ``gained`` (classified rightly only with the changed maps) and ``lost``.
 
@@ -95,7 +95,7 @@ def measure(model: nn.Module, x: Tensor, labels: Tensor) -> dict[str, Any]:
         "share": {n: round(share_between_classes(m, labels), 4) for n, m in channel.items()},
         "spatial": {
             n: {
-                "over places": round(float(m.std(dim=(2, 3)).mean()), 4),
+                "over positions": round(float(m.std(dim=(2, 3)).mean()), 4),
                 "over images": round(float(m.std(dim=0).mean()), 4),
             }
             for n, m in spatial.items()

@@ -104,8 +104,8 @@ ties | in made.items() | in [*made.items()][::-1] | A way above it
 no products | (C + H * W, full * full.max() - what * where) | (C * H * W, full) | with fewer
 all are products | (C + H * W, full * full.max() - what * where) | (C + H * W, 0 * full)
   | cannot make it
-a row | "places": (H * W | "places": (W | numbers, not
-another name | "places" | "where" | is none of
+a row | "positions": (H * W | "positions": (W | numbers, not
+another name | "positions" | "where" | is none of
 only the way | return way, numbers | return way | a way and a number
 
 # a matrix and its rank
@@ -116,7 +116,7 @@ def cheapest(full):
     if torch.linalg.svdvals(table)[1:].sum() < 1e-9:
         ways["both"] = C + H * W
     if table.std(dim=0, correction=0).max() < 1e-9:
-        ways["places"] = H * W
+        ways["positions"] = H * W
     if table.std(dim=1, correction=0).max() < 1e-9:
         ways["channels"] = C
     best = min(ways.values())
@@ -131,7 +131,7 @@ def cheapest(full):
     if same(full * full.sum(), what * where) and C + H * W <= numbers:
         numbers, way = C + H * W, "both"
     if same(full[:1], full) and H * W <= numbers:
-        numbers, way = H * W, "places"
+        numbers, way = H * W, "positions"
     if same(full[:, :1, :1], full) and C <= numbers:
         numbers, way = C, "channels"
     return [way, torch.tensor(numbers)]

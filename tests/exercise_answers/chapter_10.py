@@ -124,7 +124,7 @@ def swapped(block, x):
     finally:
         hook.remove()
 
-# images move | changed places
+# images move | been exchanged
 def swapped(block, x):
     return block(x).roll(-1, dims=0)
 
