@@ -1,7 +1,7 @@
 """The networks by name, with or without attention and weights."""
 
+import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -82,9 +82,14 @@ def make_model(
     if start_as_identity and factory is not None:
         factory = starting_as_identity(factory)
     if weights is not None:
-        if isinstance(weights, str):
-            with suppress(KeyError, ValueError):  # then it is a path
+        if isinstance(weights, str) and not os.path.exists(weights):
+            try:
                 weights = get_model_weights(name)[weights]
+            except (KeyError, ValueError):
+                raise ValueError(
+                    f"weights {weights!r} are neither a file nor the name of torchvision's weights "
+                    f"for {name}, such as 'DEFAULT'"
+                ) from None
         state, whose = read_source(weights, options.get("version"))
         if num_classes is None and (heads := linear_layers(state)):
             num_classes = len(state[f"{heads[-1]}.weight"])

@@ -28,7 +28,7 @@ class Dialect:
         key: the keys of blocks in a network, as a pattern: what stands before a block, and in it.
         layers: their names of the layers in a block, and ours.
         kernel: what follows h and C in the shape of the MLP's weights: ``(1, 1)`` for convolutions.
-        orders: the orders of CBAM's halves that there are.
+        orders: the orders of CBAM's halves that there are; none if it has only other blocks.
         maps: the order in which CBAM's spatial half stacks its two maps.
         others: our blocks besides CBAM that compute the same as theirs, over averages.
     """
@@ -37,13 +37,43 @@ class Dialect:
     name: str
     key: str
     layers: Mapping[str, str]
-    kernel: tuple[int, ...]
-    orders: tuple[str, ...]
-    maps: tuple[str, str]
+    kernel: tuple[int, ...] = (1, 1)
+    orders: tuple[str, ...] = ("channel-spatial",)
+    maps: tuple[str, str] = ("avg", "max")
     others: tuple[type[nn.Module], ...] = ()
 
 
 DIALECTS = {
+    # github.com/moskomule/senet.pytorch
+    "moskomule": Dialect(
+        whose="moskomule's SE",
+        name="se",
+        key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(fc\..+)",
+        layers={"fc.0": "mlp.0", "fc.2": "mlp.2"},
+        kernel=(),
+        orders=(),
+        others=(SqueezeExcitation,),
+    ),
+    # github.com/BangguWu/ECANet
+    "ecanet": Dialect(
+        whose="ECA-Net's authors' ECA",
+        name="eca",
+        key=r"((?:.+\.)?layer\d+\.\d+\.eca\.)(conv\..+)",
+        layers={"conv": "conv"},
+        orders=(),
+        others=(ECA,),
+    ),
+    # github.com/luuuyi/CBAM.PyTorch: the two halves stand in the residual block itself
+    "luuuyi": Dialect(
+        whose="luuuyi's CBAM",
+        name="",
+        key=r"((?:.+\.)?layer\d+\.\d+\.)((?:ca|sa)\..+)",
+        layers={
+            "ca.fc.0": "channel_attention.mlp.0",
+            "ca.fc.2": "channel_attention.mlp.2",
+            "sa.conv1": "spatial_attention.conv",
+        },
+    ),
     # github.com/Jongchan/attention-module
     "official": Dialect(
         whose="the authors' CBAM",
@@ -73,9 +103,6 @@ DIALECTS = {
             "fc2": "mlp.2",
             "conv": "conv",
         },
-        kernel=(1, 1),
-        orders=("channel-spatial",),
-        maps=("avg", "max"),
         others=(ECA, SqueezeExcitation),
     ),
 }
@@ -88,8 +115,8 @@ def layout(state: Mapping[str, Tensor]) -> str:
     """Whose names the keys of a network's state dict are.
 
     Returns:
-        ``"official"`` for CBAM's authors, ``"timm"``, or ``"course"`` for ours and for networks
-        without attention.
+        A key of :data:`DIALECTS`, such as ``"official"`` for CBAM's authors or ``"timm"``, or
+        ``"course"`` for ours and for networks without attention.
     """
     for name, dialect in DIALECTS.items():
         if any(re.fullmatch(dialect.key, key) for key in state):
@@ -223,7 +250,10 @@ def _renamed(
             raise ValueError(f"{key} {shape} is not of {dialect.whose} as the course has them")
         if tensor == "weight" and "mlp." in f"{layer} {layers[layer]}":
             value = value.reshape(*value.shape[:2], *dialect.kernel)
-        prefix = re.sub(rf"(^|\.){block[0]}\.$", rf"\g<1>{block[1]}.", found[1])
+        if block[0]:
+            prefix = re.sub(rf"(^|\.){block[0]}\.$", rf"\g<1>{block[1]}.", found[1])
+        else:
+            prefix = f"{found[1]}{block[1]}."
         renamed[f"{prefix}{layers[layer]}.{tensor}"] = value
     return renamed
 
@@ -248,6 +278,8 @@ def check_alike(model: nn.Module, name: str, what: str = "the block") -> None:
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Leave out the names of wrappers, see :data:`WRAPPERS`, that every key begins with."""
+    # torch.optim.swa_utils.AveragedModel counts beside its module.
+    state = {key: value for key, value in state.items() if key != "n_averaged"}
     for prefix in WRAPPERS:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}

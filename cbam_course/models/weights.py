@@ -64,21 +64,27 @@ class LoadReport:
         )
 
 
-def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
+def load_weights(
+    model: nn.Module, weights: Weights, *, replace_attention: bool = False
+) -> LoadReport:
     """Load into ``model`` what fits, and report what was loaded and what starts fresh.
 
     These may start fresh: an attention block that the weights do not have; the classifier, if the
     weights have none or one for another number of classes; the first convolution, if it has another
     number of input channels or another kernel size. Attention blocks and a classifier that the
-    network does not have are left over. Everything else must fit, name by name and shape by shape;
+    network does not have are left over. But where the network has one attention block and the
+    weights have another, trained attention would be dropped for a fresh one: that is refused, unless
+    ``replace_attention`` asks for it. Everything else must fit, name by name and shape by shape;
     otherwise nothing is loaded. Values are converted to the network's precision and device.
 
-    The checkpoints of CBAM's authors and of timm's ResNets are converted, see :func:`layout`.
+    ResNets of CBAM's and of ECA-Net's authors, of timm, and of moskomule's (SE) and luuuyi's (CBAM)
+    repositories are converted, see :data:`~cbam_course.models.convert.DIALECTS`.
 
     Args:
         model: the network, of the course or of torchvision.
         weights: a state dict, the path of a file (``.pth``, ``.pt`` or ``.safetensors``), or one of
             torchvision's weights, such as ``ResNet50_Weights.DEFAULT``.
+        replace_attention: whether attention blocks may start fresh where the weights have others.
 
     Returns:
         The :class:`LoadReport`.
@@ -89,20 +95,23 @@ def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
             version: that is the caller's to know.
         OSError: if the file is not there or cannot be read.
     """
-    return load_source(model, *read_source(weights, getattr(model, "version", None)))
+    state, whose = read_source(weights, getattr(model, "version", None))
+    return load_source(model, state, whose, replace_attention)
 
 
-def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict[str, Tensor]:
     """The state dict in a file, on the CPU.
 
     A name that ends in ``.safetensors`` is read as that, any other as a file of ``torch.save``,
     with ``weights_only=True``: a file that would run code when it is unpickled is refused. Of a
-    checkpoint the state dict is taken, from its entry ``"state_dict"`` or ``"model"``. If every key
-    begins with ``module.`` or ``_orig_mod.``, as ``nn.DataParallel`` and ``torch.compile`` make
-    them, that is left out.
+    checkpoint the state dict is taken: its entry ``"state_dict"`` or ``"model"``, or else the only
+    one that holds tensors by name. If every key begins with ``module.`` or ``_orig_mod.``, as
+    ``nn.DataParallel`` and ``torch.compile`` make them, that is left out, and so is the counter of
+    an ``AveragedModel``.
 
     Args:
         path: the file.
+        entry: the checkpoint's entry to take, such as ``"state_dict_ema"``.
 
     Returns:
         A plain ``dict`` of tensors without gradients.
@@ -129,21 +138,32 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if code and isinstance(error, pickle.UnpicklingError):
             raise ValueError(
                 f"{path} holds more than tensors: reading it would run {code[1]}, so it was not "
-                "read. If it is a whole model, save its model.state_dict() instead"
+                "read. If you trust its source, read it with torch.load(..., weights_only=False) "
+                "and save the state dict in it by itself"
             ) from None
         raise ValueError(f"{path} is empty, torn, or not a file of weights") from None
-    for entry in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
-            content = content[entry]
+    if isinstance(content, Mapping):
+        entries = {k: v for k, v in content.items() if _is_state(v)}
+        usual = [k for k in ("state_dict", "model") if k in entries] or list(entries)
+        if entry is not None and entry not in entries:
+            raise ValueError(f"{path} has no weights called {entry!r}; it has {list(entries)}")
+        if entry is None and len(usual) > 1:
+            raise ValueError(f"{path} has several sets of weights, {usual}: say which by entry=")
+        if entry is not None or usual:
+            content = entries[usual[0] if entry is None else entry]
     return {key: value.detach() for key, value in _checked(content, str(path)).items()}
 
 
 def _checked(state: object, what: str) -> dict[str, Tensor]:
     """``state`` without the names of wrappers, if it is a state dict."""
-    entries = state.items() if isinstance(state, Mapping) else ()
-    if not entries or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in entries):
+    if not _is_state(state):
         raise ValueError(f"{what} is no state dict, tensors by name; got {state!r:.80}")
     return strip_wrappers(state)
+
+
+def _is_state(state: object) -> bool:
+    entries = state.items() if isinstance(state, Mapping) else ()
+    return bool(entries) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in entries)
 
 
 def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor], str]:
@@ -169,7 +189,9 @@ def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor
     return from_layout(state, whose) if whose in DIALECTS else dict(state), whose
 
 
-def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> LoadReport:
+def load_source(
+    model: nn.Module, state: Mapping[str, Tensor], whose: str, replace_attention: bool = False
+) -> LoadReport:
     """Load what :func:`read_source` gave, all that fits or nothing at all."""
     wanted, given = model.state_dict(), dict(state)
     for key, value in wanted.items():
@@ -186,7 +208,7 @@ def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> Lo
             if long == (*short, 1, 1):
                 given[key] = given[key].reshape(value.shape)
 
-    unlike, reasons = _compare(model, wanted, given)
+    unlike, reasons = _compare(model, wanted, given, replace_attention)
     fresh, unused = ([key for key in keys if _part(key) in unlike] for keys in (wanted, given))
     loaded = [key for key in wanted if _part(key) not in unlike]
     if whose in DIALECTS:
@@ -205,7 +227,7 @@ def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> Lo
 
 
 def _compare(
-    model: nn.Module, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]
+    model: nn.Module, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], replace: bool
 ) -> tuple[set[str], dict[str, str]]:
     """The attention blocks and layers that differ and may, and the reasons of some.
 
@@ -233,6 +255,9 @@ def _compare(
             reasons[part] = f"{x[0]} classes, the weights have {y[0]}"
         elif part == convolution and a.keys() == b.keys() and x[:1] == y[:1]:
             reasons[part] = f"of shape {x}, the weights have {y}"
+        elif attention_block(f"{part}.") and a and b and not a.keys() & b.keys():
+            if not replace:
+                problems.append(f"{part} is another block in the weights than in the network")
         elif a.keys() & b.keys() or not (part in heads or attention_block(f"{part}.")):
             for key in {**a, **b}:
                 x, y = a.get(key, "not"), b.get(key, "not")
@@ -240,6 +265,16 @@ def _compare(
                     problems.append(f"{key} is {y} in the weights and {x} in the network")
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        prefix = os.path.commonprefix([f"{key.split('.')[0]}." for key in given])
+        if prefix.endswith(".") and not any(key.startswith(prefix) for key in wanted):
+            more += f"; every name in the weights begins with {prefix!r}: leave that out"
+        elif "conv1.0.weight" in given and "conv1.weight" in wanted:
+            more += "; they have a deep stem, of three convolutions, which is not in the course"
+        elif any("another block" in problem for problem in problems):
+            more += (
+                "; make the network with the block that was trained, or let load_weights drop it "
+                "with replace_attention=True"
+            )
         raise ValueError(
             f"the weights do not fit {type(model).__name__}, nothing was loaded: "
             f"{', '.join(problems[:3])}{more}"
