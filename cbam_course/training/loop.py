@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,8 @@ def train(
         }
         training = on_device.pop("train")
         check_batches(len(training), config.batch_size)
+        if group_size() == 1:  # otherwise normalizations may see the other processes' images
+            _check_network(model.to(device), training, config, len(data.classes))
         steps = -(-len(training) // config.batch_size)
         learner = Learner.prepare(model, config, steps, device, precision)
         model = learner.model
@@ -161,6 +164,35 @@ def train(
                 if on_epoch is not None and leads:
                     on_epoch(history)
     return Run(model.eval(), history)
+
+
+def _check_network(
+    model: nn.Module, images: DeviceImages, config: TrainConfig, classes: int
+) -> None:
+    """Call a copy of the network as the last step of an epoch will, before the first one.
+
+    Raises:
+        ValueError: if it does not put out a score for each class, or cannot normalize one image.
+    """
+    last = len(images) % config.batch_size or config.batch_size
+    x, _ = next(images.batches(last))
+    copied = deepcopy(model).train()
+    try:
+        with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.no_grad():
+            shape = list(copied(x).shape)
+    except ValueError as error:
+        if last > 1 or "more than 1 value" not in str(error):
+            raise
+        raise ValueError(
+            f"the last batch of an epoch has 1 of the {len(images)} images, too few for a batch "
+            f"normalization of 1 x 1 maps; choose another batch_size than {config.batch_size}, or "
+            "another train_size"
+        ) from None
+    if shape != [last, classes]:
+        raise ValueError(
+            f"the network puts out {shape} for {last} images; it must be a score for each of the "
+            f"{classes} classes, {[last, classes]}"
+        )
 
 
 def train_epoch(

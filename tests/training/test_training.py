@@ -175,6 +175,21 @@ def test_a_network_of_ones_own(images):
         train_quietly(config, images)
 
 
+@pytest.mark.parametrize("outputs", [3, 100])
+def test_a_score_for_each_class_or_no_step(images, outputs):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, outputs))
+    with pytest.raises(ValueError, match=rf"puts out \[\d+, {outputs}\] .* each of the 10 classes"):
+        train_quietly(replace(TINY, model="custom", attention="none"), images, model=model)
+
+
+def test_a_last_batch_of_one_image_that_cannot_be_normalized(images):
+    small = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10))
+    config = replace(TINY, model="custom", attention="none", train_size=20)
+    with pytest.raises(ValueError, match="has 1 of the 20 images.*another batch_size than 19"):
+        train_quietly(replace(config, batch_size=19), images, model=small)
+    train_quietly(replace(config, batch_size=18), images, model=small)
+
+
 def test_images_of_ones_own(images):
     run = train_quietly(replace(TINY, epochs=1), replace(images, name="mine"))
     assert run.history.config.dataset == "custom"
