@@ -42,8 +42,10 @@ book: python
 
 serve:
 	@test -f _build/ready || $(MAKE) --no-print-directory book
-	@echo "The book is on http://127.0.0.1:$(PORT) (Ctrl-C stops; is the port taken? PORT=8001)"
-	@"$(PYTHON)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)"
+	@"$(PYTHON)" -c "import socket; socket.create_server(('127.0.0.1', $(PORT))).close()" \
+	  2>/dev/null || { echo "Port $(PORT) is taken here: make serve PORT=8001" >&2; exit 1; }
+	@echo "The book is on http://127.0.0.1:$(PORT) (Ctrl-C stops)"
+	@"$(PYTHON)" -m http.server --bind 127.0.0.1 --directory _build/html "$(PORT)" || true
 
 # The site is built by its tests, if it is older than its sources: at the same time as others run.
 test: python

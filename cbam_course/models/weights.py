@@ -93,7 +93,7 @@ def load_weights(
         ValueError: if the weights do not fit, cannot be read, or belong to version 1.5 of a ResNet
             and the network is version 1. A file with weights of the course does not tell its
             version: that is the caller's to know.
-        OSError: if the file is not there or cannot be read.
+        OSError: if the file is not there or cannot be read, or torchvision's cannot be downloaded.
     """
     state, whose = read_source(weights, getattr(model, "version", None))
     return load_source(model, state, whose, replace_attention)
@@ -183,9 +183,15 @@ def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor
         )
     if isinstance(weights, WeightsEnum):
         # The file comes through the network: check its hash, and do not run code from it.
-        state = weights.get_state_dict(
-            map_location="cpu", progress=True, check_hash=True, weights_only=True
-        )
+        try:
+            state = weights.get_state_dict(
+                map_location="cpu", progress=True, check_hash=True, weights_only=True
+            )
+        except OSError as error:
+            raise OSError(
+                f"{weights} could not be downloaded ({error}); fetch {weights.url} where there is a "
+                "network, and give the path of the file"
+            ) from None
     return from_layout(state, whose) if whose in DIALECTS else dict(state), whose
 
 

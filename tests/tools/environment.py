@@ -94,6 +94,9 @@ def make(folder, wanted, constraints=CONSTRAINTS, say=print):
         # The same interpreter, other requirements: pip changes only what differs.
         finished = len(stored) == 2 and stored[1] == sys.version.split()[0] and works(folder)
         os.remove(stamp)
+        name, python = os.path.basename(folder), sys.version.split()[0]
+        what = "Updating" if finished else "Making again, with Python {},".format(python)
+        say(f"{what} {name} ...")
     if not finished:
         shutil.rmtree(folder, ignore_errors=True)
         if subprocess.run([sys.executable, "-m", "venv", folder]).returncode:

@@ -33,7 +33,7 @@ ENVIRONMENTS: dict[str, tuple[str, Path | None]] = {
     "colab": ("3.13", TOOLS / "colab-constraints.txt"),
     "lowest": ("3.11", TOOLS / "lowest-constraints.txt"),
 }
-ROW = "{:11}  {:9}  {:7}  {:7}  {}"
+ROW = "{:11}  {:9}  {:7}  {:10}  {}"
 
 
 def every_notebook() -> list[Path]:
@@ -77,8 +77,8 @@ def prepare(python: str, folder: Path, constraints: Path | None, wanted: list[st
 
 def run(python: str, capability: str, threads: int, notebooks: list[Path]) -> tuple[str, str]:
     """Run the notebooks once; return "passed", "failed" or "not run", and how or why."""
-    if capability not in ("default", *_processor()):
-        return "not run", f"this processor has no {capability}"
+    if reason := cannot_run(capability):
+        return "not run", reason
     variables = os.environ | {
         "ATEN_CPU_CAPABILITY": capability,
         "OMP_NUM_THREADS": str(threads),
@@ -103,6 +103,11 @@ def run(python: str, capability: str, threads: int, notebooks: list[Path]) -> tu
         return "passed", note
     print(pytest.stdout, flush=True)
     return "failed", note
+
+
+def cannot_run(capability: str) -> str:
+    """Say why this processor cannot run by an instruction set; nothing if it can."""
+    return "" if capability in ("default", *_processor()) else f"this processor has no {capability}"
 
 
 def _processor() -> list[str]:
@@ -143,6 +148,9 @@ def main(arguments: list[str]) -> int:
             options.processor or CAPABILITIES, options.threads or THREADS
         ):
             outcome = run(interpreter, *choice, notebooks) if interpreter else told
+            if options.list:
+                reason = told[1] or cannot_run(choice[0])
+                outcome = ("cannot run", reason) if reason else ("would run", "")
             rows.append((name, *choice, *outcome))
             if interpreter:
                 print(ROW.format(*rows[-1]), flush=True)
