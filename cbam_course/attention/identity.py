@@ -75,7 +75,7 @@ class IdentityStart(nn.Module):
 
 @torch.fx.wrap
 def _check_shape(refined: Tensor, x: Tensor, block: str) -> None:
-    if refined.shape != x.shape:
+    if not torch.jit.is_tracing() and refined.shape != x.shape:
         raise ValueError(
             f"IdentityStart needs a block that keeps the shape of its input; "
             f"{block} made {list(refined.shape)} of {list(x.shape)}"

@@ -1,6 +1,7 @@
 """``cbam-course experiments``: the recorded runs of the course, and those that are still to do."""
 
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -103,6 +104,7 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
                     f"on {event.device}"
                 )
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see cbam_course/__main__.py
     try:
         tier = None
         if not names:
@@ -112,7 +114,12 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
         runs, titles = pending(chosen, folders(out)), _titles(chosen)
         click.echo(f"{len(runs)} runs without a record")
         if tier == "cpu" and not runs:
-            click.echo("The full experiments want a GPU: name those to be run here all the same.")
+            rest = _chosen((), "gpu")
+            click.echo(
+                f"Nothing is left for a CPU. {len(pending(rest, folders(out)))} runs of the full "
+                "experiments have no record; they want a GPU, and take days without: "
+                f"cbam-course experiments run {' '.join(e.name for e in rest)} --out {out}"
+            )
         if budget is not None:  # what was spent on loading PyTorch counts, too
             budget = max(0.0, budget - (time.monotonic() - started))
         run_queue(runs, out, budget=budget, on_event=show, **options)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def grade(
         raise click.UsageError(f"{feedback} would be a learner's: put it beside the submissions")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         click.echo("You are root, whom little holds back: better be another user.", err=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see cbam_course/__main__.py
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         memory = int(memory * 2**30)

@@ -62,7 +62,7 @@ def story(error: BaseException) -> str:
             f"  line {step.lineno}, in {step.name}",
             *([f"    {step.line}"] if step.line else []),
         ]
-    lines.append(f"{type(error).__name__}: {error}")
+    lines.append(f"{type(error).__name__}: {error}".removesuffix(": "))
     if re.search("dtype|scalar type", str(error)):
         lines.append("The check's tensors are in float64; let your code keep their dtype.")
     return "\n".join(lines)

@@ -273,3 +273,9 @@ def test_a_second_signal_does_not_wait(tmp_path, monkeypatch):
 def test_a_signal_before_the_first_step_does_not_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
     assert run("train", *TINY, "--out", tmp_path / "run").exit_code == 130
+
+
+def test_ctrl_c_before_any_command_is_no_traceback():
+    code = "import signal, cbam_course.__main__; signal.raise_signal(signal.SIGINT); print('on')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("", "") and ended.returncode in (-2, 1)
