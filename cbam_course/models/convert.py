@@ -115,7 +115,7 @@ def layout(state: Mapping[str, Tensor]) -> str:
     """Whose names the keys of a network's state dict are.
 
     Returns:
-        A key of :data:`DIALECTS`, such as ``"official"`` for CBAM's authors or ``"timm"``, or
+        A key of ``DIALECTS``, such as ``"official"`` for CBAM's authors or ``"timm"``, or
         ``"course"`` for ours and for networks without attention.
     """
     for name, dialect in DIALECTS.items():

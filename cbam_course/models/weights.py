@@ -78,7 +78,7 @@ def load_weights(
     otherwise nothing is loaded. Values are converted to the network's precision and device.
 
     ResNets of CBAM's and of ECA-Net's authors, of timm, and of moskomule's (SE) and luuuyi's (CBAM)
-    repositories are converted, see :data:`~cbam_course.models.convert.DIALECTS`.
+    repositories are converted; the page on models has a table of what fits.
 
     Args:
         model: the network, of the course or of torchvision.
@@ -95,6 +95,7 @@ def load_weights(
             version: that is the caller's to know.
         OSError: if the file is not there or cannot be read, or torchvision's cannot be downloaded.
     """
+    model = getattr(model, "_orig_mod", model)  # inside of what torch.compile makes
     state, whose = read_source(weights, getattr(model, "version", None))
     return load_source(model, state, whose, replace_attention)
 

@@ -46,16 +46,23 @@ def test_the_subcommands_and_their_options_exist():
     code = "\n".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
     lines = code.replace("\\\n", " ").splitlines()
     called = [
-        line.partition("#")[0].split()[1:] for line in lines if line.startswith("cbam-course")
+        re.sub(r".*-m cbam_course", "cbam-course", line).partition("#")[0].split()[1:]
+        for line in lines
+        if line.startswith("cbam-course") or "-m cbam_course" in line
     ]
-    assert {"train", "cost", "export", "experiments"} <= {arguments[0] for arguments in called}
+    assert {"train", "cost", "export", "experiments", "grade", "bench"} <= {c[0] for c in called}
+    folders = []
     for name, *arguments in called:
         command = main.commands[name]
         while isinstance(command, click.Group):
             name, *arguments = arguments
             command = command.commands[name]
-        known = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in arguments if word.startswith("--")} <= known
+        # Names and values of all options, but nothing is done.
+        command.make_context(name, list(arguments))
+        if name == "train" and "--resume" not in arguments:
+            folders.append(arguments[arguments.index("--out") + 1])
+    # Typed one after the other, no command meets what an earlier one has left.
+    assert len(set(folders)) == len(folders) >= 3
 
 
 def test_all_chapters_are_listed():
