@@ -85,43 +85,31 @@ def _maximum(x: Tensor, dim: int) -> Tensor:
     return x.amax(dim=dim)
 
 
-class ChannelMLP(nn.Sequential):
-    r"""Two fully connected layers C -> C // r -> C with a ReLU between them.
+def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequential:
+    """Two fully connected layers C -> C // r -> C with a ReLU between them.
 
-    .. math:: v \mapsto W_1 \, \mathrm{ReLU}(W_0 v + b_0) + b_1
-
-    Called, it is the sequence of its layers; :meth:`scores` takes vectors. A 1x1 convolution of a ``[B, C, 1, 1]`` map and
-    a linear layer of a vector are the same function; ``layer`` chooses the spelling, and with it
-    the shape of the stored weights.
-
-    Args:
-        channels: number of channels C.
-        reduction: the ratio r.
-        bias: whether the two layers have biases.
-        layer: ``"conv"`` or ``"linear"``.
+    A 1x1 convolution of a ``[B, C, 1, 1]`` map and a linear layer of a ``[B, C]`` vector are the
+    same function; ``layer`` chooses the spelling, and with it the shape of the stored weights.
 
     Raises:
         ValueError: if C // r leaves no hidden unit, or an argument is not of its kind.
     """
+    hidden = channels // reduction
+    if hidden < 1:
+        raise ValueError(
+            f"reduction {reduction} leaves no hidden unit for {channels} channels "
+            f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
+        )
+    check_flag("bias", bias)
+    if check_choice("layer", layer, ("conv", "linear")) == "linear":
+        first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
+    else:
+        first = nn.Conv2d(channels, hidden, 1, bias=bias)
+        second = nn.Conv2d(hidden, channels, 1, bias=bias)
+    return nn.Sequential(first, nn.ReLU(), second)
 
-    def __init__(self, channels: int, reduction: int, bias: bool, layer: str) -> None:
-        hidden = channels // reduction
-        if hidden < 1:
-            raise ValueError(
-                f"reduction {reduction} leaves no hidden unit for {channels} channels "
-                f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
-            )
-        check_flag("bias", bias)
-        if check_choice("layer", layer, ("conv", "linear")) == "linear":
-            first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
-        else:
-            first = nn.Conv2d(channels, hidden, 1, bias=bias)
-            second = nn.Conv2d(hidden, channels, 1, bias=bias)
-        super().__init__(first, nn.ReLU(), second)
-        self.layer = layer
 
-    def scores(self, vector: Tensor) -> Tensor:
-        """Run the layers, whichever their spelling, on channel vectors: ``[B, C]`` -> ``[B, C]``."""
-        if self.layer == "linear":
-            return self(vector)
-        return self(vector[:, :, None, None]).flatten(1)
+def apply_bottleneck(mlp: nn.Module, layer: str, vector: Tensor) -> Tensor:
+    """Run ``mlp``, of layers of this spelling, on a channel vector: ``[B, C]`` -> ``[B, C]``."""
+    # Not asked of the layers themselves, which may be wrapped, quantized or replaced.
+    return mlp(vector) if layer == "linear" else mlp(vector[:, :, None, None]).flatten(1)

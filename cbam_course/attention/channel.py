@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .arguments import check_choices, check_integer
-from .block import AttentionBlock, ChannelMLP, pool_positions
+from .block import AttentionBlock, apply_bottleneck, bottleneck, pool_positions
 
 
 class ChannelAttention(AttentionBlock):
@@ -49,13 +49,15 @@ class ChannelAttention(AttentionBlock):
         super().__init__()
         self.channels = check_integer("channels", channels)
         self.reduction = check_integer("reduction", reduction)
-        self.mlp = ChannelMLP(self.channels, self.reduction, bias, layer)
+        self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
+        self.layer = layer
         self.pools = check_choices("pools", pools, ("avg", "max"))
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
-        scores = sum(self.mlp.scores(pool_positions(x, pool)) for pool in self.pools)
+        pooled = [pool_positions(x, pool) for pool in self.pools]
+        scores = sum(apply_bottleneck(self.mlp, self.layer, vector) for vector in pooled)
         return scores.sigmoid()[:, :, None, None]
 
     def extra_repr(self) -> str:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from .arguments import check_integer
-from .block import AttentionBlock, ChannelMLP, pool_positions
+from .block import AttentionBlock, apply_bottleneck, bottleneck, pool_positions
 
 
 class SqueezeExcitation(AttentionBlock):
@@ -38,13 +38,14 @@ class SqueezeExcitation(AttentionBlock):
         super().__init__()
         self.channels = check_integer("channels", channels)
         self.reduction = check_integer("reduction", reduction)
-        self.mlp = ChannelMLP(self.channels, self.reduction, bias, layer)
+        self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
+        self.layer = layer
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
         squeezed = pool_positions(x, "avg")
-        excited = self.mlp.scores(squeezed)
+        excited = apply_bottleneck(self.mlp, self.layer, squeezed)
         return excited.sigmoid()[:, :, None, None]
 
     def extra_repr(self) -> str:

@@ -1,6 +1,7 @@
 """Attention for a network that is there already."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
@@ -182,6 +183,8 @@ def insert_attention(
     _try(model, points, blocks, put, examples[0], [len(outputs) for outputs in features])
     for (_, module), block in zip(points, blocks, strict=True):
         put(module, block)
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()  # or what was compiled of this network would go on without blocks
 
     names = {module: name for name, module in model.named_modules()}
     insertions = []
@@ -301,20 +304,31 @@ def _find_features(model: nn.Module, names: list[str], examples: list[Any]) -> l
             ) from error
         runs.append(list(seen.values()))
     for name, *outputs in zip(names, *runs, strict=True):
-        if problem := _no_feature_map([x for run in outputs for x in run], len(runs) > 1):
+        told = len(runs) > 1 or not _square(examples[0])
+        if problem := _no_feature_map([x for run in outputs for x in run], told):
             raise ValueError(f"no block can follow {name}: {problem}")
     return runs[0]
 
 
-def _no_feature_map(outputs: list[Any], two_sizes: bool) -> str:
-    """Why what a module puts out is no feature map with one number of channels; or nothing."""
+def _square(example: Any) -> bool:
+    return (
+        isinstance(example, Tensor) and example.dim() == 4 and example.shape[2] == example.shape[3]
+    )
+
+
+def _no_feature_map(outputs: list[Any], told: bool) -> str:
+    """Why what a module puts out is no feature map with one number of channels; or nothing.
+
+    Where the size of the image does not tell the axes of the channels, two equal ones are suspected
+    to be height and width.
+    """
     if not outputs:
         return "it is not run"
     if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
         return "its output is no [B, C, H, W]"
     if len({x.shape[1] for x in outputs}) == 1:
         _, first, second, last = outputs[0].shape
-        if two_sizes or not first == second != last:
+        if told or not first == second != last:
             return ""
     shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
     if all(x.shape[3] == outputs[0].shape[3] for x in outputs):
@@ -362,7 +376,9 @@ def _hint(model: nn.Module) -> str:
     gates = [
         (type(module).__name__, name)
         for name, module in model.named_modules()
-        if re.search(r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]", type(module).__name__)
+        if re.search(
+            r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]", type(module).__name__
+        )
     ]
     own = f" It has gates of its own: {gates[0][0]} at {gates[0][1]}." if gates else ""
     seen: dict[str, tuple[Tensor, Tensor]] = {}

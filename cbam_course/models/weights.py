@@ -73,9 +73,9 @@ def load_weights(
     weights have none or one for another number of classes; the first convolution, if it has another
     number of input channels or another kernel size. Attention blocks and a classifier that the
     network does not have are left over. But where the network has one attention block and the
-    weights have another, trained attention would be dropped for a fresh one: that is refused, unless
-    ``replace_attention`` asks for it. Everything else must fit, name by name and shape by shape;
-    otherwise nothing is loaded. Values are converted to the network's precision and device.
+    weights have another, trained attention would be dropped for a fresh one: that is refused,
+    unless ``replace_attention`` asks for it. Everything else must fit, name by name and shape by
+    shape; otherwise nothing is loaded. Values are converted to the network's precision and device.
 
     ResNets of CBAM's and of ECA-Net's authors, of timm, and of moskomule's (SE) and luuuyi's (CBAM)
     repositories are converted; the page on models has a table of what fits.
@@ -190,8 +190,8 @@ def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor
             )
         except OSError as error:
             raise OSError(
-                f"{weights} could not be downloaded ({error}); fetch {weights.url} where there is a "
-                "network, and give the path of the file"
+                f"{weights} could not be downloaded ({error}); fetch {weights.url} where there is "
+                "a network, and give the path of the file"
             ) from None
     return from_layout(state, whose) if whose in DIALECTS else dict(state), whose
 

@@ -58,8 +58,8 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
         ]
         raise ValueError(
             f"attention_options {config.attention_options} and model_options "
-            f"{config.model_options} do not fit {config.attention!r} and {config.model!r}: {error}; "
-            f"{'; '.join(takes)}"
+            f"{config.model_options} do not fit {config.attention!r} and {config.model!r}: "
+            f"{error}; {'; '.join(takes)}"
         ) from None
     if config.control == "frozen":
         for block in attention_blocks(model).values():

@@ -19,7 +19,6 @@ from cbam_course.attention import (
 from tests.support import attention_cases as cases
 from tests.support.attention_cases import few
 
-
 # What each name makes of 64 channels: the class, the parameters and a property that tells it apart.
 MADE = {
     "se": ("SqueezeExcitation", 2 * 64 * 4 + 64 + 4, lambda b: b.reduction == 16),

@@ -55,6 +55,8 @@ def test_replaced_layers(x):
     mlp = block.channel_attention.mlp
     mlp[0] = nn.Sequential(mlp[0])  # as when a layer is wrapped to be fine-tuned
     assert torch.equal(block(x), expected)
+    block.channel_attention.mlp = nn.Sequential(*mlp)  # or all of them
+    assert torch.equal(block(x), expected)
     if not hasattr(torch.ao.quantization, "quantize_dynamic"):
         pytest.skip("this PyTorch leaves quantization to torchao")
     quantized = torch.ao.quantization.quantize_dynamic(block, {nn.Linear}, dtype=torch.qint8)

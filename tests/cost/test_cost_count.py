@@ -345,8 +345,8 @@ def test_the_model_is_left_as_it_was():
     image = torch.ones(1, 3, 8, 8)
     random = torch.get_rng_state()
 
-    for look, given in ((count, {"inputs": image}), (explain, {"input_size": (3, 8, 8)})):
-        look(model, **given)  # `explain` runs each tool
+    for look, options in ((count, {"inputs": image}), (explain, {"input_size": (3, 8, 8)})):
+        look(model, **options)  # `explain` runs each tool
         assert image.eq(1).all() and torch.equal(torch.get_rng_state(), random)
         assert [m.training for m in model.modules()] == [True, True, False]
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

@@ -77,7 +77,9 @@ def test_what_a_feature_extractor_reads_is_refined():
     x = torch.rand(1, 3, 64, 64)
     found = create_feature_extractor(model, ["layer1.0.bn2", "fc"])(x)
     seen = []
-    with model.layer1[0].bn2.attention.register_forward_hook(lambda m, a, y: seen.append(y.clone())):
+    with model.layer1[0].bn2.attention.register_forward_hook(
+        lambda m, a, y: seen.append(y.clone())
+    ):
         assert torch.equal(found["fc"], model(x))
     assert torch.equal(found["layer1.0.bn2"], seen[0])
 
@@ -163,3 +165,13 @@ def test_the_hint_is_the_end_of_the_branch(name, pattern, gates):
     insert_attention(model, small_cbam, where=pattern)
     with torch.no_grad():
         assert model(torch.rand(1, 3, 64, 64)).isfinite().all()
+
+
+def test_what_was_compiled_of_the_network_before_gets_the_blocks():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval()
+    compiled, x = torch.compile(model, backend="eager"), torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        before = compiled(x)
+        insert_attention(model, small_cbam, where="0")
+        assert torch.equal(compiled(x), model(x)) and not torch.equal(model(x), before)

@@ -71,8 +71,12 @@ def test_run_does_what_lacks_a_record_and_status_shows_it(tmp_path):
     end = f"0 recorded in {out}, 0 failed, 0 done elsewhere, 0 left"
     assert again == ["0 runs without a record", end]
     told = run("run", "--out", out, "--device", "cpu").splitlines()[1]
-    assert told.startswith("Nothing is left for a CPU. 6 runs of the full experiments have no record")
-    assert told.endswith(f"want a GPU, and take days without: cbam-course experiments run full --out {out}")
+    assert told.startswith(
+        "Nothing is left for a CPU. 6 runs of the full experiments have no record"
+    )
+    assert told.endswith(
+        f"want a GPU, and take days without: cbam-course experiments run full --out {out}"
+    )
 
 
 def test_the_budget_counts_and_what_is_cut_off_is_kept(tmp_path, monkeypatch):

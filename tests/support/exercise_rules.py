@@ -48,7 +48,7 @@ def line_length(notebook, chapter):
 
 
 def opens(notebook, chapter):
-    """Title, link to Colab and box are those of every exercise notebook; then set-up and imports."""
+    """Title, link and box are those of every exercise notebook; then set-up and imports."""
     title, setup, imports = (cell.source for cell in notebook.cells[:3])
     name = title.splitlines()[0].removeprefix("# Exercises: ")
     expected = opening(name, chapter.path, chapter.repository)

@@ -95,7 +95,7 @@ def make(folder, wanted, constraints=CONSTRAINTS, say=print):
         finished = len(stored) == 2 and stored[1] == sys.version.split()[0] and works(folder)
         os.remove(stamp)
         name, python = os.path.basename(folder), sys.version.split()[0]
-        what = "Updating" if finished else "Making again, with Python {},".format(python)
+        what = "Updating" if finished else f"Making again, with Python {python},"
         say(f"{what} {name} ...")
     if not finished:
         shutil.rmtree(folder, ignore_errors=True)

@@ -183,7 +183,9 @@ def test_a_score_for_each_class_or_no_step(images, outputs):
 
 
 def test_a_last_batch_of_one_image_that_cannot_be_normalized(images):
-    small = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10))
+    small = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10)
+    )
     config = replace(TINY, model="custom", attention="none", train_size=20)
     with pytest.raises(ValueError, match="has 1 of the 20 images.*another batch_size than 19"):
         train_quietly(replace(config, batch_size=19), images, model=small)
