@@ -48,7 +48,7 @@ DIALECTS = {
     "moskomule": Dialect(
         whose="moskomule's SE",
         name="se",
-        key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(fc\..+)",
+        key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(fc\.\d\..+)",
         layers={"fc.0": "mlp.0", "fc.2": "mlp.2"},
         kernel=(),
         orders=(),

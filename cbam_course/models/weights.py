@@ -139,8 +139,8 @@ def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict
         if code and isinstance(error, pickle.UnpicklingError):
             raise ValueError(
                 f"{path} holds more than tensors: reading it would run {code[1]}, so it was not "
-                "read. If you trust its source, read it with torch.load(..., weights_only=False) "
-                "and save the state dict in it by itself"
+                "read. If it is a whole model, save its model.state_dict() instead; if the weights "
+                "lie beside something else, as arguments or NumPy's numbers, save them alone"
             ) from None
         raise ValueError(f"{path} is empty, torn, or not a file of weights") from None
     if isinstance(content, Mapping):
