@@ -199,7 +199,9 @@ def test_an_entry_is_named(tmp_path, state):
 
 def test_what_lies_beside_the_weights(tmp_path, state):
     torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match="would run argparse.Namespace.*beside something else.* save them alone"):
+    with pytest.raises(
+        ValueError, match="would run argparse.Namespace.*beside something else.* save them alone"
+    ):
         read_weights(tmp_path / "file.pth")
 
 
