@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torchvision
 from torch import nn
 
 from cbam_course import attention, cost, records
-from tests.support.project import ROOT
+from tests.support.project import ROOT, address, colab_link
 
 FILE, PAGE = ROOT / "book" / "copy" / "cbam.py", ROOT / "book" / "copy_this.md"
 spec = importlib.util.spec_from_file_location("copied_cbam", FILE)
@@ -73,6 +74,17 @@ def test_what_the_page_says_each_costs():
     gain = records.summary(records.table("small-replication")).loc["CBAM (FC)"]
     said = gain[["difference", "difference_low", "difference_high"]].round(2).tolist()
     assert np.allclose(said, [1.43, 0.47, 2.38])
+
+
+def test_the_notebook_is_the_file():
+    notebook = nbformat.read(FILE.with_suffix(".ipynb"), as_version=4)
+    nbformat.validate(notebook)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    text = FILE.read_text(encoding="utf-8")
+    assert (
+        "\n\n\n".join(code[:7]) == text[text.index("import math") : text.index("\n\n\nif __name__")]
+    )
+    assert colab_link("book/copy/cbam.ipynb", address()) in notebook.cells[0].source
 
 
 def test_it_is_short_and_needs_pytorch_alone():
