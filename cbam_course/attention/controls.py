@@ -69,6 +69,11 @@ def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
     return blocks
 
 
+def is_compiled(model: nn.Module) -> bool:
+    """Whether the network or a part of it was given to ``torch.compile``."""
+    return any(hasattr(m, "_orig_mod") or m._compiled_call_impl for m in model.modules())
+
+
 @contextmanager
 def uncompiled(model: nn.Module) -> Iterator[None]:
     """Run a network as it is written meanwhile: what was compiled does not see later hooks.
@@ -84,7 +89,7 @@ def uncompiled(model: nn.Module) -> Iterator[None]:
     elif hasattr(torch.compiler, "set_stance"):
         with torch.compiler.set_stance("force_eager"):
             yield
-    elif any(hasattr(m, "_orig_mod") or m._compiled_call_impl for m in model.modules()):
+    elif is_compiled(model):
         raise ValueError(
             "the network is compiled, and before PyTorch 2.6 hooks on it do nothing; hand over the "
             "network from which it was compiled"

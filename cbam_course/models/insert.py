@@ -17,6 +17,7 @@ from torchvision.models import VGG, convnext, mobilenetv3
 
 from cbam_course.attention import AttentionFactory, IdentityStart, starting_as_identity
 from cbam_course.attention.arguments import check_flag
+from cbam_course.attention.controls import is_compiled
 from cbam_course.attention.factory import as_factory
 
 from .mobilenet import InvertedResidual
@@ -153,7 +154,7 @@ def insert_attention(
         raise ValueError(f"attention must be a block to insert; got {attention!r}")
     if check_flag("start_as_identity", start_as_identity):
         factory = starting_as_identity(factory)
-    if any(hasattr(m, "_orig_mod") or m._compiled_call_impl for m in model.modules()):
+    if is_compiled(model):
         raise ValueError(
             "the network is compiled, and what was compiled would go on running without the "
             "blocks; insert attention first, and compile then"
