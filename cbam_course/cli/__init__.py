@@ -5,6 +5,7 @@ import click
 from cbam_course import __version__
 
 from .bench import bench
+from .check import check
 from .cost import cost
 from .experiments import experiments
 from .export import export
@@ -19,6 +20,7 @@ def main() -> None:
 
 
 main.add_command(bench)
+main.add_command(check)
 main.add_command(cost)
 main.add_command(experiments)
 main.add_command(export)

@@ -1,0 +1,241 @@
+"""The checker finds what is wrong with a block, names it, and lets right blocks pass."""
+
+import json
+import threading
+
+import pytest
+import torch
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from cbam_course.attention import CBAM, ECA, SqueezeExcitation
+from cbam_course.checker import check, contract, judge
+from cbam_course.cli import main
+from tests.support import attention_cases, right_blocks
+from tests.support.project import ROOT
+from tests.support.right_blocks import RIGHT
+from tests.support.wrong_blocks import WRONG, Right
+
+
+@pytest.fixture
+def no_formats(monkeypatch):
+    """Without the export, which takes longer than all else."""
+    monkeypatch.setattr(contract, "_formats", lambda *parts: ())
+
+
+def codes(report, wrong=None):
+    return {one.code for one in report.findings if wrong in (None, one.wrong)}
+
+
+FORMATS = {"channels-last", "half-precision", "export"}
+
+
+@pytest.mark.parametrize("name", [n for n, (_, code) in WRONG.items() if code not in FORMATS])
+def test_a_wrong_block_is_found(name, no_formats):
+    block, code = WRONG[name]
+    report = check(block)
+    assert report.verdict == "wrong" and report.exit_code == 1
+    assert code in codes(report, wrong=True)
+    assert all(one.sentence and one.place for one in report.findings)
+    assert all(one.given and one.got for one in report.findings if one.wrong)
+
+
+@pytest.mark.parametrize("code", sorted(FORMATS))
+def test_a_format_that_breaks_is_found(code):
+    block = next(block for block, theirs in WRONG.values() if theirs == code)
+    assert codes(check(block), wrong=True) == {code}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_block_passes(name, no_formats):
+    block, kind, deviations = RIGHT[name]
+    report = check(block)
+    assert (report.kind, codes(report)) == (kind, set(deviations)), str(report)
+    assert report.verdict == ("deviates" if deviations else "right") and report.exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["linear layers", "einsum", "SE by vmap", "ECA", "lazy layers"])
+def test_a_right_block_is_exported(name):
+    assert check(RIGHT[name][0]).verdict == "right"
+
+
+@pytest.mark.parametrize("name", right_blocks.elsewhere())
+def test_blocks_of_the_libraries_pass(name, no_formats):
+    block, arguments, kind, deviations = right_blocks.elsewhere()[name]
+    report = check(block, 64, **arguments)
+    assert (report.kind, codes(report)) == (kind, set(deviations)), str(report)
+
+
+@pytest.mark.parametrize("case", attention_cases.ALL, ids=str)
+def test_this_package_passes(case, no_formats):
+    report = check(case.make(24).float(), 24)
+    assert report.verdict in ("right", "deviates"), str(report)
+    pools = case.options.get("spatial_options", case.options if case.kind == "spatial" else {})
+    assert ("max-first" in codes(report)) == (pools.get("pools") == ("max", "avg"))
+
+
+@settings(max_examples=15)
+@given(
+    channels=st.integers(4, 96),
+    width=st.integers(1, 12),
+    kernel=st.sampled_from([1, 3, 5, 7, 9]),
+    seed=st.integers(0, 99),
+)
+def test_any_channels_reduction_kernel_and_seed(channels, width, kernel, seed):
+    torch.manual_seed(seed)
+    reduction = max(1, channels // width)
+    blocks = {
+        CBAM(channels, reduction, kernel): "CBAM",
+        CBAM(channels, mode="conv", kernel_size=kernel): "CBAM",
+        Right(channels, reduction, kernel): "CBAM",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract, "_formats", lambda *parts: ())
+        for block, kind in blocks.items():
+            report = check(block, channels)
+            assert (report.kind, report.verdict) == (kind, "right"), str(report)
+            assert report.details["spatial kernel"] == f"{kernel} x {kernel}"
+        hidden = channels // reduction
+        assert check(CBAM(channels, reduction), channels).details["hidden units"] == hidden
+
+
+def test_details_of_a_block():
+    report = check(CBAM, 64, reduction=8, kernel_size=3, order="spatial-channel")
+    assert report.details == {
+        "returns": "refined features",
+        "order": "spatial-channel",
+        "channel pools": "avg and max",
+        "mode": "fc",
+        "hidden units": 8,
+        "reduction": 8,
+        "spatial pools": "avg and max",
+        "spatial kernel": "3 x 3",
+    }
+    assert check(ECA, 64, kernel_size=5).details["channel kernel"] == 5
+
+
+def test_the_block_and_the_random_numbers_are_left_alone():
+    block = CBAM(16, 4).train()
+    before = {name: value.clone() for name, value in block.state_dict().items()}
+    state = torch.get_rng_state()
+    check(block, 16)
+    assert torch.equal(torch.get_rng_state(), state) and block.training
+    assert all(torch.equal(value, before[name]) for name, value in block.state_dict().items())
+    assert all(parameter.grad is None for parameter in block.parameters())
+
+
+class Waits(nn.Module):
+    """A block that does not answer until it is let go."""
+
+    def __init__(self, gate):
+        super().__init__()
+        self.wait = gate.wait
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def forward(self, x):
+        self.wait()
+        return x
+
+
+def test_a_block_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(judge, "LIMIT", 0.5)
+    gate = threading.Event()
+    report = check(Waits(gate))
+    gate.set()
+    assert (report.verdict, report.exit_code) == ("cannot judge", 2)
+    assert report.reason == "the block has not answered within 0.5 s"
+
+
+class Needs(nn.Module):
+    def __init__(self, channels, height):
+        super().__init__()
+
+    def forward(self, x):
+        return undefined  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    "block, reason",
+    [
+        (Needs, "missing 1 required positional argument: 'height'. Give what it needs by keyword"),
+        (nn.Conv2d(64, 64, 3), "is no product of x and a gate, and no map: shape [4, 64, 10, 8]"),
+        (lambda channels: "text", "it made str, and not a torch.nn.Module"),
+        (nn.Linear(3, 3), "mat1 and mat2 shapes cannot be multiplied"),
+        (nn.Softmax2d(), "is no product of x and a gate"),
+    ],
+)
+def test_what_cannot_be_judged_is_told_in_a_line(block, reason):
+    report = check(block)
+    assert report.verdict == "cannot judge" and report.kind == "none of these"
+    assert reason in report.reason and "\n" not in report.reason
+
+
+def test_arguments_of_the_check():
+    with pytest.raises(ValueError, match="at least 4; got 2"):
+        check(CBAM, 2)
+    with pytest.raises(ValueError, match="made already, so reduction would be ignored"):
+        check(CBAM(64), 64, reduction=8)
+    assert codes(check(Needs, 64, height=1)) == {"undefined-name"}
+
+
+class EvenFails(nn.Module):
+    """The even kernel is taken and fails when the block is called."""
+
+    def __init__(self, channels, kernel_size=7):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def forward(self, x):
+        return x * self.conv(torch.cat([x.mean(1, True), x.amax(1, True)], 1)).sigmoid()
+
+
+def test_an_argument_that_fails_late(no_formats):
+    assert codes(check(EvenFails, 64, kernel_size=4), wrong=True) == {"fails-late"}
+    assert check(EvenFails, 64, kernel_size=3).verdict == "right"
+
+
+def test_a_swallowed_argument():
+    cbam = pytest.importorskip("timm.layers.cbam")
+    report = check(cbam.LightCbamModule, 64, gate_layer=nn.Hardsigmoid)
+    assert codes(report, wrong=True) == {"ignored-argument"}
+
+
+def test_the_report_as_text_table_and_json():
+    report = check(WRONG["two MLPs"][0])
+    assert str(report).startswith("CBAM (returns refined features, order channel-spatial,")
+    assert "wrong: average and maximum go through different MLPs [unshared-mlp]" in str(report)
+    assert "seen:     Peachypie98/CBAM issue 3" in str(report)
+    assert "<td>unshared-mlp</td>" in report._repr_html_()
+    read = json.loads(report.to_json())
+    assert read["verdict"] == "wrong" and read["findings"][0]["code"] == "unshared-mlp"
+    assert "<td>" not in check(SqueezeExcitation, 64, bias=False)._repr_html_()
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["check", *map(str, arguments)])
+
+
+def test_the_command(tmp_path):
+    file = ROOT / "book" / "copy" / "cbam.py"
+    result = run(f"{file}:CBAM", "--arg", "reduction=8", "--json")
+    assert result.exit_code == 0 and json.loads(result.output)["details"]["reduction"] == 8
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from tests.support.wrong_blocks import Unshared\n"
+        "class Broken: pass\n"
+        "if __name__ == '__main__': raise SystemExit('ran as a program')\n"
+    )
+    result = run(f"{mine}:Unshared")
+    assert result.exit_code == 1 and "[unshared-mlp]" in result.output
+    result = run(f"{mine}:Broken")
+    assert result.exit_code == 2 and "it made Broken, and not a torch.nn.Module" in result.output
+    mine.write_text("1 / 0")
+    result = run(f"{mine}:Any")
+    assert result.exit_code == 2 and "raised ZeroDivisionError" in result.output
+    for wrong in ("mine.py", f"{tmp_path}/none.py:CBAM", f"{file}:nothing"):
+        result = run(wrong)
+        assert result.exit_code == 2 and result.output.count("Error: ") == 1
