@@ -17,9 +17,15 @@ from scipy import stats  # noqa: E402
 
 from cbam_course import records  # noqa: E402
 from cbam_course.plotting import COLORS  # noqa: E402
-from cbam_course.records import Experiment, Variant, reading, run_name, statistics  # noqa: E402
+from cbam_course.records import (  # noqa: E402
+    Experiment,
+    Variant,
+    experiments,
+    reading,
+    run_name,
+    statistics,
+)
 from cbam_course.records.status import status  # noqa: E402
-from cbam_course.records.tables import definitions  # noqa: E402
 from cbam_course.training import History  # noqa: E402
 from tests.support.made_records import (  # noqa: E402
     BASE,
@@ -69,6 +75,20 @@ def test_shipped_records_are_of_one_set_of_images():
 def test_all_shipped_files_are_records_of_some_experiment():
     found = status([TINY], None)
     assert found.problems == {} and found.strangers == []
+
+
+def test_shipped_runs_that_peek_are_their_baselines_until_the_rate_is_halved():
+    found = reading.read()
+    runs = {(v.name, run.seed): run_name(run) for v, run in experiments()["small-peeking"].runs()}
+    compared = 0
+    for seed in range(10):
+        names = [runs[name, seed] for name in ("held-out images", "test images")]
+        for one, other in zip(*(found[name]["epochs"] for name in names), strict=True):
+            if one["learning_rate"] != other["learning_rate"]:
+                break
+            assert one | {"seconds": 0} == other | {"seconds": 0}
+            compared += 1
+    assert compared > 10
 
 
 def test_gaps_in_the_provenance_would_be_found_in_shipped_records():
@@ -192,26 +212,9 @@ def test_runs_on_other_images_are_not_compared(folder, group, did):
             use(TINY, folder=folder)
 
 
-def test_a_run_that_peeks_is_its_baseline_until_the_rate_is_halved(tmp_path):
-    base = replace(BASE, schedule="plateau", epochs=3, validation_size=10, peek_size=10)
-    held, peeks = replace(base, watch="validation"), replace(base, watch="peek")
-    variants = Variant("held out", held), Variant("peek", peeks, "held out")
-    experiment = Experiment("peeking", "cpu", "Gain?", variants, seeds=(0,))
-
-    def tabulated(*losses, seconds=3.0):
-        peeking = made_record(peeks, 0.5, seconds=seconds)
-        for row, loss, rate in zip(peeking.epochs, losses, (0.1, 0.1, 0.05), strict=True):
-            row |= {"test_loss": loss, "learning_rate": rate}
-        return records.table(experiment, folder=write(tmp_path, made_record(held, 0.5), peeking))
-
-    assert len(tabulated(1.5, 1.5, 9.0, seconds=4.0)) == 2  # apart only after the halving
-    with pytest.raises(ValueError, match=f"epoch 2 of {run_name(peeks)} and of its baseline"):
-        tabulated(1.5, 1.6, 9.0)
-
-
 def test_the_larger_version_is_shown_once_it_is_recorded(tmp_path):
     assert records.largest("order", tmp_path) == "small-order"  # no record of it in the course
-    (_, first), *others = definitions()["order"].runs()
+    (_, first), *others = experiments()["order"].runs()
     write(tmp_path, *(made_record(config, 0.5) for _, config in others))
     assert records.largest("order", tmp_path) == "small-order"
     write(tmp_path, made_record(first, 0.5))
@@ -251,14 +254,6 @@ def test_switched_off_networks_are_compared_with_themselves(tmp_path):
 def test_unknown_experiments_are_named():
     with pytest.raises(ValueError, match="one of blocks, .*small-blocks.*; got 'large'"):
         records.table("large")
-
-
-def test_costs_are_those_of_the_networks():
-    found = records.costs(TINY)
-    assert found.index.tolist() == ["plain", "SE", "ECA"]
-    # SE's two layers have 4 * 2 and 2 * 4 weights, and biases; ECA's kernel for 4 channels has 1.
-    assert (found["parameters"] - found.loc["plain", "parameters"]).tolist() == [0, 16 + 6, 1]
-    assert (found["macs"] - found.loc["plain", "macs"]).tolist() == [0, 16, 4]
 
 
 # Statistics
@@ -381,11 +376,10 @@ def test_differences_are_drawn_where_the_summary_says(folder):
     assert "not corrected for 2 comparisons" in texts(figure)
     assert "above that of “plain”" in texts(figure)
     assert "+2.00  [−2.30, +6.30]" in texts(figure)
-    # The same from a table, with another experiment below.
-    both = records.show_differences(
-        records.table(TINY, folder=folder), replace(TINY, name="second"), folder=folder
-    )
-    assert [axes.get_title(loc="left") for axes in both.axes] == ["tiny", "second"]
+    again = replace(TINY, name="second", question="Does it help again?")
+    both = records.show_differences(TINY, again, folder=folder)
+    titles = [axes.get_title(loc="left") for axes in both.axes]
+    assert titles == [TINY.question, again.question]
 
 
 def test_curves_show_every_seed_and_the_baseline(folder):
@@ -397,18 +391,12 @@ def test_curves_show_every_seed_and_the_baseline(folder):
         assert len(axes.collections) == 2  # the bands
     mean = figure.axes[0].lines[-1]
     np.testing.assert_allclose(mean.get_ydata(), [26.5, 53])
-    (axes,) = records.show_curves(TINY, folder=folder, variants="ECA").axes
-    assert axes.get_title() == "ECA"
-    with pytest.raises(ValueError, match=r"of plain, SE, ECA; got \['CBAM'\]"):
-        records.show_curves(TINY, folder=folder, variants=["CBAM"])
 
 
 def test_nothing_to_compare(tmp_path):
     folder = write_records(tmp_path, {"SE": SE})
     with pytest.raises(ValueError, match="nothing to compare"):
         records.show_differences(TINY, folder=folder)
-    with pytest.raises(ValueError, match="at least one experiment"):
-        records.show_differences()
 
 
 # Status
@@ -416,15 +404,20 @@ def test_nothing_to_compare(tmp_path):
 
 def test_status_counts_and_estimates(tmp_path):
     stranger = replace(BASE, epochs=3)
-    folder = write_records(tmp_path, {"plain": PLAIN, "SE": SE[:1]})
+    folder = write_records(tmp_path, {"plain": PLAIN})
+    write_records(tmp_path, {"SE": SE[:1]}, seconds=6.0)
     write(folder, made_record(stranger, 0.5))
     (folder / ".unfinished" / "begun").mkdir(parents=True)
     (folder / ".unfinished" / "begun" / "checkpoint.pt").touch()
     other = Experiment("other", "cpu", "Else?", (Variant("wide", replace(BASE, widths=(8,))),))
     found = status([TINY, other], folder)
-    assert found.table.loc["tiny"].tolist() == [3, 3, 4, 9, "cpu, 1 thread", 30.0]
-    assert found.table.loc["other", ["recorded", "wanted", "device"]].tolist() == [0, 5, ""]
-    assert np.isnan(found.table.loc["other", "seconds_left"])
-    assert len(found.left) == 10 and sum(np.isnan(left) for left in found.left.values()) == 5
+    runs = found.runs.set_index("experiment")
+    tiny, wide = runs.loc["tiny"], runs.loc["other"]
+    assert len(tiny) == 9 and tiny["recorded"].sum() == 4 and len(wide) == 5
+    assert set(tiny["device"].dropna()) == {"cpu, 1 thread"} and wide["device"].isna().all()
+    # A variant takes as long as its other runs, or as the experiment's.
+    left = tiny[~tiny["recorded"]].groupby("variant", sort=False)["seconds"].agg(["count", "mean"])
+    assert left.T.to_dict("list") == {"SE": [2, 12], "ECA": [3, 7.5]}
+    assert wide["seconds"].isna().all() and not wide["recorded"].any()
     assert [path.stem for path in found.strangers] == [run_name(stranger)]
     assert found.problems == {} and found.unfinished == ["begun"]
