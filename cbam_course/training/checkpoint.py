@@ -1,7 +1,7 @@
 """The folder of a run: its checkpoint and its history, written after every epoch."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,47 +24,27 @@ FORMAT = 3
 
 @dataclass
 class Progress:
-    """An epoch that has been begun: what its finished steps have given.
+    """An epoch that has been begun: what its finished steps have given."""
 
-    Args:
-        losses: of each step.
-        correct: how many training images were classified correctly.
-        learning_rate: of the last step.
-        seconds: that the steps took.
-        random_state: of PyTorch's generators, which dropout draws from, after the last step.
-    """
-
-    losses: list[Tensor] = field(default_factory=list)
-    correct: int | Tensor = 0
-    learning_rate: float = 0.0
-    seconds: float = 0.0
+    losses: list[Tensor] = field(default_factory=list)  # of each step
+    correct: int | Tensor = 0  # training images that were classified correctly
+    learning_rate: float = 0.0  # of the last step
+    seconds: float = 0.0  # that the steps took
+    # Of PyTorch's generators, which dropout draws from, after the last step.
     random_state: list[Tensor] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, with the random state as it is now."""
-        state = [torch.get_rng_state()]
-        if torch.cuda.is_available():
-            state.append(torch.cuda.get_rng_state())
-        return asdict(self) | {"random_state": state}
 
     def restore_random_state(self) -> None:
         """Go on drawing where the last step stopped; before the first step nothing happens."""
         if self.random_state:
             torch.set_rng_state(self.random_state[0])
-            if len(self.random_state) > 1 and torch.cuda.is_available():
-                torch.cuda.set_rng_state(self.random_state[1])
+        if len(self.random_state) > 1 and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.random_state[1])
 
 
 def load_state(
     folder: str | os.PathLike[str] | None, resume: bool, learner: Learner, history: History
 ) -> tuple[History, Progress]:
     """Bring ``learner`` to where the run in a folder stopped, if there is one.
-
-    Args:
-        folder: where the run is kept; ``None`` for nowhere.
-        resume: whether to continue the run that is there.
-        learner: of a network like the run's.
-        history: a new one, of the run as it would be begun here.
 
     Returns:
         The run's history, and the epoch it was in; for a new run, ``history`` and nothing done.
@@ -116,12 +96,12 @@ def save_state(
     """Write the checkpoint, then the history; without a folder nothing happens."""
     if folder is None:
         return
-    state = {
-        "format": FORMAT,
-        **learner.state_dict(),
-        "history": history.to_dict(),
-        "progress": {} if so_far is None else so_far.to_dict(),
-    }
+    state = {"format": FORMAT, **learner.state_dict(), "history": history.to_dict(), "progress": {}}
+    if so_far is not None:
+        generators = [torch.get_rng_state()]
+        if torch.cuda.is_available():
+            generators.append(torch.cuda.get_rng_state())
+        state["progress"] = vars(so_far) | {"random_state": generators}
     # Straight to a full disk, torch.save would end in an error of its own, about positions.
     content = BytesIO()
     torch.save(state, content)

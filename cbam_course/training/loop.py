@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from math import ceil
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from cbam_course import data as image_sets
 from cbam_course.attention import attention_blocks, attention_off
 from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
+from cbam_course.data import ImageSet
 from cbam_course.files import locked
 
 from .checkpoint import Progress, load_state, save_state
@@ -27,8 +28,8 @@ from .learner import Learner
 from .networks import build_model
 from .process_group import check_batches, group_rank, group_size, share_buffers, total
 
-if TYPE_CHECKING:
-    from cbam_course.data import ImageSet
+SPLITS = (("train", "validation"), ("test", "peek"))
+"""Each half of a set, and what may be set apart from it."""
 
 
 class Interrupted(Exception):
@@ -37,7 +38,7 @@ class Interrupted(Exception):
 
 def train(
     config: TrainConfig,
-    data: "ImageSet | None" = None,
+    data: ImageSet | None = None,
     *,
     model: nn.Module | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -103,22 +104,23 @@ def train(
             model = build_model(config, len(data.classes), in_channels=data.x_train.shape[3])
         mean, std = image_sets.channel_statistics(groups["train"][0])
         options = {"image_size": config.image_size, "layout": memory_format(device, model)}
-        on_device = {
+        tested = {
             name: DeviceImages(*group, mean, std, device, **options)
             for name, group in groups.items()
         }
-        training = on_device.pop("train")
+        training = tested.pop("train")
         check_batches(len(training), config.batch_size)
         if group_size() == 1:  # otherwise normalizations may see the other processes' images
             _check_network(model.to(device), training, config, len(data.classes))
-        steps = -(-len(training) // config.batch_size)
-        learner = Learner.prepare(model, config, steps, device, precision)
+        steps = ceil(len(training) / config.batch_size)
+        learner = Learner(model, config, steps, device, precision)
         model = learner.model
         history = History(config, describe_model(model), describe_data(data, groups))
         history, so_far = load_state(folder, resume, learner, history)
         done = len(history.epochs)
         if done < config.epochs:
             history.begin_session(device, precision)
+        watched = config.watch or ("validation" if "validation" in tested else "test")
 
         hidden = not (progress and leads)
         first = done * steps + len(so_far.losses)
@@ -140,10 +142,10 @@ def train(
                     save_state(folder, learner, history, so_far)
                     raise
                 share_buffers(model)
-                for name, images in on_device.items():
+                for name, images in tested.items():
                     loss, accuracy = evaluate(model, images, precision)
                     row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-                learner.after_epoch(row[f"{config.watched}_loss"])
+                learner.after_epoch(row[f"{watched}_loss"])
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
                         f"the test loss is no longer a number in epoch {epoch}; "
@@ -156,13 +158,13 @@ def train(
                     history.final = {name: row[name] for name in ("test_loss", "test_accuracy")}
                     if attention_blocks(model):
                         with attention_off(model):
-                            _, accuracy = evaluate(model, on_device["test"], precision)
+                            _, accuracy = evaluate(model, tested["test"], precision)
                         history.final["test_accuracy_attention_off"] = accuracy
+                bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
                 if leads:
                     save_state(folder, learner, history)
-                bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
-                if on_epoch is not None and leads:
-                    on_epoch(history)
+                    if on_epoch is not None:
+                        on_epoch(history)
     return Run(model.eval(), history)
 
 
@@ -181,12 +183,11 @@ def _check_network(
         with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.no_grad():
             shape = list(copied(x).shape)
     except ValueError as error:
-        if last > 1 or "more than 1 value" not in str(error):
+        if last > 1:
             raise
         raise ValueError(
-            f"the last batch of an epoch has 1 of the {len(images)} images, too few for a batch "
-            f"normalization of 1 x 1 maps; choose another batch_size than {config.batch_size}, or "
-            "another train_size"
+            f"the last batch of an epoch has 1 of the {len(images)} images ({error}); choose "
+            f"another batch_size than {config.batch_size}, or another train_size"
         ) from None
     if shape != [last, classes]:
         raise ValueError(
@@ -291,7 +292,7 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(mixed)
 
 
-def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> "ImageSet":
+def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> ImageSet:
     """The set of images that a configuration names, of which it may want a part only.
 
     CIFAR-10 is or is to be kept in ``folder``.
@@ -308,18 +309,16 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
         return image_sets.with_noise(image_sets.cifar10(folder), 3)
     # The shapes are drawn on the spot, so there are as many as one wishes.
     sizes = {}
-    for split, apart in (("train", "validation"), ("test", "peek")):
+    for split, apart in SPLITS:
         wanted, aside = getattr(config, f"{split}_size"), getattr(config, f"{apart}_size")
         if wanted is not None:
             # Of every class enough for both groups, also where ten does not divide their sizes.
-            both = (-(-size // 10) * 10 for size in (wanted, aside or 0))
+            both = (10 * ceil(size / 10) for size in (wanted, aside or 0))
             sizes[split] = wanted if aside is None else sum(both)
     return image_sets.shapes(**sizes)
 
 
-def choose_images(
-    config: TrainConfig, data: "ImageSet"
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def choose_images(config: TrainConfig, data: ImageSet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The images of a run and their labels, chosen once: no image is in two groups.
 
     Returns:
@@ -331,7 +330,7 @@ def choose_images(
         ValueError: if there are too few images.
     """
     groups = {}
-    for split, apart in (("train", "validation"), ("test", "peek")):
+    for split, apart in SPLITS:
         images, labels = getattr(data, f"x_{split}"), getattr(data, f"y_{split}")
         wanted, aside = getattr(config, f"{split}_size"), getattr(config, f"{apart}_size")
         if aside is None and wanted in (None, len(labels)):
@@ -344,15 +343,12 @@ def choose_images(
     return groups
 
 
-def _as_trained(
-    config: TrainConfig, data: "ImageSet | None", model: nn.Module | None
-) -> TrainConfig:
+def _as_trained(config: TrainConfig, data: ImageSet | None, model: nn.Module | None) -> TrainConfig:
     """The configuration with what was handed over named in it: the record has to be true."""
     if data is not None:
         name = data.name if data.name in CHOICES["dataset"] else "custom"
         config = replace(config, dataset=name)
     if model is not None and config.model != "custom":
-        defaults = TrainConfig()
-        nothing = {name: getattr(defaults, name) for name in OF_THE_NETWORK}
+        nothing = {name: getattr(TrainConfig(), name) for name in OF_THE_NETWORK}
         config = replace(config, model="custom", **nothing)
     return config

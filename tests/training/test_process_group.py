@@ -16,8 +16,6 @@ from cbam_course.training.process_group import check_batches, group_size, proces
 from tests.support.project import ROOT
 from tests.support.runs import Stop, stop_after
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # 42 leaves 2 images for the last step: one for each of two processes.
 CONFIG = TrainConfig(
     model="custom", train_size=42, test_size=30, epochs=3, batch_size=8, learning_rate=0.01,

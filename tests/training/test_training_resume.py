@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from cbam_course import data, training
 from cbam_course import files as whole_files
+from cbam_course import training
 from cbam_course.files import write_whole
 from cbam_course.training import DeviceImages, History, read_checkpoint
 from cbam_course.training.learner import Learner
@@ -34,22 +34,13 @@ from tests.support.runs import (
     train_quietly,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 KINDS = {
     "onecycle": {},
     "plateau": {"schedule": "plateau", "optimizer": "sgd"},
     "held out": {"schedule": "plateau", "train_size": 30, "validation_size": 10,
                  "start_as_identity": True},
     "frozen": {"control": "frozen", "optimizer": "sgd", "schedule": "cosine"},
-    "constant": {"control": "constant", "attention_options": {}, "schedule": "constant"},
-    "insertion points": {"insertion_points": ("stages.0",), "label_smoothing": 0.1},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def images():
-    return data.shapes(train=40, test=20)
 
 
 def assert_same_run(whole, parts):
@@ -205,7 +196,7 @@ def test_a_state_of_another_device_and_precision(images):
     """A run on a CPU goes on with float16, or where Adam is fused and was not."""
 
     def prepare(precision):
-        return Learner.prepare(fresh(TINY), TINY, 3, torch.device("cpu"), precision)
+        return Learner(fresh(TINY), TINY, 3, torch.device("cpu"), precision)
 
     store = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
     before = prepare(torch.float32)
@@ -219,8 +210,8 @@ def test_a_state_of_another_device_and_precision(images):
     assert after.optimizer.param_groups[0]["fused"] is True
     assert state["optimizer"]["param_groups"][0]["fused"] is None
     assert_same_weights(before.model, after.model)
-    # The scale is what is tested here; not every CPU can calculate with float16.
-    train_epoch(replace(after, precision=torch.float32), store, TINY, 2)
+    after.precision = torch.float32  # not every CPU can calculate with float16
+    train_epoch(after, store, TINY, 2)
     assert after.scaler.is_enabled()
     assert not torch.equal(before.model.classifier.weight, after.model.classifier.weight)
 
