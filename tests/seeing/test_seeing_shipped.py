@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cbam_course import seeing
-from cbam_course.data import shapes
+from cbam_course.data import shapes, with_noise
 from cbam_course.models import read_weights
 from cbam_course.seeing.shipped import FOLDER
 from cbam_course.training.history import describe_data, describe_model
@@ -52,7 +52,7 @@ def test_provenance_is_complete(kind, seed):
 
 def test_records_of_the_noise_experiment_are_of_its_images():
     for arm, channels in (("rgb", 0), ("plain", 3), ("gated", 3)):
-        found = whole(seeing.noisy_shapes(noise_channels=channels))
+        found = whole(with_noise(shapes(), channels))
         for seed in range(5):
             assert seeing.shipped_record(f"noise-{arm}", seed).data == found
 
