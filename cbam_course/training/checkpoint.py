@@ -1,14 +1,12 @@
 """The folder of a run: its checkpoint and its history, written after every epoch."""
 
 import os
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
-from torch import Tensor
 
 from cbam_course.files import write_whole
 
@@ -22,32 +20,13 @@ FORMAT = 3
 """Version of the layout of ``checkpoint.pt``."""
 
 
-@dataclass
-class Progress:
-    """An epoch that has been begun: what its finished steps have given."""
-
-    losses: list[Tensor] = field(default_factory=list)  # of each step
-    correct: int | Tensor = 0  # training images that were classified correctly
-    learning_rate: float = 0.0  # of the last step
-    seconds: float = 0.0  # that the steps took
-    # Of PyTorch's generators, which dropout draws from, after the last step.
-    random_state: list[Tensor] = field(default_factory=list)
-
-    def restore_random_state(self) -> None:
-        """Go on drawing where the last step stopped; before the first step nothing happens."""
-        if self.random_state:
-            torch.set_rng_state(self.random_state[0])
-        if len(self.random_state) > 1 and torch.cuda.is_available():
-            torch.cuda.set_rng_state(self.random_state[1])
-
-
 def load_state(
     folder: str | os.PathLike[str] | None, resume: bool, learner: Learner, history: History
-) -> tuple[History, Progress]:
+) -> History:
     """Bring ``learner`` to where the run in a folder stopped, if there is one.
 
     Returns:
-        The run's history, and the epoch it was in; for a new run, ``history`` and nothing done.
+        The run's history; for a new run, ``history``.
 
     Raises:
         ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, or it
@@ -55,7 +34,7 @@ def load_state(
         RuntimeError: if the weights are those of another network.
     """
     if folder is None or not Path(folder, CHECKPOINT).exists():
-        return history, Progress()
+        return history
     if not resume:
         raise ValueError(
             f"{folder} has a run already; continue it (resume=True, or --resume on the command "
@@ -82,26 +61,14 @@ def load_state(
         saved.to_json(Path(folder, HISTORY))
     # All but the machine is the same; the run is continued here, and next time too.
     saved.config = history.config
-    so_far = Progress(**state["progress"])
-    so_far.losses = [loss.to(learner.device) for loss in so_far.losses]
-    return saved, so_far
+    return saved
 
 
-def save_state(
-    folder: str | os.PathLike[str] | None,
-    learner: Learner,
-    history: History,
-    so_far: Progress | None = None,
-) -> None:
+def save_state(folder: str | os.PathLike[str] | None, learner: Learner, history: History) -> None:
     """Write the checkpoint, then the history; without a folder nothing happens."""
     if folder is None:
         return
-    state = {"format": FORMAT, **learner.state_dict(), "history": history.to_dict(), "progress": {}}
-    if so_far is not None:
-        generators = [torch.get_rng_state()]
-        if torch.cuda.is_available():
-            generators.append(torch.cuda.get_rng_state())
-        state["progress"] = vars(so_far) | {"random_state": generators}
+    state = {"format": FORMAT, **learner.state_dict(), "history": history.to_dict()}
     # Straight to a full disk, torch.save would end in an error of its own, about positions.
     content = BytesIO()
     torch.save(state, content)

@@ -20,11 +20,11 @@ from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
 from cbam_course.data import ImageSet
 from cbam_course.files import locked
 
-from .checkpoint import Progress, load_state, save_state
+from .checkpoint import load_state, save_state
 from .device import autocast, choose_device, choose_precision, memory_format
 from .history import History, Run, describe_data, describe_model
 from .images import DeviceImages
-from .learner import Learner
+from .learner import Learner, Progress
 from .networks import build_model
 from .process_group import check_batches, group_rank, group_size, share_buffers, total
 
@@ -116,14 +116,14 @@ def train(
         learner = Learner(model, config, steps, device, precision)
         model = learner.model
         history = History(config, describe_model(model), describe_data(data, groups))
-        history, so_far = load_state(folder, resume, learner, history)
+        history = load_state(folder, resume, learner, history)
         done = len(history.epochs)
         if done < config.epochs:
             history.begin_session(device, precision)
         watched = config.watch or ("validation" if "validation" in tested else "test")
 
         hidden = not (progress and leads)
-        first = done * steps + len(so_far.losses)
+        first = done * steps + len(learner.so_far.losses)
         with tqdm(total=config.epochs * steps, initial=first, disable=hidden) as bar:
 
             def after_step() -> None:
@@ -132,14 +132,12 @@ def train(
                     raise Interrupted
 
             for epoch in range(done + 1, config.epochs + 1):
-                started = time.perf_counter() - so_far.seconds
+                started = time.perf_counter() - learner.so_far.seconds
                 try:
-                    losses, row = train_epoch(
-                        learner, training, config, epoch, so_far, on_step=after_step
-                    )
+                    losses, row = train_epoch(learner, training, config, epoch, after_step)
                 except Interrupted:
-                    so_far.seconds = time.perf_counter() - started
-                    save_state(folder, learner, history, so_far)
+                    learner.so_far.seconds = time.perf_counter() - started
+                    save_state(folder, learner, history)
                     raise
                 share_buffers(model)
                 for name, images in tested.items():
@@ -153,7 +151,6 @@ def train(
                     )
                 row["seconds"] = time.perf_counter() - started
                 history.add_epoch(row, losses)
-                so_far = Progress()
                 if epoch == config.epochs:
                     history.final = {name: row[name] for name in ("test_loss", "test_accuracy")}
                     if attention_blocks(model):
@@ -201,7 +198,6 @@ def train_epoch(
     images: DeviceImages,
     config: TrainConfig,
     epoch: int,
-    so_far: Progress | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[list[float], dict[str, float]]:
     """Show the network every training image once.
@@ -215,7 +211,7 @@ def train_epoch(
     """
     model, optimizer, scaler = learner.network, learner.optimizer, learner.scaler
     generator = seed_epoch(config.seed, epoch)
-    so_far = so_far or Progress()
+    so_far = learner.so_far  # of an epoch that goes on
     so_far.restore_random_state()
     model.train()
     for x, y in images.shuffled_batches(
@@ -241,6 +237,7 @@ def train_epoch(
             f"the training loss is no longer a number in epoch {epoch}; "
             f"try a learning rate below {config.learning_rate:g}"
         )
+    learner.so_far = Progress()
     # The last batch may be smaller, and then counts for less.
     sizes = np.diff([*range(0, len(images), config.batch_size), len(images)])
     return losses, {
