@@ -147,12 +147,8 @@ def test_the_command_in_two_processes(tmp_path):
     command = ["-m", "cbam_course", "train", *options, "--device", "cpu", "--out", tmp_path / "run"]
     result = torchrun(*command)
     assert result.returncode == 0, result.stderr
-    assert [line.split()[0] for line in result.stdout.splitlines()] == [
-        "epoch",
-        "1",
-        "1,278",
-        "Kept",
-    ]
+    first_words = [line.split()[0] for line in result.stdout.splitlines()]
+    assert first_words == ["epoch", "1", "1,278", "Kept"]
     assert result.stderr.count("test loss") == 1
     model, history = training.load_run(tmp_path / "run")
     assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]

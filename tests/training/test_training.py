@@ -35,6 +35,8 @@ def test_the_seed_decides_and_the_callers_state_does_not(images):
     assert_same_weights(one.model, same.model)
     assert metrics(one.history) == metrics(same.history)
     assert one.history.iteration_loss != other.history.iteration_loss
+    seeds = [(seed, epoch) for seed in range(20) for epoch in range(20)]
+    assert len({torch.rand(1, generator=seed_epoch(*each)).item() for each in seeds}) == 400
 
 
 def test_the_losses_of_a_seed_stay_what_they_are(images):
@@ -133,15 +135,6 @@ def test_no_longer_a_number(images, tmp_path):
     with pytest.raises(FloatingPointError, match=r"test loss .* in epoch 1; try a learning rate"):
         train_quietly(TINY, images, model=model, folder=tmp_path)
     assert files(tmp_path) == {}
-
-
-def test_epochs_and_seeds_do_not_share_their_chance():
-    draws = {
-        torch.rand(1, generator=seed_epoch(seed, epoch)).item()
-        for seed in range(20)
-        for epoch in range(20)
-    }
-    assert len(draws) == 400
 
 
 # What is handed over

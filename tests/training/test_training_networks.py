@@ -91,9 +91,9 @@ def test_a_constant_gate_for_each_block(images):
     assert all(torch.equal(blocks[name], gates[name]) for name in common)
 
 
-@pytest.mark.parametrize("places", [None, ("layer1", "layer2")])
-def test_training_can_start_from_the_network_without_attention(places):
-    model = fresh(replace(RESNET, start_as_identity=True, insertion_points=places)).eval()
+@pytest.mark.parametrize("points", [None, ("layer1", "layer2")])
+def test_training_can_start_from_the_network_without_attention(points):
+    model = fresh(replace(RESNET, start_as_identity=True, insertion_points=points)).eval()
     blocks = attention_blocks(model)
     assert len(blocks) == 2 and all(isinstance(b, IdentityStart) for b in blocks.values())
     plain = fresh(replace(RESNET, attention="none", attention_options={})).eval()

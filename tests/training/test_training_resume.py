@@ -171,17 +171,10 @@ def test_a_finished_run_stays_as_it_is(images, tmp_path):
     model, history = training.load_run(tmp_path)
     assert history == whole.history and not model.training
     assert_same_weights(model, whole.model)
-
-
-@pytest.mark.parametrize("damage", ["missing", "stale"])
-def test_resuming_mends_the_history_file(images, tmp_path, damage):
-    run = train_quietly(TINY, images, folder=tmp_path)
-    path = tmp_path / "history.json"
-    path.unlink()
-    if damage == "stale":
-        replace(run.history, epochs=run.history.epochs[:2]).to_json(path)
+    # A history that is an epoch behind its checkpoint is brought up to it.
+    replace(history, epochs=history.epochs[:2]).to_json(tmp_path / "history.json")
     train_quietly(TINY, images, folder=tmp_path, resume=True)
-    assert History.from_json(path) == run.history
+    assert History.from_json(tmp_path / "history.json") == whole.history
 
 
 def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
@@ -261,15 +254,13 @@ def test_a_network_of_ones_own_is_continued_with_one_like_it(images, tmp_path):
         training.load_run(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["torn", "text", "other", "format", "flipped"])
+@pytest.mark.parametrize("damage", ["torn", "other", "format", "flipped"])
 def test_a_damaged_checkpoint_is_refused(images, tmp_path, damage):
     train_quietly(replace(TINY, epochs=1), images, folder=tmp_path)
     path = tmp_path / "checkpoint.pt"
     content = path.read_bytes()
     if damage == "torn":
         path.write_bytes(content[: len(content) // 2])
-    elif damage == "text":
-        path.write_text("not a checkpoint")
     elif damage == "other":
         torch.save({"weights": torch.zeros(3)}, path)
     elif damage == "format":
