@@ -177,13 +177,6 @@ class TrainConfig:
         if self.watch in ("validation", "peek") and getattr(self, f"{self.watch}_size") is None:
             raise ValueError(f"watch {self.watch!r} needs a {self.watch}_size; got None")
 
-    @property
-    def watched(self) -> str:
-        """The images whose loss the schedule ``"plateau"`` looks at."""
-        if self.watch is not None:
-            return self.watch
-        return "test" if self.validation_size is None else "validation"
-
     def to_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold; ``TrainConfig(**it)`` reads it back."""
         return json.loads(json.dumps(asdict(self)))

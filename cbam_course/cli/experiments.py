@@ -67,7 +67,6 @@ def list_experiments() -> None:
     metavar="TIME",
     help="When to stop: 20m, 90s, 1h30m.  [default: when all is done]",
 )
-@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Runs at a time.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
 @DATA_FOLDER
 def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any) -> None:
@@ -85,7 +84,6 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
     started = time.monotonic()
     from cbam_course.data import DatasetUnavailable
     from cbam_course.records import pending, run_queue
-    from cbam_course.records.reading import folders
     from cbam_course.training import choose_device
 
     counts = {"recorded": 0, "failed": 0, "elsewhere": 0}
@@ -111,12 +109,12 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
             tier = "cpu" if choose_device(options["device"]).type == "cpu" else "gpu"
         chosen = _chosen(names, tier)
         out.mkdir(parents=True, exist_ok=True)
-        runs, titles = pending(chosen, folders(out)), _titles(chosen)
+        runs, titles = pending(chosen, out), _titles(chosen)
         click.echo(f"{len(runs)} runs without a record")
         if tier == "cpu" and not runs:
             rest = _chosen((), "gpu")
             click.echo(
-                f"Nothing is left for a CPU. {len(pending(rest, folders(out)))} runs of the full "
+                f"Nothing is left for a CPU. {len(pending(rest, out))} runs of the full "
                 "experiments have no record; they want a GPU, and take days without: "
                 f"cbam-course experiments run {' '.join(e.name for e in rest)} --out {out}"
             )
@@ -154,18 +152,22 @@ def status(names: tuple[str, ...], out: Path | None) -> None:
         found = status(_chosen(names), out)
     except FileNotFoundError as error:
         raise click.ClickException(str(error)) from None
-    for name, row in found.table.to_dict("index").items():
-        left = f", left {_duration(row['seconds_left'])}" if row["recorded"] < row["wanted"] else ""
-        on = f" on {row['device']}" if row["device"] else ""
-        click.echo(f"{name:24} {row['recorded']:3} of {row['wanted']:3} runs{on}{left}")
-    click.echo(f"{found.wanted - len(found.left)} of {found.wanted} runs are recorded.")
-    if found.left:
-        known = [seconds for seconds in found.left.values() if seconds == seconds]
-        unknown = len(found.left) - len(known)
+    for name, own in found.runs.groupby("experiment", sort=False):
+        recorded, devices = own["recorded"].sum(), own["device"].dropna().unique()
+        seconds = own["seconds"].sum(skipna=False)
+        left = f", left {_duration(seconds)}" if recorded < len(own) else ""
+        on = f" on {' and '.join(devices)}" if len(devices) else ""
+        click.echo(f"{name:24} {recorded:3} of {len(own):3} runs{on}{left}")
+    # A run that several experiments want counts once.
+    runs = found.runs.groupby("run").agg({"recorded": "first", "seconds": "first"})
+    click.echo(f"{runs['recorded'].sum()} of {len(runs)} runs are recorded.")
+    left = runs["seconds"][~runs["recorded"]]
+    if len(left):
+        unknown = left.isna().sum()
         more = f", and {unknown} runs of which no record tells" if unknown else ""
         click.echo(
             "Time left, if they take as long as those recorded, one at a time: "
-            f"{_duration(sum(known))}{more}."
+            f"{_duration(left.sum())}{more}."
         )
     if found.unfinished:
         click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")

@@ -6,7 +6,6 @@ experiments run`` adds to them. In the tables of this room accuracies are in per
 differences of accuracies in percentage points.
 """
 
-from .costs import costs
 from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
 from .figures import show_curves, show_differences
@@ -19,7 +18,6 @@ __all__ = [
     "Event",
     "Experiment",
     "Variant",
-    "costs",
     "curves",
     "describe",
     "experiments",

@@ -2,12 +2,13 @@
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cbam_course.config import TrainConfig
 
-from .experiment import TIERS, Experiment, Variant
+from .experiment import Experiment, Variant
 
 TABLE = Path(__file__).with_name("experiments.toml")
 """Which experiments there are; how to read it stands at its beginning."""
@@ -28,15 +29,36 @@ def experiments(tier: str | None = None) -> dict[str, Experiment]:
     Raises:
         ValueError: for another tier.
     """
-    if tier is None:
-        return experiments("gpu") | experiments("cpu")
-    if tier not in TIERS:
+    made = _experiments()
+    if tier not in (None, *made):
         raise ValueError(f"tier must be 'cpu' or 'gpu', got {tier!r}")
+    return made["gpu"] | made["cpu"] if tier is None else dict(made[tier])
+
+
+def find(experiment: str | Experiment) -> Experiment:
+    """An experiment by its name.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if isinstance(experiment, Experiment):
+        return experiment
+    known = experiments()
+    if experiment not in known:
+        raise ValueError(f"experiment must be one of {', '.join(known)}; got {experiment!r}")
+    return known[experiment]
+
+
+@cache
+def _experiments() -> dict[str, dict[str, Experiment]]:
+    """The experiments of each tier, made once: each configuration is checked, which takes time."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    bases = table["bases"][tier]
-    rows = [row for row in table["experiments"] if row.get("tier", tier) == tier]
-    made = [_experiment(row, tier, bases) for row in rows]
-    return {experiment.name: experiment for experiment in made}
+    found: dict[str, dict[str, Experiment]] = {}
+    for tier, bases in table["bases"].items():
+        rows = [row for row in table["experiments"] if row.get("tier", tier) == tier]
+        made = [_experiment(row, tier, bases) for row in rows]
+        found[tier] = {experiment.name: experiment for experiment in made}
+    return found
 
 
 def _experiment(row: Mapping[str, Any], tier: str, bases: Mapping[str, Any]) -> Experiment:

@@ -8,8 +8,6 @@ from typing import Any
 
 from cbam_course.config import TrainConfig
 
-TIERS = ("cpu", "gpu")
-
 DEFAULTS = TrainConfig().to_dict()
 MISSING = object()
 
@@ -53,8 +51,6 @@ class Experiment:
     expected: str = ""
 
     def __post_init__(self) -> None:
-        if self.tier not in TIERS:
-            raise ValueError(f"tier must be one of {', '.join(TIERS)}; got {self.tier!r}")
         names = [variant.name for variant in self.variants]
         if len(set(names)) < len(names):
             raise ValueError(f"experiment {self.name!r} has two variants of one name: {names}")

@@ -1,10 +1,8 @@
 """Figures drawn from records. Each tells from how many seeds it is, and from which device."""
 
 import os
-from collections.abc import Iterable
 from math import ceil
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,9 +11,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from cbam_course import plotting
 
+from .definitions import find
 from .experiment import Experiment
 from .statistics import mean_interval, paired_differences
-from .tables import Source, as_table, curves, definitions, describe, number
+from .tables import curves, describe, number, table
 
 Compared = tuple[pd.DataFrame, pd.Series]
 """The runs of a variant, and how each differs from its baseline's."""
@@ -24,7 +23,10 @@ PALE = "#9AA3AB"
 """Of a baseline's curves, behind those of a variant."""
 
 
-def show_differences(*experiments: Source, folder: str | os.PathLike[str] | None = None) -> Figure:
+@plotting.course_style()
+def show_differences(
+    *experiments: str | Experiment, folder: str | os.PathLike[str] | None = None
+) -> Figure:
     """Draw how much better or worse than its baseline each variant is: one row per variant.
 
     A dot is the difference of two runs of one seed; the large marker is their mean, its line the
@@ -32,113 +34,105 @@ def show_differences(*experiments: Source, folder: str | os.PathLike[str] | None
     better than the baseline.
 
     Args:
-        experiments: names of experiments, or tables as :func:`table` gives them; each has its own
-            axes.
+        experiments: as for :func:`table`; each has its own axes.
         folder: as for :func:`table`.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: for an unknown experiment, or if no variant has a seed in common with its
-            baseline.
+        ValueError: for an unknown experiment, if nothing is recorded, or if no variant has a seed
+            in common with its baseline.
     """
+    questions = {each.name: each.question for each in map(find, experiments)}
+    runs = _recorded(*experiments, folder=folder)
     groups = {
         name: variants
-        for name, runs in as_table(experiments, folder).groupby("experiment", sort=False)
-        if (variants := _compared(runs))
+        for name, own in runs.groupby("experiment", sort=False)
+        if (variants := _compared(own))
     }
     if not groups:
         raise ValueError("there is nothing to compare: no variant has a seed with its baseline")
     counts = [len(variants) for variants in groups.values()]
     height = 0.36 * sum(counts) + 0.45 * len(counts) + 0.9
-    with plotting.course_style():
-        figure, grid = _page(len(groups), 1, height, sharex=True, height_ratios=counts)
-        limits = _limits([*groups.values()])
-        for axes, (name, variants) in zip(grid.flat, groups.items(), strict=True):
-            _draw_differences(axes, variants, limits)
-            axes.set_title(_question(name), loc="left")
-        shown = pd.concat([own for group in groups.values() for own, _ in group])
-        baselines = shown["baseline"].unique()
-        than = f"“{baselines[0]}”" if len(baselines) == 1 else "the baseline"
-        grid[-1, 0].set_xlabel(f"test accuracy above that of {than}, percentage points")
-        comparisons = number([sum(counts)], "comparison")
-        _note(
-            figure,
-            f"dots: one seed each; lines: 95 % intervals, not corrected for {comparisons}",
-            describe(shown),
-        )
+    figure, grid = plotting.page(len(groups), 1, height, sharex=True, height_ratios=counts)
+    limits = _limits([*groups.values()])
+    for axes, (name, variants) in zip(grid.flat, groups.items(), strict=True):
+        _draw_differences(axes, variants, limits)
+        axes.set_title(questions[name], loc="left")
+    shown = pd.concat([own for group in groups.values() for own, _ in group])
+    baselines = shown["baseline"].unique()
+    than = f"“{baselines[0]}”" if len(baselines) == 1 else "the baseline"
+    grid[-1, 0].set_xlabel(f"test accuracy above that of {than}, percentage points")
+    comparisons = number([sum(counts)], "comparison")
+    note = f"dots: one seed each; lines: 95 % intervals, not corrected for {comparisons}"
+    figure.supxlabel(f"{note}\n{describe(shown)}", fontsize=10)
     return figure
 
 
+@plotting.course_style()
 def show_curves(
-    *experiments: str | Experiment,
-    variants: Iterable[str] | None = None,
-    folder: str | os.PathLike[str] | None = None,
+    experiment: str | Experiment, folder: str | os.PathLike[str] | None = None
 ) -> Figure:
     """Draw the test accuracy after each epoch: one panel a variant, its baseline in gray behind.
 
     Thin lines are single seeds, a thick line is their mean, and the band its 95 % interval.
 
     Args:
-        experiments: names of experiments.
-        variants: names of the variants to draw; all if ``None``.
+        experiment: its name, or an experiment of your own.
         folder: as for :func:`table`.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: for an unknown experiment or variant, or if nothing is recorded.
+        ValueError: for an unknown experiment, or if nothing is recorded.
     """
-    runs = as_table(experiments, folder)
-    epochs = curves(*experiments, folder=folder)
-    panels = runs.drop_duplicates(["experiment", "variant"])
-    if variants is not None:
-        variants = [variants] if isinstance(variants, str) else list(variants)
-        if unknown := sorted(set(variants) - set(panels["variant"])):
-            names = ", ".join(panels["variant"])
-            raise ValueError(f"variants must be recorded ones, of {names}; got {unknown}")
-        panels = panels[panels["variant"].isin(variants)]
-    elif (panels["baseline"] != "").any():
+    runs = _recorded(experiment, folder=folder)
+    epochs = curves(experiment, folder=folder)
+    of_variant = dict(list(epochs.groupby("variant")))
+    panels = runs.drop_duplicates("variant")
+    if (panels["baseline"] != "").any():
         panels = panels[panels["baseline"] != ""]  # a baseline is in the panels of the others
-    columns = _columns(len(panels))
+    # Two columns for a few panels; for more, three or four, whichever leave less room empty.
+    few = len(panels) <= 4
+    columns = min(len(panels), 2) if few else min((3, 4), key=lambda n: -len(panels) % n)
     rows = ceil(len(panels) / columns)
-    with plotting.course_style():
-        figure, grid = _page(rows, columns, 2.1 * rows + 1.2, sharex=True, sharey=True)
-        for axes in list(grid.flat)[len(panels) :]:
-            axes.remove()
-        for axes, (_, panel) in zip(grid.flat, panels.iterrows(), strict=False):
-            there = epochs[epochs["experiment"] == panel["experiment"]]
-            for name, color in (
-                (panel["baseline"], PALE),
-                (panel["variant"], plotting.COLORS[panel["attention"]]),
-            ):
-                _draw_curves(axes, there[there["variant"] == name], color, name)
-            axes.set_title(panel["variant"], fontsize=11)
-            axes.grid(axis="y")
-            axes.set_ylim(_padded(epochs["test_accuracy"]))
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-            axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
-        for axes in grid[:, 0]:
-            axes.set_ylabel("test accuracy")
-        for axes in list(grid.flat)[max(0, len(panels) - columns) : len(panels)]:
-            axes.set_xlabel("epoch")  # the lowest of each column
-            axes.tick_params(labelbottom=True)
-        gray = [name for name in panels["baseline"].unique() if name]
-        behind = {0: "", 1: f"; gray: {gray[0]}" if gray else ""}.get(len(gray), "; gray: baseline")
-        drawn = runs["variant"].isin([*panels["variant"], *gray])
-        _note(
-            figure,
-            f"thin: one seed each; thick: mean, with its 95 % interval{behind}",
-            describe(runs[drawn]),
-        )
+    figure, grid = plotting.page(rows, columns, 2.1 * rows + 1.2, sharex=True, sharey=True)
+    shown, empty = grid.flat[: len(panels)], grid.flat[len(panels) :]
+    for axes in empty:
+        axes.remove()
+    for axes, panel in zip(shown, panels.itertuples(), strict=True):
+        if panel.baseline in of_variant:
+            _draw_curves(axes, of_variant[panel.baseline], PALE)
+        _draw_curves(axes, of_variant[panel.variant], plotting.COLORS[panel.attention])
+        axes.set_title(panel.variant, fontsize=11)
+        axes.grid(axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))
+    # The intervals of two seeds may be far longer than what the seeds did.
+    low, high = epochs["test_accuracy"].min(), epochs["test_accuracy"].max()
+    room = 0.06 * (high - low) or 0.1
+    grid[0, 0].set_ylim(low - room, high + room)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("test accuracy")
+    for axes in shown[-columns:]:
+        axes.set_xlabel("epoch")  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+    gray = [name for name in panels["baseline"].unique() if name]
+    behind = f"; gray: {gray[0] if len(gray) == 1 else 'baseline'}" if gray else ""
+    note = f"thin: one seed each; thick: mean, with its 95 % interval{behind}"
+    figure.supxlabel(f"{note}\n{describe(runs)}", fontsize=10)
     return figure
 
 
-def _columns(panels: int) -> int:
-    """Two columns for a few panels; for more, three or four, whichever leave less room empty."""
-    return min(panels, 2) if panels <= 4 else min((3, 4), key=lambda columns: -panels % columns)
+def _recorded(
+    *experiments: str | Experiment, folder: str | os.PathLike[str] | None
+) -> pd.DataFrame:
+    runs = table(*experiments, folder=folder)
+    if runs.empty:
+        raise ValueError("there is nothing to draw: no run of these experiments is recorded yet")
+    return runs
 
 
 def _compared(runs: pd.DataFrame) -> list[Compared]:
@@ -192,36 +186,11 @@ def _draw_differences(axes: Axes, variants: list[Compared], limits: tuple[float,
     axes.grid(axis="x")
 
 
-def _draw_curves(axes: Axes, epochs: pd.DataFrame, color: str, label: str) -> None:
-    if epochs.empty:
-        return
+def _draw_curves(axes: Axes, epochs: pd.DataFrame, color: str) -> None:
     by_seed = epochs.pivot(index="epoch", columns="seed", values="test_accuracy")
     axes.plot(by_seed.index, by_seed, color=color, linewidth=0.7, alpha=0.5)
     means = [mean_interval(row.dropna()) for _, row in by_seed.iterrows()]
     mean, low, high = np.array(means).T
     axes.fill_between(by_seed.index, low, high, color=color, alpha=0.2, linewidth=0)
     # A single epoch would be no line at all.
-    marker = "o" if len(mean) == 1 else None
-    axes.plot(by_seed.index, mean, color=color, marker=marker, label=label)
-
-
-def _padded(values: Iterable[float]) -> tuple[float, float]:
-    low, high = np.min(values), np.max(values)
-    room = 0.06 * (high - low) or 0.1
-    return low - room, high + room
-
-
-def _page(rows: int, columns: int, height: float, **options: object) -> tuple[Figure, np.ndarray]:
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(plotting.PAGE_WIDTH, height), squeeze=False, **options
-    )
-    return plotting.shown_as_value(figure), grid
-
-
-def _note(figure: Figure, *lines: str) -> None:
-    figure.supxlabel("\n".join(lines), fontsize=10)
-
-
-def _question(name: str) -> str:
-    known = definitions()
-    return known[name].question if name in known else name
+    axes.plot(by_seed.index, mean, color=color, marker="o" if len(mean) == 1 else None)

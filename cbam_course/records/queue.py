@@ -1,17 +1,13 @@
-"""The queue: doing the runs that still lack a record, one after the other or several at once."""
+"""The queue: doing the runs that still lack a record, one after the other."""
 
-import multiprocessing
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
+from math import inf
 from pathlib import Path
-
-import torch
 
 from cbam_course import training
 from cbam_course.data import ImageSet
@@ -19,6 +15,7 @@ from cbam_course.files import Busy, locked
 from cbam_course.training import History, Interrupted, TrainConfig
 
 from .experiment import Experiment, run_name
+from .reading import find_files
 
 UNFINISHED = ".unfinished"
 """Folder, beside the records, of the runs that are being computed or were interrupted."""
@@ -34,7 +31,6 @@ class Event:
             written), ``"stopped"`` (the time is over; it can be continued), ``"elsewhere"``
             (another process does it or has done it) or ``"failed"``.
         epochs: how many epochs are finished.
-        images: training images of all epochs done since the queue was started.
         test_accuracy: of the last epoch; from 0 to 1.
         seconds: that the epoch or the run took.
         device: where the run was computed.
@@ -44,20 +40,14 @@ class Event:
     run: str
     kind: str
     epochs: int = 0
-    images: int = 0
     test_accuracy: float = float("nan")
     seconds: float = 0.0
     device: str = ""
     error: str = ""
 
 
-def find_records(folders: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
-    """The files of records in some folders, by the names of their runs."""
-    return {path.stem: path for folder in folders for path in sorted(Path(folder).glob("*.json"))}
-
-
 def pending(
-    experiments: Iterable[Experiment], folders: Iterable[str | os.PathLike[str]]
+    experiments: Iterable[Experiment], folder: str | os.PathLike[str] | None = None
 ) -> list[TrainConfig]:
     """The runs without a record, the most valuable first, each once.
 
@@ -66,13 +56,17 @@ def pending(
 
     Args:
         experiments: whose runs.
-        folders: where records may be. A damaged file counts, too: it is not ours to overwrite.
+        folder: a folder whose records are added to those that come with the course. A damaged file
+            counts, too: it is not ours to overwrite.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
     """
     wanted: dict[str, TrainConfig] = {}
     for experiment in experiments:
         for _, run in experiment.runs():
             wanted.setdefault(run_name(run), run)
-    recorded = find_records(folders)
+    recorded = {path.stem for path in find_files(folder)}
     return [run for name, run in wanted.items() if name not in recorded]
 
 
@@ -81,7 +75,6 @@ def run_queue(
     out: str | os.PathLike[str],
     *,
     budget: float | None = None,
-    jobs: int = 1,
     device: str = "auto",
     data_folder: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], object] = lambda event: None,
@@ -94,69 +87,43 @@ def run_queue(
             Several queues, even on several computers, may share a folder: each run is done by one.
         budget: seconds; ``None`` for no limit. What is interrupted by the end of the time, in the
             middle of an epoch, is kept and continued the next time.
-        jobs: runs at a time. Each has a process of its own, and its share of the CPU's threads.
         device: where to train.
         data_folder: where CIFAR-10 is or is to be kept.
-        on_event: called when a run ends and, with one run at a time, after every epoch. A run that
-            fails is told of, and the others go on.
+        on_event: called after every epoch and when a run ends. A run that fails is told of, and
+            the others go on.
 
     Raises:
         DatasetUnavailable: if CIFAR-10 is wanted, not there, and cannot be downloaded.
-        RuntimeError: if a process is killed.
     """
-    deadline = None if budget is None else time.time() + budget
+    deadline = inf if budget is None else time.time() + budget
     runs = list(runs)
     if downloaded := [run for run in runs if run.dataset.startswith("cifar10")]:
-        # Without it they would all fail, and of several processes only one should download it.
-        _images(downloaded[0], data_folder)
-    do = partial(_do, out=Path(out), deadline=deadline, device=device, data_folder=data_folder)
-    if jobs == 1:
-        for run in runs:
-            event = do(run, tell=on_event)
-            on_event(event)
-            if event.kind == "stopped":
-                return
-        return
-    # Not by a fork of this process, which CUDA would not survive.
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, torch.get_num_threads() // jobs)
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as processes:
-        try:
-            for done in as_completed([processes.submit(do, run) for run in runs]):
-                if (event := done.result()).kind != "stopped" or event.epochs:
-                    on_event(event)
-        except BrokenProcessPool:
-            raise RuntimeError(
-                "a process was killed, perhaps for want of memory; the same command goes on"
-            ) from None
-        except BaseException:
-            processes.shutdown(wait=False, cancel_futures=True)
-            raise
+        _images(downloaded[0], data_folder)  # without it they would all fail
+    for run in runs:
+        event = _do(run, Path(out), deadline, device, data_folder, on_event)
+        on_event(event)
+        if event.kind == "stopped":
+            return
 
 
 def _do(
     run: TrainConfig,
     out: Path,
-    deadline: float | None,
+    deadline: float,
     device: str,
     data_folder: str | os.PathLike[str] | None,
-    tell: Callable[[Event], object] = lambda event: None,
+    tell: Callable[[Event], object],
 ) -> Event:
     """Do a run, or go on with it. An error is an end, too: the other runs can still be done."""
     name = run_name(run)
     record, folder = out / f"{name}.json", out / UNFINISHED / name
-    done = {"epochs": 0, "images": 0}
 
     def on_epoch(history: History) -> None:
-        done["epochs"] = len(history.epochs)
-        done["images"] += history.data["train"]
         row = history.last
-        tell(
-            Event(name, "epoch", **done, test_accuracy=row["test_accuracy"], seconds=row["seconds"])
-        )
+        tell(Event(name, "epoch", row["epoch"], row["test_accuracy"], row["seconds"]))
 
     def keep_going() -> bool:
-        return deadline is None or time.time() < deadline
+        return time.time() < deadline
 
     if not keep_going():
         return Event(name, "stopped")
@@ -181,17 +148,17 @@ def _do(
     except Busy:
         return Event(name, "elsewhere")
     except Interrupted:
-        return Event(name, "stopped", **done)
+        return Event(name, "stopped")
     except Exception as error:
         reason = (str(error).strip() or "no reason given").splitlines()[0]
         return Event(name, "failed", error=f"{type(error).__name__}: {reason}")
     return Event(
         name,
         "recorded",
-        **done,
-        test_accuracy=history.final["test_accuracy"],
-        seconds=history.seconds,
-        device=history.sessions[-1]["device"],
+        len(history.epochs),
+        history.final["test_accuracy"],
+        history.seconds,
+        history.sessions[-1]["device"],
     )
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,12 @@ from scipy import stats
 
 LEVEL = 0.95
 """Of the intervals: so often does such an interval contain the true mean."""
+
+
+COLUMNS = (
+    "seeds", "parameters", "accuracy", "sd", "low", "high", "pairs", "difference",
+    "difference_low", "difference_high", "p",
+)  # fmt: skip
 
 
 class Interval(NamedTuple):
@@ -50,22 +56,11 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         all the same, and what a baseline has no baseline for.
     """
     keys = ["experiment", "variant"]
-    index = keys if table["experiment"].nunique() > 1 else "variant"
-    rows = [
-        {"experiment": experiment, "variant": variant, **_of_variant(table, runs)}
-        for (experiment, variant), runs in table.groupby(keys, sort=False)
-    ]
-    columns = (
-        "seeds", "parameters", "accuracy", "sd", "low", "high", "pairs", "difference",
-        "difference_low", "difference_high", "p",
-    )  # fmt: skip
-    result = pd.DataFrame(rows, columns=[*keys, *columns])
-    counts = ("seeds", "parameters", "pairs")
-    types = {name: "int64" if name in counts else "float64" for name in columns}
-    result = result.astype(types).set_index(index)
-    result["p_holm"] = holm(result["p"].to_numpy())
+    rows = [(*key, *_of_variant(table, runs)) for key, runs in table.groupby(keys, sort=False)]
+    result = pd.DataFrame(rows, columns=[*keys, *COLUMNS]).set_index(keys)
+    result["p_holm"] = holm(result["p"].to_numpy(float))
     result["comparisons"] = int(result["p"].notna().sum())
-    return result.drop(columns=set(keys) & set(result.columns))
+    return result if table["experiment"].nunique() > 1 else result.droplevel("experiment")
 
 
 def paired_differences(table: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
@@ -80,26 +75,7 @@ def paired_differences(table: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """The mean, and the interval of Student's t distribution: NaN if the values have no spread."""
-    values = np.asarray(values, dtype=float)
-    n = len(values)
-    if n == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    mean = float(values.mean())
-    # Two seeds with the same difference, which happens on few images, do not tell the spread.
-    if n == 1 or np.ptp(values) == 0:
-        return Interval(mean, np.nan, np.nan)
-    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return Interval(mean, float(mean - half), float(mean + half))
-
-
-def p_value(differences: Sequence[float]) -> float:
-    """Of the two-sided t test that the mean is 0: NaN if the values have no spread."""
-    differences = np.asarray(differences, dtype=float)
-    if len(differences) < 2 or np.ptp(differences) == 0:
-        return np.nan
-    with warnings.catch_warnings():  # of digits lost, where the values hardly differ
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    return _estimate(values)[0]
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -114,21 +90,23 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _of_variant(table: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
-    accuracies = runs["test_accuracy"].to_numpy()
-    accuracy = mean_interval(accuracies)
+def _estimate(values: Sequence[float]) -> tuple[Interval, float]:
+    """A mean with its interval, and the p value of the two-sided t test that it is 0."""
+    values = np.asarray(values, dtype=float)
+    mean = float(values.mean()) if len(values) else np.nan
+    # Two seeds with the same difference, which happens on few images, do not tell the spread.
+    if len(values) < 2 or np.ptp(values) == 0:
+        return Interval(mean, np.nan, np.nan), np.nan
+    with warnings.catch_warnings():  # of digits lost, where the values hardly differ
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = stats.ttest_1samp(values, 0.0)
+    low, high = test.confidence_interval(LEVEL)
+    return Interval(mean, float(low), float(high)), float(test.pvalue)
+
+
+def _of_variant(table: pd.DataFrame, runs: pd.DataFrame) -> tuple:
     differences = paired_differences(table, runs)
-    difference = mean_interval(differences)
-    return {
-        "seeds": len(runs),
-        "parameters": runs["parameters"].iloc[0],
-        "accuracy": accuracy.mean,
-        "sd": accuracies.std(ddof=1) if len(runs) > 1 else np.nan,
-        "low": accuracy.low,
-        "high": accuracy.high,
-        "pairs": len(differences),
-        "difference": difference.mean,
-        "difference_low": difference.low,
-        "difference_high": difference.high,
-        "p": p_value(differences),
-    }
+    difference, p = _estimate(differences)
+    mean, low, high = mean_interval(runs["test_accuracy"])
+    parameters, sd = runs["parameters"].iloc[0], runs["test_accuracy"].std()
+    return len(runs), parameters, mean, sd, low, high, len(differences), *difference, p

@@ -1,38 +1,30 @@
 """Records as tables: one row per run, or one row per epoch."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable, Iterator
 from math import isnan, nan
 from typing import Any
 
 import pandas as pd
 
-from .definitions import experiments
+from .definitions import experiments as all_experiments
+from .definitions import find
 from .experiment import Experiment, Variant, run_name
-from .reading import read
-
-Source = str | Experiment | pd.DataFrame
-"""What a figure may be drawn from: an experiment, its name, or a table of its runs."""
-
-NUMBERS = {
-    "seed": "int64",
-    "parameters": "int64",
-    "test_accuracy": "float64",
-    "test_accuracy_attention_off": "float64",
-    "train_accuracy": "float64",
-    "test_loss": "float64",
-    "epochs": "int64",
-    "seconds": "float64",
-}
-"""The types of the table's columns that hold numbers, however many rows there are."""
+from .reading import Record, read
 
 COLUMNS = (
-    "experiment", "variant", "baseline", "attention", *NUMBERS, "device", "precision", "torch",
-    "commit", "learned_from", "tested_on", "run",
+    "experiment", "variant", "baseline", "attention", "seed", "parameters", "test_accuracy",
+    "test_accuracy_attention_off", "train_accuracy", "test_loss", "epochs", "seconds", "device",
+    "precision", "torch", "commit", "learned_from", "tested_on", "run",
 )  # fmt: skip
+"""Of a table of runs."""
 
-OFF = "switched off"
+CURVES = (
+    "experiment", "variant", "seed", "epoch", "learning_rate", "train_loss", "train_accuracy",
+    "validation_loss", "validation_accuracy", "peek_loss", "peek_accuracy", "test_loss",
+    "test_accuracy", "seconds",
+)  # fmt: skip
+"""The columns of a table of epochs."""
 
 ENOUGH = 5
 """Seeds of each variant that let an experiment be shown rather than its small version."""
@@ -71,10 +63,9 @@ def table(
         own = [_row(experiment, variant, record) for record in found]
         rows += own
         if attention_off:
-            rows += [
-                _switched_off(row) for row in own if not isnan(row["test_accuracy_attention_off"])
-            ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(NUMBERS)
+            with_attention = (r for r in own if not isnan(r["test_accuracy_attention_off"]))
+            rows += map(_switched_off, with_attention)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def curves(
@@ -94,25 +85,18 @@ def curves(
     Raises:
         ValueError: for an unknown experiment.
     """
-    kinds = ("train", "validation", "peek", "test")
-    accuracies = [f"{kind}_accuracy" for kind in kinds]
-    of_kinds = [f"{kind}_{measure}" for kind in kinds for measure in ("loss", "accuracy")]
-    measured = ["learning_rate", *of_kinds, "seconds"]
     rows = [
         {
             "experiment": experiment.name,
             "variant": variant.name,
             "seed": record["config"]["seed"],
-            **epoch,
-            **{name: _percent(epoch[name]) for name in accuracies if name in epoch},
+            **{k: _percent(v) if k.endswith("accuracy") else v for k, v in epoch.items()},
         }
         for experiment, variant, found in _recorded(experiments, folder)
         for record in found
         for epoch in record["epochs"]
     ]
-    columns = ["experiment", "variant", "seed", "epoch", *measured]
-    types = {"seed": "int64", "epoch": "int64", **dict.fromkeys(measured, "float64")}
-    return pd.DataFrame(rows, columns=columns).astype(types)
+    return pd.DataFrame(rows, columns=list(CURVES))
 
 
 def largest(experiment: str, folder: str | os.PathLike[str] | None = None) -> str:
@@ -130,7 +114,7 @@ def largest(experiment: str, folder: str | os.PathLike[str] | None = None) -> st
         ValueError: if there is no experiment of that name, or it has no small version.
     """
     small = f"small-{find(experiment).name}"
-    if small not in definitions():
+    if small not in all_experiments():
         raise ValueError(f"experiment must have a small version, got {experiment!r}")
     seeds = table(experiment, folder=folder).groupby("variant")["seed"].nunique()
     variants = [variant.name for variant in find(experiment).variants]
@@ -160,52 +144,13 @@ def number(counts: Iterable[int], what: str) -> str:
     return f"{least if least == most else f'{least} to {most}'} {what}{'' if most == 1 else 's'}"
 
 
-def find(experiment: str | Experiment) -> Experiment:
-    """An experiment by its name.
-
-    Raises:
-        ValueError: if there is none of that name.
-    """
-    if isinstance(experiment, Experiment):
-        return experiment
-    if experiment not in definitions():
-        raise ValueError(
-            f"experiment must be one of {', '.join(definitions())}; got {experiment!r}"
-        )
-    return definitions()[experiment]
-
-
-@cache
-def definitions() -> dict[str, Experiment]:
-    """The experiments of the course, made once: each configuration is checked, which takes time."""
-    return experiments()
-
-
-def as_table(sources: tuple[Source, ...], folder: str | os.PathLike[str] | None) -> pd.DataFrame:
-    """One table of the runs that a figure is to be drawn from.
-
-    Raises:
-        ValueError: if there are no sources, an experiment is unknown, or nothing is recorded.
-    """
-    if not sources:
-        raise ValueError("name at least one experiment, or give a table of runs")
-    tables = [
-        source if isinstance(source, pd.DataFrame) else table(source, folder=folder)
-        for source in sources
-    ]
-    runs = pd.concat([rows for rows in tables if len(rows)] or tables, ignore_index=True)
-    if runs.empty:
-        raise ValueError("there is nothing to draw: no run of these experiments is recorded yet")
-    return runs.drop_duplicates(["experiment", "variant", "seed"], ignore_index=True)
-
-
 def _recorded(
     sources: tuple[str | Experiment, ...], folder: str | os.PathLike[str] | None
-) -> Iterator[tuple[Experiment, Variant, list[dict[str, Any]]]]:
+) -> Iterator[tuple[Experiment, Variant, list[Record]]]:
     """The variants of experiments and the records of each, in the order of its seeds."""
     records = read(folder)
     for experiment in map(find, sources):
-        found: dict[str, dict[int, dict[str, Any]]] = {v.name: {} for v in experiment.variants}
+        found: dict[str, dict[int, Record]] = {each.name: {} for each in experiment.variants}
         for variant, run in experiment.runs():
             if (name := run_name(run)) in records:
                 found[variant.name][run.seed] = records[name]
@@ -216,41 +161,26 @@ def _recorded(
             yield experiment, variant, list(own.values())
 
 
-def _check_pair(experiment: str, own: dict[str, Any], other: dict[str, Any]) -> None:
-    """Two runs of one seed are compared only if what they have in common is really the same.
-
-    Raises:
-        ValueError: if their images differ; or if they differ in nothing but which loss steers the
-            learning rate, and their epochs differ before either has halved it.
-    """
-    name = run_name(own["config"])
+def _check_pair(experiment: str, own: Record, other: Record) -> None:
+    """Raise a ``ValueError`` if two runs that are to be compared have seen other images."""
     sums, its_sums = own["data"]["sha256"], other["data"]["sha256"]
     for group, did in (("train", "learned from"), ("test", "was tested on")):
         if sums[group] != its_sums[group]:
             raise ValueError(
-                f"{experiment}: {name} cannot be compared with its baseline, which {did} other "
-                f"images ({other['data'][group]} of {other['data']['name']}, checksum "
-                f"{its_sums[group][:8]} instead of {sums[group][:8]})"
-            )
-    if own["config"] | {"watch": None} != other["config"] | {"watch": None}:
-        return
-    for row, its in zip(own["epochs"], other["epochs"], strict=True):
-        if row["learning_rate"] != its["learning_rate"]:
-            return
-        if row | {"seconds": 0} != its | {"seconds": 0}:
-            raise ValueError(
-                f"{experiment}: epoch {row['epoch']} of {name} and of its baseline differ, "
-                "although nothing had set them apart yet"
+                f"{experiment}: {run_name(own['config'])} cannot be compared with its baseline, "
+                f"which {did} other images ({other['data'][group]} of {other['data']['name']}, "
+                f"checksum {its_sums[group][:8]} instead of {sums[group][:8]})"
             )
 
 
-def _row(experiment: Experiment, variant: Variant, record: dict[str, Any]) -> dict[str, Any]:
+def _row(experiment: Experiment, variant: Variant, record: Record) -> dict[str, Any]:
     final, epochs, data = record["final"], record["epochs"], record["data"]
-
-    def each(of_session: Callable[[dict[str, Any]], Any]) -> str:
-        """What the sessions say, each thing once: a run may have moved."""
-        return ", then ".join(dict.fromkeys(str(of_session(s)) for s in record["sessions"]))
-
+    sessions = [session | session["versions"] for session in record["sessions"]]
+    # What the sessions say, each thing once: a run may have moved.
+    where = {
+        name: ", then ".join(dict.fromkeys(str(session[name]) for session in sessions))
+        for name in ("device", "precision", "torch", "commit")
+    }
     return {
         "experiment": experiment.name,
         "variant": variant.name,
@@ -264,10 +194,7 @@ def _row(experiment: Experiment, variant: Variant, record: dict[str, Any]) -> di
         "test_loss": final["test_loss"],
         "epochs": len(epochs),
         "seconds": sum(epoch["seconds"] for epoch in epochs),
-        "device": each(lambda session: session["device"]),
-        "precision": each(lambda session: session["precision"]),
-        "torch": each(lambda session: session["versions"]["torch"]),
-        "commit": each(lambda session: session["commit"]),
+        **where,
         "learned_from": data["sha256"]["train"][:8],
         "tested_on": data["sha256"]["test"][:8],
         "run": run_name(record["config"]),
@@ -277,7 +204,7 @@ def _row(experiment: Experiment, variant: Variant, record: dict[str, Any]) -> di
 def _switched_off(row: dict[str, Any]) -> dict[str, Any]:
     # Neither its training accuracy nor its loss was measured with the gates set to 1.
     return row | {
-        "variant": f"{row['variant']}, {OFF}",
+        "variant": f"{row['variant']}, switched off",
         "baseline": row["variant"],
         "test_accuracy": row["test_accuracy_attention_off"],
         "train_accuracy": nan,

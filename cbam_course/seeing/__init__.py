@@ -5,7 +5,7 @@ from .class_activation import grad_cam
 from .gallery import show_estimates, show_gallery, show_weights_by_class
 from .maps import predict, read_maps
 from .measuring import image_tensors, measure, share_between_classes
-from .noise import NOISE_ARMS, noisy_shapes, train_with_noise
+from .noise import NOISE_ARMS, train_with_noise
 from .pointing import energy_inside, pointing_hits
 from .shipped import (
     shipped_gate,
@@ -22,7 +22,6 @@ __all__ = [
     "image_tensors",
     "interventions",
     "measure",
-    "noisy_shapes",
     "partners",
     "pointing_hits",
     "predict",

@@ -27,9 +27,8 @@ def read_maps(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
         for channels, ``[N, 1, H, W]`` for positions.
 
     Raises:
-        ValueError: if the network has no attention, or there are no images.
+        ValueError: if the network has no attention.
     """
-    _check_images(x)
     if not _gates(model):
         raise ValueError(f"{type(model).__name__} has no attention blocks")
     found: dict[str, list[Tensor]] = {}
@@ -56,31 +55,23 @@ def predict(model: nn.Module, x: Tensor, maps: Mapping[str, Tensor] | None = Non
         The logits, ``[N, classes]``.
 
     Raises:
-        ValueError: if there is no gate of that name, a map has not the shape of the gate's own, or
-            there are no images.
+        ValueError: if there is no gate of that name, or a map has not the shape of the gate's own.
     """
-    _check_images(x)
     maps, gates = maps or {}, _gates(model)
-    for name, given in maps.items():
-        if name not in gates:
-            known = ", ".join(map(repr, gates)) or "none"
-            raise ValueError(f"there is no gate {name!r}; the gates are {known}")
-        if len(given) not in (1, len(x)):
-            raise ValueError(
-                f"maps of {name!r} must be 1 for all or 1 for each of {len(x)} images, "
-                f"got {len(given)}"
-            )
+    if unknown := maps.keys() - gates.keys():
+        known = ", ".join(map(repr, gates)) or "none"
+        raise ValueError(f"there is no gate {min(unknown)!r}; the gates are {known}")
 
     def change(name: str, own: Tensor) -> Tensor | None:
         if name not in maps:
             return None
-        given = maps[name] if len(maps[name]) == 1 else maps[name][part]
-        if given.shape[1:] != own.shape[1:]:
+        shape, given = [len(x), *own.shape[1:]], list(maps[name].shape)
+        if given not in (shape, [1, *shape[1:]]):
             raise ValueError(
-                f"the maps given to {name!r} must have the shape {[len(x), *own.shape[1:]]}, or 1 "
-                f"instead of {len(x)}; got {list(maps[name].shape)}"
+                f"the maps given to {name!r} must have the shape {shape}, or 1 instead of "
+                f"{len(x)}; got {given}"
             )
-        return given.expand_as(own)
+        return maps[name].expand(*shape)[part]
 
     logits = []
     with _on_every_map(model, change), torch.no_grad():
@@ -116,8 +107,3 @@ def _on_every_map(model: nn.Module, act: Callable[[str, Tensor], Tensor | None])
     finally:
         for handle in hooks:
             handle.remove()
-
-
-def _check_images(x: Tensor) -> None:
-    if x.dim() != 4 or len(x) == 0:
-        raise ValueError(f"images must be [N, C, H, W] with N at least 1, got {list(x.shape)}")

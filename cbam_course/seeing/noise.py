@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 from cbam_course.attention import ChannelAttention
-from cbam_course.data import ImageSet, shapes, with_noise
+from cbam_course.data import shapes, with_noise
 from cbam_course.models import CifarCNN
 from cbam_course.training import Run, TrainConfig, seed_epoch, train
 
@@ -13,24 +13,6 @@ NOISE_ARMS = ("rgb", "plain", "gated")
 """The networks that are compared, without noise, with noise, and with a gate on noisy input."""
 
 GATE = {"reduction": 1, "bias": True, "layer": "linear"}
-
-
-def noisy_shapes(
-    train: int = 4000, test: int = 1000, *, noise_channels: int = 3, seed: int = 0
-) -> ImageSet:
-    """The shapes with channels of uniform noise behind red, green and blue.
-
-    Every image has noise of its own, which says nothing about it; it is drawn once, as the image.
-
-    Args:
-        train, test: number of images.
-        noise_channels: how many channels of noise; 0 gives the plain shapes.
-        seed: of the noise; the shapes are those of seed 0.
-
-    Raises:
-        ValueError: if a number is negative.
-    """
-    return with_noise(shapes(train, test), noise_channels, seed)
 
 
 class FirstGate(nn.Sequential):
@@ -52,11 +34,12 @@ class FirstGate(nn.Sequential):
 def train_with_noise(arm: str, seed: int = 0, *, epochs: int = 8, images: int = 4000) -> Run:
     """Train one network of the noise experiment: a narrow :class:`~cbam_course.models.CifarCNN`.
 
-    The convolutions of one seed begin alike with and without the gate.
+    The images are the shapes, with :func:`~cbam_course.data.with_noise`. The convolutions of one
+    seed begin alike with and without the gate.
 
     Args:
         arm: ``"rgb"`` (no noise), ``"plain"`` (three channels of noise), or ``"gated"`` (the same
-            noise, behind a :class:`FirstGate`).
+            noise, behind a gate).
         seed: of the weights, the order of the images and their shifts; the noise is the same.
         epochs: passes over the training images.
         images: number of training images.
@@ -69,14 +52,15 @@ def train_with_noise(arm: str, seed: int = 0, *, epochs: int = 8, images: int = 
     """
     if arm not in NOISE_ARMS:
         raise ValueError(f"arm must be one of {', '.join(map(repr, NOISE_ARMS))}; got {arm!r}")
-    data = noisy_shapes(images, noise_channels=0 if arm == "rgb" else 3)
+    gated = arm == "gated"
+    data = with_noise(shapes(images), 0 if arm == "rgb" else 3)
     config = TrainConfig(
         model="custom",
         dataset="custom",
         widths=(8, 16, 32),
         dropout=0.1,
-        attention="channel-fc" if arm == "gated" else "none",
-        attention_options=GATE if arm == "gated" else {},
+        attention="channel-fc" if gated else "none",
+        attention_options=GATE if gated else {},
         epochs=epochs,
         batch_size=64,
         learning_rate=4e-3,
@@ -86,5 +70,4 @@ def train_with_noise(arm: str, seed: int = 0, *, epochs: int = 8, images: int = 
     seed_epoch(seed, 0)
     channels = len(data.mean)
     model: nn.Module = CifarCNN(widths=config.widths, dropout=config.dropout, in_channels=channels)
-    model = FirstGate(model, channels) if arm == "gated" else model
-    return train(config, data, model=model, progress=False)
+    return train(config, data, model=FirstGate(model, channels) if gated else model, progress=False)

@@ -1,14 +1,12 @@
 """The folder of a run: its checkpoint and its history, written after every epoch."""
 
 import os
-from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
-from torch import Tensor
 
 from cbam_course.files import write_whole
 
@@ -22,52 +20,13 @@ FORMAT = 3
 """Version of the layout of ``checkpoint.pt``."""
 
 
-@dataclass
-class Progress:
-    """An epoch that has been begun: what its finished steps have given.
-
-    Args:
-        losses: of each step.
-        correct: how many training images were classified correctly.
-        learning_rate: of the last step.
-        seconds: that the steps took.
-        random_state: of PyTorch's generators, which dropout draws from, after the last step.
-    """
-
-    losses: list[Tensor] = field(default_factory=list)
-    correct: int | Tensor = 0
-    learning_rate: float = 0.0
-    seconds: float = 0.0
-    random_state: list[Tensor] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, with the random state as it is now."""
-        state = [torch.get_rng_state()]
-        if torch.cuda.is_available():
-            state.append(torch.cuda.get_rng_state())
-        return asdict(self) | {"random_state": state}
-
-    def restore_random_state(self) -> None:
-        """Go on drawing where the last step stopped; before the first step nothing happens."""
-        if self.random_state:
-            torch.set_rng_state(self.random_state[0])
-            if len(self.random_state) > 1 and torch.cuda.is_available():
-                torch.cuda.set_rng_state(self.random_state[1])
-
-
 def load_state(
     folder: str | os.PathLike[str] | None, resume: bool, learner: Learner, history: History
-) -> tuple[History, Progress]:
+) -> History:
     """Bring ``learner`` to where the run in a folder stopped, if there is one.
 
-    Args:
-        folder: where the run is kept; ``None`` for nowhere.
-        resume: whether to continue the run that is there.
-        learner: of a network like the run's.
-        history: a new one, of the run as it would be begun here.
-
     Returns:
-        The run's history, and the epoch it was in; for a new run, ``history`` and nothing done.
+        The run's history; for a new run, ``history``.
 
     Raises:
         ValueError: if there is a run and ``resume`` is not set, its checkpoint is damaged, or it
@@ -75,7 +34,7 @@ def load_state(
         RuntimeError: if the weights are those of another network.
     """
     if folder is None or not Path(folder, CHECKPOINT).exists():
-        return history, Progress()
+        return history
     if not resume:
         raise ValueError(
             f"{folder} has a run already; continue it (resume=True, or --resume on the command "
@@ -102,26 +61,14 @@ def load_state(
         saved.to_json(Path(folder, HISTORY))
     # All but the machine is the same; the run is continued here, and next time too.
     saved.config = history.config
-    so_far = Progress(**state["progress"])
-    so_far.losses = [loss.to(learner.device) for loss in so_far.losses]
-    return saved, so_far
+    return saved
 
 
-def save_state(
-    folder: str | os.PathLike[str] | None,
-    learner: Learner,
-    history: History,
-    so_far: Progress | None = None,
-) -> None:
+def save_state(folder: str | os.PathLike[str] | None, learner: Learner, history: History) -> None:
     """Write the checkpoint, then the history; without a folder nothing happens."""
     if folder is None:
         return
-    state = {
-        "format": FORMAT,
-        **learner.state_dict(),
-        "history": history.to_dict(),
-        "progress": {} if so_far is None else so_far.to_dict(),
-    }
+    state = {"format": FORMAT, **learner.state_dict(), "history": history.to_dict()}
     # Straight to a full disk, torch.save would end in an error of its own, about positions.
     content = BytesIO()
     torch.save(state, content)

@@ -10,22 +10,21 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 import cbam_course
+from cbam_course import plotting
 from cbam_course.config import TrainConfig
+from cbam_course.data import ImageSet
 from cbam_course.files import write_whole
 
 from .device import describe
 from .process_group import group_size
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from cbam_course.data import ImageSet
 
 FORMAT = 2
 """Version of the layout of ``history.json``."""
@@ -85,7 +84,11 @@ class History:
                 "device": describe(device),
                 "precision": str(precision).removeprefix("torch."),
                 "system": f"{platform.system()} {platform.machine()}",
-                "versions": _versions(),
+                "versions": {
+                    "python": platform.python_version(),
+                    "cbam_course": cbam_course.__version__,
+                    **{name: version(name) for name in ("torch", "torchvision", "numpy")},
+                },
                 "commit": _commit(),
             }
         )
@@ -116,7 +119,13 @@ class History:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write the record to a file, whole or not at all."""
-        entries = (f"{json.dumps(key)}: {_json(value)}" for key, value in self.to_dict().items())
+        entries = []
+        for key, value in self.to_dict().items():
+            text = json.dumps(value)
+            if key in ("sessions", "epochs") and value:
+                # One line for each; the thousands of steps share one.
+                text = "[\n " + ",\n ".join(map(json.dumps, value)) + "\n]"
+            entries.append(f"{json.dumps(key)}: {text}")
         text = "{\n" + ",\n".join(entries) + "\n}\n"
         write_whole(Path(path), lambda file: file.write(text.encode()))
 
@@ -142,7 +151,8 @@ class History:
             lines.append(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
         return "\n".join(lines)
 
-    def plot(self) -> "Figure":
+    @plotting.course_style()
+    def plot(self) -> Figure:
         """Three panels: the loss of every step, the losses and the accuracies of every epoch.
 
         Returns:
@@ -152,46 +162,39 @@ class History:
         Raises:
             ValueError: if no epoch has been finished yet.
         """
-        # Matplotlib is not needed for training.
-        import matplotlib.pyplot as plt
-        from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-        from cbam_course import plotting
-
         epochs = range(1, self.last["epoch"] + 1)
-        color, gray = plotting.COLORS[self.config.attention], "#8A939B"
-        if self.config.attention == "none":
-            gray = "#AEB6BD"
-        kinds = [("train", gray, "o", "--"), ("test", color, "s", "-")]
-        if "validation" in self.data:
-            kinds.insert(1, ("validation", plotting.INK, "^", ":"))
-
-        with plotting.course_style():
-            figure, panels = plt.subplots(1, 3, figsize=(plotting.PAGE_WIDTH, 3.2))
-            plotting.shown_as_value(figure)
-            steps, losses, accuracies = panels
-            loss = np.array(self.iteration_loss)
-            # Single steps are noisy: the line is the mean over a twentieth of the run.
-            window = max(1, len(loss) // 20)
-            mean = np.convolve(loss, np.full(window, 1 / window), mode="valid")
-            steps.plot(np.arange(1, len(loss) + 1), loss, color="#C9CFD4", linewidth=0.8)
-            steps.plot(np.arange(len(mean)) + (window + 1) / 2, mean, color=plotting.INK)
-            steps.set(title="Training loss, each step", xlabel="step")
-            for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
-                for kind, tone, marker, line in kinds:
-                    axes.plot(
-                        epochs, [row[f"{kind}_{quantity}"] for row in self.epochs], label=kind,
-                        color=tone, linestyle=line, markersize=5,
-                        marker=marker if len(epochs) <= 12 else None,  # it would hide a long curve
-                    )  # fmt: skip
-                axes.set(title=f"{quantity.capitalize()}, each epoch", xlabel="epoch")
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-                axes.legend()
-            accuracies.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-            for axes in (steps, losses):
-                axes.set_ylim(bottom=0)
-            for axes in panels:
-                axes.grid(axis="y")
+        color = plotting.COLORS[self.config.attention]
+        gray = "#AEB6BD" if self.config.attention == "none" else "#8A939B"
+        kinds = {
+            "train": (gray, "o", "--"),
+            "validation": (plotting.INK, "^", ":"),
+            "test": (color, "s", "-"),
+        }
+        figure, ((steps, *panels),) = plotting.page(1, 3, 3.2)
+        loss = np.array(self.iteration_loss)
+        # Single steps are noisy: the line is the mean over a twentieth of the run.
+        window = max(1, len(loss) // 20)
+        mean = np.convolve(loss, np.full(window, 1 / window), mode="valid")
+        steps.plot(np.arange(1, len(loss) + 1), loss, color="#C9CFD4", linewidth=0.8)
+        steps.plot(np.arange(len(mean)) + (window + 1) / 2, mean, color=plotting.INK)
+        steps.set(title="Training loss, each step", xlabel="step")
+        for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
+            for kind, (tone, marker, line) in kinds.items():
+                if kind not in self.data:
+                    continue
+                axes.plot(
+                    epochs, [row[f"{kind}_{quantity}"] for row in self.epochs], label=kind,
+                    color=tone, linestyle=line, markersize=5,
+                    marker=marker if len(epochs) <= 12 else None,  # it would hide a long curve
+                )  # fmt: skip
+            axes.set(title=f"{quantity.capitalize()}, each epoch", xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+            axes.legend()
+        panels[1].yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        for axes in (steps, panels[0]):
+            axes.set_ylim(bottom=0)
+        for axes in figure.axes:
+            axes.grid(axis="y")
         return figure
 
     def __repr__(self) -> str:
@@ -212,26 +215,21 @@ class Run(NamedTuple):
 
 
 def describe_data(
-    data: "ImageSet", groups: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    data: ImageSet, groups: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> dict[str, Any]:
     """The images of a run: the set's name and classes, and each group's size and SHA-256 sum.
 
     ``groups`` holds the images and labels of each group, as the run uses them, in their order.
     """
-    return {
-        "name": data.name,
-        **{name: len(labels) for name, (_, labels) in groups.items()},
-        "classes": list(data.classes),
-        "sha256": {name: _sha256(*group) for name, group in groups.items()},
-    }
-
-
-def _sha256(*arrays: np.ndarray) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
+    sums = {}
+    for name, arrays in groups.items():
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array))
+        sums[name] = digest.hexdigest()
+    sizes = {name: len(labels) for name, (_, labels) in groups.items()}
+    return {"name": data.name, **sizes, "classes": list(data.classes), "sha256": sums}
 
 
 def describe_model(model: torch.nn.Module) -> dict[str, Any]:
@@ -240,35 +238,19 @@ def describe_model(model: torch.nn.Module) -> dict[str, Any]:
     return {"class": type(model).__name__, "parameters": parameters}
 
 
-def _json(value: Any) -> str:
-    # One line for each epoch and session; the thousands of steps share one.
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[\n " + ",\n ".join(map(json.dumps, value)) + "\n]"
-    return json.dumps(value)
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version(), "cbam_course": cbam_course.__version__}
-    return versions | {name: version(name) for name in ("torch", "torchvision", "numpy")}
 
 
 def _commit() -> str | None:
     """The commit this package is at, ``-dirty`` if changed since; None if it is not in git."""
     here = Path(__file__).resolve()
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(here.parent), *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
+    options = {"cwd": here.parent, "capture_output": True, "text": True, "timeout": 10}
+    # An installed package may lie inside somebody else's repository, which does not track it.
+    tracked = ["git", "ls-files", "--error-unmatch", here.name]
+    described = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        # An installed package may lie inside somebody else's repository, which does not track it.
-        git("ls-files", "--error-unmatch", here.name)
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+        subprocess.run(tracked, check=True, **options)
+        return subprocess.run(described, check=True, **options).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

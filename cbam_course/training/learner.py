@@ -1,18 +1,12 @@
 """A network with all that changes while it learns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim import SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import (
-    ConstantLR,
-    CosineAnnealingLR,
-    LRScheduler,
-    OneCycleLR,
-    ReduceLROnPlateau,
-)
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, lr_scheduler
 
 from cbam_course.config import TrainConfig
 
@@ -21,58 +15,78 @@ from .process_group import group_size, shared
 
 
 @dataclass
+class Progress:
+    """An epoch that has been begun: what its finished steps have given."""
+
+    losses: list[Tensor] = field(default_factory=list)  # of each step
+    correct: int | Tensor = 0  # training images that were classified correctly
+    learning_rate: float = 0.0  # of the last step
+    seconds: float = 0.0  # that the steps took
+    # Of PyTorch's generators, which dropout draws from, after the last step.
+    random_state: list[Tensor] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps, with the random state as it is now: nothing between epochs."""
+        if not self.losses:
+            return {}
+        state = [torch.get_rng_state()]
+        if torch.cuda.is_available():
+            state.append(torch.cuda.get_rng_state())
+        return vars(self) | {"random_state": state}
+
+    def restore_random_state(self) -> None:
+        """Go on drawing where the last step stopped; before the first step nothing happens."""
+        if self.random_state:
+            torch.set_rng_state(self.random_state[0])
+        if len(self.random_state) > 1 and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.random_state[1])
+
+
 class Learner:
     """A network, its optimizer, the schedule of its learning rate and the scale of its loss.
 
     ``network`` is what to call in training: ``model`` itself, or what shares its gradients with
-    other processes, or the compiled one. It has the same weights.
+    other processes, or the compiled one. It has the same weights. ``so_far`` is what the steps of
+    an epoch have given that has been begun.
+
+    Args:
+        model: the network; it is put on the device.
+        config: how to train it.
+        steps_per_epoch: after which the schedules of whole runs end.
+        device: where to train.
+        precision: type of number to calculate with.
     """
 
-    model: nn.Module
-    network: nn.Module
-    optimizer: Optimizer
-    scheduler: LRScheduler
-    scaler: torch.amp.GradScaler
-    device: torch.device
-    precision: torch.dtype
-
-    @classmethod
-    def prepare(
-        cls,
+    def __init__(
+        self,
         model: nn.Module,
         config: TrainConfig,
         steps_per_epoch: int,
         device: torch.device,
         precision: torch.dtype,
-    ) -> "Learner":
-        """Put ``model`` on the device and make what it takes to train it as ``config`` says."""
+    ) -> None:
+        self.device, self.precision, self.so_far = device, precision, Progress()
         model.to(device, memory_format=memory_format(device, model))
-        model, network = shared(model, device)
-        options = {
-            "lr": config.learning_rate,
-            "weight_decay": config.weight_decay,
-            "fused": device.type in ("cpu", "cuda"),
-        }
-        learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if config.optimizer == "sgd":
-            optimizer = SGD(learned, momentum=0.9, nesterov=True, **options)
-        else:
-            optimizer = Adam(learned, **options)
+        self.model, self.network = shared(model, device)
+        optimizers = {"adam": Adam, "sgd": partial(SGD, momentum=0.9, nesterov=True)}
+        self.optimizer = optimizers[config.optimizer](
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )
         steps = config.epochs * steps_per_epoch
-        match config.schedule:  # all but "plateau" never look at a loss
-            case "onecycle":
-                scheduler = OneCycleLR(
-                    optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False
-                )
-            case "cosine":
-                scheduler = CosineAnnealingLR(optimizer, T_max=steps)
-            case "plateau":
-                scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
-            case "constant":
-                scheduler = ConstantLR(optimizer, factor=1.0)
+        one_cycle = {"max_lr": config.learning_rate, "total_steps": steps, "cycle_momentum": False}
+        schedules = {  # all but "plateau" never look at a loss
+            "onecycle": partial(lr_scheduler.OneCycleLR, **one_cycle),
+            "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=steps),
+            "plateau": partial(lr_scheduler.ReduceLROnPlateau, factor=0.5, patience=5),
+            "constant": partial(lr_scheduler.ConstantLR, factor=1.0),
+        }
+        self.scheduler = schedules[config.schedule](self.optimizer)
         # Small float16 gradients would vanish, so the loss is scaled up before the backward pass.
         # The usual first scale of 65536 overflows and skips the first steps; this one does not.
-        scaler = torch.amp.GradScaler(
+        self.scaler = torch.amp.GradScaler(
             device.type, init_scale=1024.0, enabled=precision == torch.float16
         )
         if config.compile:
@@ -80,25 +94,25 @@ class Learner:
             # Python. The last batch of an epoch has another size and is compiled for itself.
             graphs = device.type == "cuda" and group_size() == 1
             mode = "reduce-overhead" if graphs else "default"
-            network = torch.compile(network, dynamic=False, mode=mode)
-        return cls(model, network, optimizer, scheduler, scaler, device, precision)
+            self.network = torch.compile(self.network, dynamic=False, mode=mode)
 
     def after_step(self) -> float:
         """Move the learning rate on; returns the one that the step had."""
         used = self.optimizer.param_groups[0]["lr"]
-        if not isinstance(self.scheduler, ReduceLROnPlateau):
+        if not isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
             self.scheduler.step()
         return used
 
     def after_epoch(self, loss: float) -> None:
         """Let a schedule that looks at a loss look at this one."""
-        if isinstance(self.scheduler, ReduceLROnPlateau):
+        if isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
             self.scheduler.step(loss)
 
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, for a checkpoint."""
         parts = ("model", "optimizer", "scheduler", "scaler")
-        return {part: getattr(self, part).state_dict() for part in parts}
+        states = {part: getattr(self, part).state_dict() for part in parts}
+        return states | {"progress": self.so_far.to_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where :meth:`state_dict` was taken."""
@@ -111,3 +125,6 @@ class Learner:
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"]:  # empty if the run has been without float16 so far
             self.scaler.load_state_dict(state["scaler"])
+        self.so_far = Progress(**state["progress"])
+        self.so_far.losses = [loss.to(self.device) for loss in self.so_far.losses]
+        self.so_far.correct = torch.as_tensor(self.so_far.correct, device=self.device)

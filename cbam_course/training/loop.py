@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from math import ceil
 
 import numpy as np
 import torch
@@ -17,18 +17,19 @@ from tqdm import tqdm
 from cbam_course import data as image_sets
 from cbam_course.attention import attention_blocks, attention_off
 from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
+from cbam_course.data import ImageSet
 from cbam_course.files import locked
 
-from .checkpoint import Progress, load_state, save_state
+from .checkpoint import load_state, save_state
 from .device import autocast, choose_device, choose_precision, memory_format
 from .history import History, Run, describe_data, describe_model
 from .images import DeviceImages
-from .learner import Learner
+from .learner import Learner, Progress
 from .networks import build_model
 from .process_group import check_batches, group_rank, group_size, share_buffers, total
 
-if TYPE_CHECKING:
-    from cbam_course.data import ImageSet
+SPLITS = (("train", "validation"), ("test", "peek"))
+"""Each half of a set, and what may be set apart from it."""
 
 
 class Interrupted(Exception):
@@ -37,7 +38,7 @@ class Interrupted(Exception):
 
 def train(
     config: TrainConfig,
-    data: "ImageSet | None" = None,
+    data: ImageSet | None = None,
     *,
     model: nn.Module | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -103,25 +104,26 @@ def train(
             model = build_model(config, len(data.classes), in_channels=data.x_train.shape[3])
         mean, std = image_sets.channel_statistics(groups["train"][0])
         options = {"image_size": config.image_size, "layout": memory_format(device, model)}
-        on_device = {
+        tested = {
             name: DeviceImages(*group, mean, std, device, **options)
             for name, group in groups.items()
         }
-        training = on_device.pop("train")
+        training = tested.pop("train")
         check_batches(len(training), config.batch_size)
         if group_size() == 1:  # otherwise normalizations may see the other processes' images
             _check_network(model.to(device), training, config, len(data.classes))
-        steps = -(-len(training) // config.batch_size)
-        learner = Learner.prepare(model, config, steps, device, precision)
+        steps = ceil(len(training) / config.batch_size)
+        learner = Learner(model, config, steps, device, precision)
         model = learner.model
         history = History(config, describe_model(model), describe_data(data, groups))
-        history, so_far = load_state(folder, resume, learner, history)
+        history = load_state(folder, resume, learner, history)
         done = len(history.epochs)
         if done < config.epochs:
             history.begin_session(device, precision)
+        watched = config.watch or ("validation" if "validation" in tested else "test")
 
         hidden = not (progress and leads)
-        first = done * steps + len(so_far.losses)
+        first = done * steps + len(learner.so_far.losses)
         with tqdm(total=config.epochs * steps, initial=first, disable=hidden) as bar:
 
             def after_step() -> None:
@@ -130,20 +132,18 @@ def train(
                     raise Interrupted
 
             for epoch in range(done + 1, config.epochs + 1):
-                started = time.perf_counter() - so_far.seconds
+                started = time.perf_counter() - learner.so_far.seconds
                 try:
-                    losses, row = train_epoch(
-                        learner, training, config, epoch, so_far, on_step=after_step
-                    )
+                    losses, row = train_epoch(learner, training, config, epoch, after_step)
                 except Interrupted:
-                    so_far.seconds = time.perf_counter() - started
-                    save_state(folder, learner, history, so_far)
+                    learner.so_far.seconds = time.perf_counter() - started
+                    save_state(folder, learner, history)
                     raise
                 share_buffers(model)
-                for name, images in on_device.items():
+                for name, images in tested.items():
                     loss, accuracy = evaluate(model, images, precision)
                     row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-                learner.after_epoch(row[f"{config.watched}_loss"])
+                learner.after_epoch(row[f"{watched}_loss"])
                 if not np.isfinite(row["test_loss"]):
                     raise FloatingPointError(
                         f"the test loss is no longer a number in epoch {epoch}; "
@@ -151,18 +151,17 @@ def train(
                     )
                 row["seconds"] = time.perf_counter() - started
                 history.add_epoch(row, losses)
-                so_far = Progress()
                 if epoch == config.epochs:
                     history.final = {name: row[name] for name in ("test_loss", "test_accuracy")}
                     if attention_blocks(model):
                         with attention_off(model):
-                            _, accuracy = evaluate(model, on_device["test"], precision)
+                            _, accuracy = evaluate(model, tested["test"], precision)
                         history.final["test_accuracy_attention_off"] = accuracy
+                bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
                 if leads:
                     save_state(folder, learner, history)
-                bar.set_postfix_str(f"epoch {epoch}, test accuracy {row['test_accuracy']:.2%}")
-                if on_epoch is not None and leads:
-                    on_epoch(history)
+                    if on_epoch is not None:
+                        on_epoch(history)
     return Run(model.eval(), history)
 
 
@@ -181,12 +180,11 @@ def _check_network(
         with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.no_grad():
             shape = list(copied(x).shape)
     except ValueError as error:
-        if last > 1 or "more than 1 value" not in str(error):
+        if last > 1:
             raise
         raise ValueError(
-            f"the last batch of an epoch has 1 of the {len(images)} images, too few for a batch "
-            f"normalization of 1 x 1 maps; choose another batch_size than {config.batch_size}, or "
-            "another train_size"
+            f"the last batch of an epoch has 1 of the {len(images)} images ({error}); choose "
+            f"another batch_size than {config.batch_size}, or another train_size"
         ) from None
     if shape != [last, classes]:
         raise ValueError(
@@ -200,7 +198,6 @@ def train_epoch(
     images: DeviceImages,
     config: TrainConfig,
     epoch: int,
-    so_far: Progress | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[list[float], dict[str, float]]:
     """Show the network every training image once.
@@ -214,7 +211,7 @@ def train_epoch(
     """
     model, optimizer, scaler = learner.network, learner.optimizer, learner.scaler
     generator = seed_epoch(config.seed, epoch)
-    so_far = so_far or Progress()
+    so_far = learner.so_far  # of an epoch that goes on
     so_far.restore_random_state()
     model.train()
     for x, y in images.shuffled_batches(
@@ -240,6 +237,7 @@ def train_epoch(
             f"the training loss is no longer a number in epoch {epoch}; "
             f"try a learning rate below {config.learning_rate:g}"
         )
+    learner.so_far = Progress()
     # The last batch may be smaller, and then counts for less.
     sizes = np.diff([*range(0, len(images), config.batch_size), len(images)])
     return losses, {
@@ -291,7 +289,7 @@ def seed_epoch(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(mixed)
 
 
-def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> "ImageSet":
+def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None) -> ImageSet:
     """The set of images that a configuration names, of which it may want a part only.
 
     CIFAR-10 is or is to be kept in ``folder``.
@@ -308,18 +306,16 @@ def load_data(config: TrainConfig, folder: str | os.PathLike[str] | None = None)
         return image_sets.with_noise(image_sets.cifar10(folder), 3)
     # The shapes are drawn on the spot, so there are as many as one wishes.
     sizes = {}
-    for split, apart in (("train", "validation"), ("test", "peek")):
+    for split, apart in SPLITS:
         wanted, aside = getattr(config, f"{split}_size"), getattr(config, f"{apart}_size")
         if wanted is not None:
             # Of every class enough for both groups, also where ten does not divide their sizes.
-            both = (-(-size // 10) * 10 for size in (wanted, aside or 0))
+            both = (10 * ceil(size / 10) for size in (wanted, aside or 0))
             sizes[split] = wanted if aside is None else sum(both)
     return image_sets.shapes(**sizes)
 
 
-def choose_images(
-    config: TrainConfig, data: "ImageSet"
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def choose_images(config: TrainConfig, data: ImageSet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The images of a run and their labels, chosen once: no image is in two groups.
 
     Returns:
@@ -331,7 +327,7 @@ def choose_images(
         ValueError: if there are too few images.
     """
     groups = {}
-    for split, apart in (("train", "validation"), ("test", "peek")):
+    for split, apart in SPLITS:
         images, labels = getattr(data, f"x_{split}"), getattr(data, f"y_{split}")
         wanted, aside = getattr(config, f"{split}_size"), getattr(config, f"{apart}_size")
         if aside is None and wanted in (None, len(labels)):
@@ -344,15 +340,12 @@ def choose_images(
     return groups
 
 
-def _as_trained(
-    config: TrainConfig, data: "ImageSet | None", model: nn.Module | None
-) -> TrainConfig:
+def _as_trained(config: TrainConfig, data: ImageSet | None, model: nn.Module | None) -> TrainConfig:
     """The configuration with what was handed over named in it: the record has to be true."""
     if data is not None:
         name = data.name if data.name in CHOICES["dataset"] else "custom"
         config = replace(config, dataset=name)
     if model is not None and config.model != "custom":
-        defaults = TrainConfig()
-        nothing = {name: getattr(defaults, name) for name in OF_THE_NETWORK}
+        nothing = {name: getattr(TrainConfig(), name) for name in OF_THE_NETWORK}
         config = replace(config, model="custom", **nothing)
     return config

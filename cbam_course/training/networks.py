@@ -48,12 +48,13 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
                 model, attention, where, example=torch.zeros(1, in_channels, 32, 32)
             )
     except TypeError as error:
-        model, block = NETWORKS.get(config.model.replace("-", "_")), None
-        if config.control != "constant":
-            block = make_attention(config.attention)
+        makers = {
+            config.attention: make_attention(config.attention),
+            config.model: NETWORKS.get(config.model.replace("-", "_")),
+        }
         takes = [
             f"{name!r} takes {', '.join(signature(make).parameters)}"
-            for name, make in ((config.attention, block), (config.model, model))
+            for name, make in makers.items()
             if make is not None
         ]
         raise ValueError(

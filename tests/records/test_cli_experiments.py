@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 
 from cbam_course import cli, data, records, training
-from cbam_course.records import reading, run_name, tables
+from cbam_course.records import reading, run_name, status
 from tests.support.made_records import BASE, TINY, WITH_SE, made_record, write, write_records
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,11 +26,8 @@ def tiny_alone(monkeypatch, tmp_path):
         return {name: e for name, e in known.items() if tier in (None, e.tier)}
 
     monkeypatch.setattr(reading, "SHIPPED", tmp_path / "none")
-    for where in (records, tables):
-        monkeypatch.setattr(where, "experiments", experiments)
-    tables.definitions.cache_clear()
-    yield
-    tables.definitions.cache_clear()
+    monkeypatch.setattr(records, "experiments", experiments)
+    monkeypatch.setattr(status, "all_experiments", experiments)
 
 
 def run(*arguments, code=0):

@@ -7,15 +7,15 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from cbam_course import data, records, training
+from cbam_course import data, training
+from cbam_course.config import OF_THE_NETWORK
 from cbam_course.data import DatasetUnavailable
 from cbam_course.records import (
     Experiment,
@@ -28,39 +28,26 @@ from cbam_course.records import (
     run_queue,
 )
 from cbam_course.records.queue import UNFINISHED
-from cbam_course.records.tables import definitions
 from cbam_course.training import History, read_checkpoint
 from cbam_course.training.networks import build_model
 from tests.support.made_records import BASE, TINY, WITH_SE, made_record, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-DEFINED = definitions()  # experiments(), made once for all tests
+DEFINED = experiments()
 LONG = replace(BASE, epochs=6)
 
-NETWORK = (
-    "model", "model_options", "widths", "dropout", "attention", "attention_options",
-    "insertion_points", "control", "start_as_identity",
-)  # fmt: skip
-"""The fields that decide what the network is."""
+NETWORK = ("model", *OF_THE_NETWORK)
 
 NETWORKS = {
-    str([getattr(variant.config, field) for field in (*NETWORK, "dataset", "image_size")]): (
-        name,
-        variant,
-    )
-    for name, defined in DEFINED.items()
+    str([getattr(variant.config, field) for field in (*NETWORK, "dataset", "image_size")]): variant
+    for defined in DEFINED.values()
     for variant in defined.variants
 }
 """Each network that an experiment asks for, once."""
 
 
 # Definitions
-
-
-def test_the_example_of_a_name_is_true():
-    found = doctest.testmod(experiment)
-    assert found.attempted and found.failed == 0
 
 
 def test_no_definition_has_changed():
@@ -87,8 +74,6 @@ def _learned_from(config):
 def test_an_experiment_is_a_fair_comparison(name):
     defined = DEFINED[name]
     assert defined.name == name and defined.question.endswith("?")
-    names = [run_name(run) for _, run in defined.runs()]
-    assert len(set(names)) == len(names) == len(defined.variants) * len(defined.seeds)
     configs = {variant.name: variant.config for variant in defined.variants}
     for variant in defined.variants:
         assert variant.config.dataset != "custom" and variant.config.model != "custom"
@@ -101,13 +86,13 @@ def test_an_experiment_is_a_fair_comparison(name):
             assert changed and changed <= {*NETWORK, "watch"}
 
 
-@pytest.mark.parametrize(
-    ("name", "variant"), NETWORKS.values(), ids=lambda v: getattr(v, "name", v)
-)
-def test_every_network_can_be_built_and_counted(name, variant):
-    alone = replace(variant, baseline=None)
-    (cost,) = records.costs(Experiment(name, "cpu", "?", (alone,))).to_dict("records")
-    assert cost["macs"] > cost["parameters"] > 0
+@pytest.mark.parametrize("variant", NETWORKS.values(), ids=lambda variant: variant.name)
+def test_every_network_can_be_built_and_called(variant):
+    config = variant.config
+    channels, size = 6 if config.dataset == "cifar10-noise" else 3, config.image_size or 32
+    with torch.device("meta"):
+        model = build_model(config, 10, channels)
+        assert model(torch.zeros(2, channels, size, size)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +125,8 @@ def test_the_wider_baseline_has_about_as_many_parameters(name):
 
 
 def test_names_ignore_what_does_not_decide():
+    found = doctest.testmod(experiment)
+    assert found.attempted and found.failed == 0
     name = run_name(BASE)
     assert name == run_name(replace(BASE, device="cpu")) == run_name(BASE.to_dict())
     assert run_name(replace(BASE, seed=1)) == name.replace("seed0", "seed1")
@@ -155,8 +142,6 @@ def test_bad_experiments_are_refused():
         Experiment("e", "cpu", "?", (plain, plain))
     with pytest.raises(ValueError, match=r"baseline of 'SE' must be one of .*, got 'none'"):
         Experiment("e", "cpu", "?", (plain, Variant("SE", WITH_SE, "none")))
-    with pytest.raises(ValueError, match="tier must be one of cpu, gpu; got 'tpu'"):
-        Experiment("e", "tpu", "?", (plain,))
 
 
 # What is to do
@@ -164,7 +149,7 @@ def test_bad_experiments_are_refused():
 
 def test_pending_is_what_lacks_a_file_seed_by_seed(tmp_path):
     other = Experiment("other", "cpu", "?", (Variant("plain", BASE), Variant("long", LONG)))
-    runs = pending([TINY, other], [tmp_path])
+    runs = pending([TINY, other], tmp_path)
     names = [(run.attention, run.epochs, run.seed) for run in runs]
     tiny = [(attention, 2, seed) for seed in range(3) for attention in ("none", "se", "eca")]
     assert names[:9] == tiny
@@ -172,8 +157,8 @@ def test_pending_is_what_lacks_a_file_seed_by_seed(tmp_path):
     assert names[9:] == [("none", 6, 0), ("none", 6, 1), ("none", 6, 2), ("none", 2, 3),
                          ("none", 6, 3), ("none", 2, 4), ("none", 6, 4)]  # fmt: skip
     (tmp_path / f"{run_name(BASE)}.json").write_text("damaged")
-    assert pending([TINY, other], [tmp_path]) == runs[1:]
-    assert pending([TINY], []) == runs[:9]
+    assert pending([TINY, other], tmp_path) == runs[1:]
+    assert pending([TINY]) == runs[:9]
 
 
 # Doing it
@@ -202,7 +187,7 @@ def test_a_queue_leaves_records_and_nothing_else(tmp_path):
     runs = [BASE, WITH_SE]
     events = do(runs, tmp_path)
     assert [event.kind for event in events] == ["epoch", "epoch", "recorded"] * 2
-    assert [event.images for event in events] == [40, 80, 80] * 2
+    assert [event.epochs for event in events] == [1, 2, 2] * 2
     found = recorded(tmp_path)
     assert [found[run_name(run)].config for run in runs] == runs
     for event in events[2::3]:
@@ -212,17 +197,11 @@ def test_a_queue_leaves_records_and_nothing_else(tmp_path):
         assert len(history.epochs) == 2 and history.iteration_loss == []
     assert "test_accuracy_attention_off" in found[run_name(WITH_SE)].final
     assert not any((tmp_path / UNFINISHED).iterdir())
-    # Once more: nothing is repeated, nothing is overwritten.
+    # Once more: nothing is repeated, nothing is overwritten, not even what is damaged.
+    (tmp_path / f"{run_name(BASE)}.json").write_text("damaged")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
     assert ends(do(runs, tmp_path)) == [(run_name(run), "elsewhere") for run in runs]
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
-
-
-def test_a_damaged_file_is_not_overwritten(tmp_path):
-    path = tmp_path / f"{run_name(BASE)}.json"
-    path.write_text("damaged")
-    assert ends(do([BASE], tmp_path)) == [(path.stem, "elsewhere")]
-    assert path.read_text() == "damaged"
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path):
@@ -258,15 +237,11 @@ def test_data_that_cannot_be_had_stop_the_queue(tmp_path, monkeypatch):
 # The budget
 
 
-def test_no_time_no_runs(tmp_path):
-    assert ends(do([BASE, WITH_SE], tmp_path, budget=0)) == [(run_name(BASE), "stopped")]
-    assert recorded(tmp_path) == {}
-
-
 def test_a_run_cut_off_in_an_epoch_goes_on_where_it_was(tmp_path, monkeypatch):
     do([LONG], tmp_path / "undisturbed")
     seconds = itertools.count()  # one passes whenever the queue looks at the clock
     monkeypatch.setattr(queue, "time", SimpleNamespace(time=lambda: next(seconds)))
+    assert ends(do([LONG, BASE], tmp_path, budget=0)) == [(run_name(LONG), "stopped")]
     events = do([LONG, BASE], tmp_path, budget=6)
     assert [event.kind for event in events] == ["epoch", "epoch", "stopped"]
     saved = read_checkpoint(tmp_path / UNFINISHED / run_name(LONG))
@@ -279,14 +254,6 @@ def test_a_run_cut_off_in_an_epoch_goes_on_where_it_was(tmp_path, monkeypatch):
 
 
 # Processes
-
-
-def test_several_jobs_do_each_run_once(tmp_path):
-    runs = [replace(BASE, seed=seed) for seed in range(4)]
-    events = do(runs, tmp_path, jobs=2)
-    assert sorted(ends(events)) == sorted((run_name(run), "recorded") for run in runs)
-    for history in recorded(tmp_path).values():
-        assert len(history.sessions) == 1 and len(history.epochs) == 2
 
 
 def queue_apart(runs, out, connection):
@@ -309,7 +276,7 @@ def start(runs, out):
 
 
 def test_two_queues_on_one_folder_share_the_work(tmp_path):
-    runs = [replace(BASE, seed=seed) for seed in range(6)]
+    runs = [replace(BASE, seed=seed) for seed in range(4)]
     process, connection = start(runs, tmp_path)
     connection.send("go")
     mine = do(runs, tmp_path)
@@ -341,28 +308,6 @@ def test_a_queue_killed_at_any_moment_leaves_its_folder_usable(tmp_path):
     assert sum(event.kind == "epoch" for event in events) < 6 + 2
     assert not any((tmp_path / UNFINISHED).iterdir())
     assert recorded(tmp_path).keys() == set(map(run_name, runs))
-
-
-def test_a_process_that_is_killed_is_an_error_that_says_so(tmp_path, monkeypatch):
-    def broken(*_):
-        future = Future()
-        future.set_exception(BrokenProcessPool("terminated abruptly"))
-        return future
-
-    monkeypatch.setattr(queue.ProcessPoolExecutor, "submit", broken)
-    with pytest.raises(RuntimeError, match="a process was killed.* the same command goes on"):
-        do([BASE, WITH_SE], tmp_path, jobs=2)
-
-
-def test_ctrl_c_keeps_what_was_done(tmp_path):
-    def interrupt(event):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_queue([LONG, WITH_SE], tmp_path, device="cpu", on_event=interrupt)
-    events = do([LONG, WITH_SE], tmp_path)
-    assert [kind for _, kind in ends(events)] == ["recorded"] * 2
-    assert sum(event.kind == "epoch" for event in events) == 5 + 2
 
 
 def test_a_run_is_trained_as_the_configuration_says(tmp_path):

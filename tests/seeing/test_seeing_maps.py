@@ -103,13 +103,10 @@ def test_refusals(x):
         seeing.predict(model, x, {"stages.9": wrong})
     with pytest.raises(ValueError, match=r"must have the shape \[6, 8, 1, 1\].*got \[6, 5, 1, 1\]"):
         seeing.predict(model, x, {name: wrong[:, :5]})
-    with pytest.raises(ValueError, match="1 for each of 6 images, got 4"):
+    with pytest.raises(ValueError, match=r"or 1 instead of 6; got \[4, 8, 1, 1\]"):
         seeing.predict(model, x, {name: wrong[:4]})
     with pytest.raises(ValueError, match="no attention"):
         seeing.read_maps(CifarCNN(widths=(4, 4, 4)), x)
-    for function in (seeing.read_maps, seeing.predict):
-        with pytest.raises(ValueError, match="N at least 1"):
-            function(model, x[:0])
 
 
 @pytest.mark.parametrize("same_class", [True, False])

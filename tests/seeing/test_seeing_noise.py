@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from cbam_course import seeing
-from cbam_course.data import shapes
+from cbam_course.data import shapes, with_noise
 from cbam_course.models import CifarCNN
 from cbam_course.seeing.noise import FirstGate
 
 
 def test_noise_is_noise_and_the_rest_is_not():
-    images, plain = seeing.noisy_shapes(200, 100), shapes(200, 100)
+    plain = shapes(200, 100)
+    images = with_noise(plain)
     assert np.array_equal(images.x_train[..., :3], plain.x_train)
     assert np.array_equal(images.x_test[..., :3], plain.x_test)
     assert np.array_equal(images.y_test, plain.y_test)
@@ -23,7 +24,7 @@ def test_noise_is_noise_and_the_rest_is_not():
     off_diagonal = np.corrcoef(noise.reshape(200, -1).astype(float))[~np.eye(200, dtype=bool)]
     assert np.abs(off_diagonal).max() < 0.12  # every image has its own
     assert not np.array_equal(noise[:100], images.x_test[..., 3:])
-    assert not np.array_equal(seeing.noisy_shapes(200, 100, seed=1).x_train, images.x_train)
+    assert not np.array_equal(with_noise(plain, seed=1).x_train, images.x_train)
     pixels = images.x_train.reshape(-1, 6) / 255
     assert images.mean == pytest.approx(tuple(pixels.mean(axis=0)))
     assert images.std == pytest.approx(tuple(pixels.std(axis=0)))

@@ -1,18 +1,16 @@
 """The networks, gates and measurements that come with the package, and their records."""
 
-import re
-
 import pytest
 import torch
 
 from cbam_course import seeing
-from cbam_course.data import shapes
+from cbam_course.data import shapes, with_noise
 from cbam_course.models import read_weights
 from cbam_course.seeing.shipped import FOLDER
 from cbam_course.training.history import describe_data, describe_model
+from tests.support.provenance import gaps
 
 KINDS = ("cifar10", "noise-gated", "noise-plain", "noise-rgb", "shapes")
-RUNS = [(kind, seed) for kind in KINDS for seed in seeing.shipped_seeds(kind)]
 
 
 def test_what_is_shipped():
@@ -35,24 +33,17 @@ def whole(images):
     return describe_data(images, groups)
 
 
-@pytest.mark.parametrize(("kind", "seed"), RUNS)
-def test_provenance_is_complete(kind, seed):
-    record = seeing.shipped_record(kind, seed)
-    assert record.config.seed == seed
-    assert [row["epoch"] for row in record.epochs] == list(range(1, record.config.epochs + 1))
-    assert 0 < record.final["test_accuracy"] < 1
-    for checksum in record.data["sha256"].values():
-        assert re.fullmatch(r"[0-9a-f]{64}", checksum)
-    assert len(record.data["classes"]) == 10
-    for session in record.sessions:
-        assert re.fullmatch(r"[0-9a-f]{40}", session["commit"])  # and no "-dirty"
-        assert session["versions"]["torch"] and session["versions"]["python"]
-        assert session["device"] and session["finished"]
+@pytest.mark.parametrize("kind", KINDS)
+def test_provenance_is_complete(kind):
+    for seed in seeing.shipped_seeds(kind):
+        record = seeing.shipped_record(kind, seed)
+        assert record.config.seed == seed and len(record.data["classes"]) == 10
+        assert gaps(record.to_dict()) == []
 
 
 def test_records_of_the_noise_experiment_are_of_its_images():
     for arm, channels in (("rgb", 0), ("plain", 3), ("gated", 3)):
-        found = whole(seeing.noisy_shapes(noise_channels=channels))
+        found = whole(with_noise(shapes(), channels))
         for seed in range(5):
             assert seeing.shipped_record(f"noise-{arm}", seed).data == found
 

@@ -54,11 +54,7 @@ def test_names_are_those_of_the_rooms():
         ({"model": "vgg"}, "model must be one of 'cifar-cnn', .*, 'custom'; got 'vgg'"),
         ({"attention": "bam"}, "attention must be one of 'none', 'se', .*; got 'bam'"),
         ({"attention": None}, "got None"),
-        ({"dataset": "mnist"}, "dataset must be one of 'shapes', 'cifar10', .*; got 'mnist'"),
-        ({"schedule": "step"}, "schedule must be one of 'onecycle', .*; got 'step'"),
         ({"epochs": 0}, "epochs must be at least 1; got 0"),
-        ({"seed": -1}, "seed must be at least 0; got -1"),
-        ({"validation_size": 0}, "validation_size must be at least 1; got 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be at least 0; got nan"),
         ({"control": "constant"}, "'constant' takes no attention_options, got .*reduction"),
         ({"attention": "none", "control": "frozen"}, "control 'frozen' would be ignored: it needs"),
@@ -74,13 +70,6 @@ def test_refusals(changes, message):
         replace(TINY, **changes)
 
 
-def test_what_the_plateau_watches():
-    config = replace(TINY, schedule="plateau")
-    assert config.watched == "test"
-    assert replace(config, validation_size=5).watched == "validation"
-    assert replace(config, validation_size=5, peek_size=5, watch="peek").watched == "peek"
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -93,8 +82,6 @@ def test_what_the_plateau_watches():
         ({"insertion_points": ("layer1",)}, "no module is called 'layer1'"),
         ({"model_options": {"depths": [1, 1]}}, "do not fit 'cbam-fc' and 'cifar-cnn': .*'depths'"),
         ({"model_options": {"dropout": 0.1}, "dropout": 0.2}, "multiple values .*'dropout'"),
-        ({"model_options": {"num_classes": 3}}, "multiple values .*'num_classes'"),
-        ({"model_options": {"weights": "DEFAULT"}}, "multiple values .*'weights'"),
         ({"model": "custom"}, "the model 'custom' has to be handed over"),
     ],
 )

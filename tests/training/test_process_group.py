@@ -16,8 +16,6 @@ from cbam_course.training.process_group import check_batches, group_size, proces
 from tests.support.project import ROOT
 from tests.support.runs import Stop, stop_after
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # 42 leaves 2 images for the last step: one for each of two processes.
 CONFIG = TrainConfig(
     model="custom", train_size=42, test_size=30, epochs=3, batch_size=8, learning_rate=0.01,
@@ -149,12 +147,8 @@ def test_the_command_in_two_processes(tmp_path):
     command = ["-m", "cbam_course", "train", *options, "--device", "cpu", "--out", tmp_path / "run"]
     result = torchrun(*command)
     assert result.returncode == 0, result.stderr
-    assert [line.split()[0] for line in result.stdout.splitlines()] == [
-        "epoch",
-        "1",
-        "1,278",
-        "Kept",
-    ]
+    first_words = [line.split()[0] for line in result.stdout.splitlines()]
+    assert first_words == ["epoch", "1", "1,278", "Kept"]
     assert result.stderr.count("test loss") == 1
     model, history = training.load_run(tmp_path / "run")
     assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]

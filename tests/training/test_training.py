@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot
 from torch import nn
 from torch.optim import SGD
 
@@ -25,14 +24,6 @@ from tests.support.runs import (
     train_quietly,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def images():
-    return data.shapes(train=40, test=20)
-
-
 # The loop
 
 
@@ -44,6 +35,8 @@ def test_the_seed_decides_and_the_callers_state_does_not(images):
     assert_same_weights(one.model, same.model)
     assert metrics(one.history) == metrics(same.history)
     assert one.history.iteration_loss != other.history.iteration_loss
+    seeds = [(seed, epoch) for seed in range(20) for epoch in range(20)]
+    assert len({torch.rand(1, generator=seed_epoch(*each)).item() for each in seeds}) == 400
 
 
 def test_the_losses_of_a_seed_stay_what_they_are(images):
@@ -144,15 +137,6 @@ def test_no_longer_a_number(images, tmp_path):
     assert files(tmp_path) == {}
 
 
-def test_epochs_and_seeds_do_not_share_their_chance():
-    draws = {
-        torch.rand(1, generator=seed_epoch(seed, epoch)).item()
-        for seed in range(20)
-        for epoch in range(20)
-    }
-    assert len(draws) == 400
-
-
 # What is handed over
 
 
@@ -175,18 +159,17 @@ def test_a_network_of_ones_own(images):
         train_quietly(config, images)
 
 
-@pytest.mark.parametrize("outputs", [3, 100])
-def test_a_score_for_each_class_or_no_step(images, outputs):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, outputs))
-    with pytest.raises(ValueError, match=rf"puts out \[\d+, {outputs}\] .* each of the 10 classes"):
-        train_quietly(replace(TINY, model="custom", attention="none"), images, model=model)
+def test_a_score_for_each_class_or_no_step(images):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 100))
+    with pytest.raises(ValueError, match=r"puts out \[8, 100\] .* each of the 10 classes"):
+        train_quietly(TINY, images, model=model)
 
 
 def test_a_last_batch_of_one_image_that_cannot_be_normalized(images):
     small = nn.Sequential(
         nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10)
     )
-    config = replace(TINY, model="custom", attention="none", train_size=20)
+    config = replace(TINY, train_size=20)
     with pytest.raises(ValueError, match="has 1 of the 20 images.*another batch_size than 19"):
         train_quietly(replace(config, batch_size=19), images, model=small)
     train_quietly(replace(config, batch_size=18), images, model=small)
@@ -259,7 +242,7 @@ def test_the_test_images_never_influence_training(images, schedule):
 
 def learning_rates(schedule, steps):
     config = replace(TINY, schedule=schedule, learning_rate=0.02, epochs=1)
-    learner = Learner.prepare(fresh(config), config, steps, torch.device("cpu"), torch.float32)
+    learner = Learner(fresh(config), config, steps, torch.device("cpu"), torch.float32)
     rates = []
     for _ in range(steps):
         learner.optimizer.step()
@@ -293,23 +276,27 @@ PEEKING = replace(
 """Sizes by which a test's loss tells the groups apart."""
 
 
-def fixed_losses(monkeypatch, loss_of):
-    """Let evaluations tell these losses; ``loss_of`` knows a group by its number of images."""
-    evaluate = training.loop.evaluate
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({}, 20),
+        ({"validation_size": None}, 10),
+        ({"watch": "peek"}, 5),
+        ({"watch": "test"}, 10),
+    ],
+)
+def test_plateau_halves_the_rate_when_the_watched_loss_does_not_fall(
+    images, monkeypatch, changes, size
+):
+    """By default it watches the images held out or, if there are none, the test images."""
+    falling, evaluate = iter(range(1000, 0, -1)), training.loop.evaluate
 
-    def fixed(model, images, *arguments, **options):
-        return loss_of(len(images)), evaluate(model, images, *arguments, **options)[1]
+    def fixed(model, images, *arguments):
+        loss = 1.0 if len(images) == size else float(next(falling))
+        return loss, evaluate(model, images, *arguments)[1]
 
     monkeypatch.setattr(training.loop, "evaluate", fixed)
-
-
-@pytest.mark.parametrize(("watch", "size"), [("validation", 20), ("peek", 5), ("test", 10)])
-def test_plateau_halves_the_rate_when_the_watched_loss_does_not_fall(
-    images, monkeypatch, watch, size
-):
-    falling = iter(range(1000, 0, -1))
-    fixed_losses(monkeypatch, lambda n: 1.0 if n == size else float(next(falling)))
-    history = train_quietly(replace(PEEKING, watch=watch), images).history
+    history = train_quietly(replace(PEEKING, **changes), images).history
     # The first loss is the best; the sixth that is no better, after epoch 7, is one too many.
     rates = [row["learning_rate"] for row in history.epochs]
     assert rates == [0.01] * 7 + [0.005] * 6 + [0.0025] * 2
@@ -381,7 +368,7 @@ def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
         patch.setattr(nn.Module, "to", lambda self, *a, **k: self)
         patch.setattr("cbam_course.training.learner.SGD", lambda p, **k: SGD(p, lr=1))
         config, cuda = replace(config, optimizer="sgd"), torch.device("cuda")
-        learner = Learner.prepare(model, config, 2, cuda, torch.bfloat16)
+        learner = Learner(model, config, 2, cuda, torch.bfloat16)
     assert learner.model is model and learner.network is not model
     assert compiled[1] == {"dynamic": False, "mode": "reduce-overhead"}
 
@@ -392,7 +379,10 @@ def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
 def test_the_record_and_its_file(images, tmp_path):
     config = replace(TINY, train_size=20, validation_size=10)
     history = train_quietly(config, images, folder=tmp_path).history
-    assert History.from_json(tmp_path / "history.json") == history
+    path = tmp_path / "history.json"
+    assert History.from_json(path) == history
+    assert json.loads(path.read_text()) == history.to_dict()
+    assert len(path.read_text().splitlines()) == 2 + 8 + 2 + 4  # a field, epoch or session each
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
     assert len(history.iteration_loss) == 6
     assert set(history.last) == {
@@ -410,6 +400,10 @@ def test_the_record_and_its_file(images, tmp_path):
         "train": 20, "validation": 10, "test": 20,
     }  # fmt: skip
     assert {len(text) for text in history.data["sha256"].values()} == {64}
+    for text, message in (('{"format": 1}', "not the history .* in format 2"), ("{", "Expecting")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            History.from_json(path)
 
 
 def test_as_a_table_and_as_curves(images):
@@ -429,7 +423,6 @@ def test_as_a_table_and_as_curves(images):
             expected = [row[f"{line.get_label()}_{quantity}"] for row in history.epochs]
             np.testing.assert_allclose(line.get_ydata(), expected)
     assert all(axes.get_title() and axes.get_xlabel() for axes in figure.axes)
-    pyplot.close(figure)
 
 
 def test_an_empty_history():
@@ -438,17 +431,6 @@ def test_an_empty_history():
     for use in (lambda: history.last, history.plot):
         with pytest.raises(ValueError, match="no epoch has been finished yet"):
             use()
-
-
-def test_the_record_is_json_of_few_lines(images, tmp_path):
-    path = tmp_path / "history.json"
-    history = train_quietly(replace(TINY, epochs=2), images, folder=tmp_path).history
-    assert json.loads(path.read_text()) == history.to_dict()
-    assert len(path.read_text().splitlines()) == 2 + 8 + 2 + 3  # a field, epoch or session each
-    for text, message in (('{"format": 1}', "not the history .* in format 2"), ("{", "Expecting")):
-        path.write_text(text)
-        with pytest.raises(ValueError, match=message):
-            History.from_json(path)
 
 
 def test_progress_goes_to_stderr(images, capfd):

@@ -7,18 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from cbam_course import data, training
+from cbam_course import training
 from cbam_course.training import DeviceImages
 from cbam_course.training.images import PADDING
 from cbam_course.training.loop import seed_epoch
 from tests.support.runs import TINY, train_quietly
-
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def images():
-    return data.shapes(train=40, test=20)
 
 
 def on_device(images, **options):

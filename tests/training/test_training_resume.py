@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from cbam_course import data, training
 from cbam_course import files as whole_files
+from cbam_course import training
 from cbam_course.files import write_whole
 from cbam_course.training import DeviceImages, History, read_checkpoint
 from cbam_course.training.learner import Learner
@@ -34,22 +34,13 @@ from tests.support.runs import (
     train_quietly,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 KINDS = {
     "onecycle": {},
     "plateau": {"schedule": "plateau", "optimizer": "sgd"},
     "held out": {"schedule": "plateau", "train_size": 30, "validation_size": 10,
                  "start_as_identity": True},
     "frozen": {"control": "frozen", "optimizer": "sgd", "schedule": "cosine"},
-    "constant": {"control": "constant", "attention_options": {}, "schedule": "constant"},
-    "insertion points": {"insertion_points": ("stages.0",), "label_smoothing": 0.1},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def images():
-    return data.shapes(train=40, test=20)
 
 
 def assert_same_run(whole, parts):
@@ -180,17 +171,10 @@ def test_a_finished_run_stays_as_it_is(images, tmp_path):
     model, history = training.load_run(tmp_path)
     assert history == whole.history and not model.training
     assert_same_weights(model, whole.model)
-
-
-@pytest.mark.parametrize("damage", ["missing", "stale"])
-def test_resuming_mends_the_history_file(images, tmp_path, damage):
-    run = train_quietly(TINY, images, folder=tmp_path)
-    path = tmp_path / "history.json"
-    path.unlink()
-    if damage == "stale":
-        replace(run.history, epochs=run.history.epochs[:2]).to_json(path)
+    # A history that is an epoch behind its checkpoint is brought up to it.
+    replace(history, epochs=history.epochs[:2]).to_json(tmp_path / "history.json")
     train_quietly(TINY, images, folder=tmp_path, resume=True)
-    assert History.from_json(path) == run.history
+    assert History.from_json(tmp_path / "history.json") == whole.history
 
 
 def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
@@ -205,7 +189,7 @@ def test_a_state_of_another_device_and_precision(images):
     """A run on a CPU goes on with float16, or where Adam is fused and was not."""
 
     def prepare(precision):
-        return Learner.prepare(fresh(TINY), TINY, 3, torch.device("cpu"), precision)
+        return Learner(fresh(TINY), TINY, 3, torch.device("cpu"), precision)
 
     store = DeviceImages(images.x_train, images.y_train, images.mean, images.std)
     before = prepare(torch.float32)
@@ -219,8 +203,8 @@ def test_a_state_of_another_device_and_precision(images):
     assert after.optimizer.param_groups[0]["fused"] is True
     assert state["optimizer"]["param_groups"][0]["fused"] is None
     assert_same_weights(before.model, after.model)
-    # The scale is what is tested here; not every CPU can calculate with float16.
-    train_epoch(replace(after, precision=torch.float32), store, TINY, 2)
+    after.precision = torch.float32  # not every CPU can calculate with float16
+    train_epoch(after, store, TINY, 2)
     assert after.scaler.is_enabled()
     assert not torch.equal(before.model.classifier.weight, after.model.classifier.weight)
 
@@ -270,15 +254,13 @@ def test_a_network_of_ones_own_is_continued_with_one_like_it(images, tmp_path):
         training.load_run(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["torn", "text", "other", "format", "flipped"])
+@pytest.mark.parametrize("damage", ["torn", "other", "format", "flipped"])
 def test_a_damaged_checkpoint_is_refused(images, tmp_path, damage):
     train_quietly(replace(TINY, epochs=1), images, folder=tmp_path)
     path = tmp_path / "checkpoint.pt"
     content = path.read_bytes()
     if damage == "torn":
         path.write_bytes(content[: len(content) // 2])
-    elif damage == "text":
-        path.write_text("not a checkpoint")
     elif damage == "other":
         torch.save({"weights": torch.zeros(3)}, path)
     elif damage == "format":
