@@ -45,31 +45,30 @@ def explain(run: Run, answer: int, expected: Mapping[int, str]) -> Outcome:
             it check it.
         expected: what cells print after a right answer, by their numbers; one of them is enough.
     """
-    status, note, detail = _explain(run, answer, expected)
-    return Outcome(status, one_line(note), printable(detail).strip()[:LONGEST_DETAIL])
 
+    def outcome(status: str, note: str = "", detail: str = "") -> Outcome:
+        return Outcome(status, one_line(note), printable(detail).strip()[:LONGEST_DETAIL])
 
-def _explain(run: Run, answer: int, expected: Mapping[int, str]) -> tuple[str, str, str]:
     if run.errors:
-        return "error", f"not graded: {run.errors[-300:]}", run.errors
+        return outcome("error", f"not graded: {run.errors[-300:]}", run.errors)
     if run.stopped:
-        return "stopped", f"stopped: {run.stopped}", ""
+        return outcome("stopped", f"stopped: {run.stopped}")
     if run.printed is None:
-        return "wrong", "the process that runs the cells was ended", ""
+        return outcome("wrong", "the process that runs the cells was ended")
     if dict(enumerate(run.printed)).items() & expected.items():
-        return "passed", "", ""
-    if run.failure is None:
-        return "wrong", DIFFERS, ""
-    note, name = run.failure["message"], run.failure.get("name", "")
+        return outcome("passed")
+    if run.raised is None:
+        return outcome("wrong", DIFFERS)
+    name, note, detail = run.raised
     # The checks' own words need no name in front of them.
-    if name and name not in ("Wrong", "NotSolved", "Stopped"):
+    if name not in ("Wrong", "NotSolved", "Stopped"):
         note = f"{name}: {note}"
-    detail = run.failure.get("traceback") or note
-    if run.failure["cell"] < answer:
-        return "error", f"not graded: a given cell failed: {note}", detail
-    if run.failure["cell"] == answer:
-        note = f"the answer cell {'raised' if name else 'broke off:'} {note}"
-    return ("unsolved" if name == "NotSolved" else "wrong"), note, detail
+    cell = len(run.printed) - 1
+    if cell < answer:
+        return outcome("error", f"not graded: a given cell failed: {note}", detail)
+    if cell == answer:
+        note = f"the answer cell raised {note}"
+    return outcome("unsolved" if name == "NotSolved" else "wrong", note, detail)
 
 
 def hinted(outcome: Outcome, answer: Answer) -> Outcome:

@@ -1,4 +1,4 @@
-"""What the grader makes of files that may be anything; no kernel runs here."""
+"""What the grader makes of files that may be anything; nothing is run here."""
 
 import json
 import os
