@@ -5,7 +5,7 @@ import os
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbam_course import grading
@@ -202,6 +202,7 @@ def test_undecodable_bytes_and_other_encodings(hand_in):
     assert answer.source.encode()
 
 
+@settings(max_examples=30)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
