@@ -16,9 +16,9 @@ from threading import Event
 
 from tqdm import tqdm
 
-from .answers import Answer, collect_answers
+from .answers import Answer, collect_answers, hinted
 from .cells import one_line
-from .outcome import Outcome, explain, hinted
+from .outcome import Outcome, explain
 from .pristine import PACKAGE, Exercise, default_folder, load_exercises
 from .sandbox import Run, run_cells, why_no_sandbox
 from .submissions import Submission, find_submissions
@@ -111,7 +111,8 @@ def grade(
     handed_in = {
         exercise.chapter
         for exercise in known
-        if any(answers[exercise.number].status != "missing" for answers, _ in collected)
+        for answers, _ in collected
+        if not (outcome := answers[exercise.number].outcome) or outcome.status != "missing"
     }
     wanted = [e for e in known if chapters or e.chapter in handed_in]
     circumstances = _fingerprint(PACKAGE), sys.version, seconds, memory, trusted
@@ -138,20 +139,14 @@ def grade(
     )
     _run_all(todo, run, jobs or min(4, os.cpu_count() or 1), keep)
 
-    def outcome(exercise: Exercise, answer: Answer) -> Outcome:
-        if answer.source is None:
-            return hinted(Outcome(answer.status, answer.note), answer)
-        return hinted(outcomes[keys[exercise, answer.source]], answer)
-
-    graded = [
-        Graded(
-            submission,
-            {e.number: outcome(e, answers[e.number]) for e in wanted},
-            answers,
-            tuple(map(one_line, remarks)),
-        )
-        for submission, (answers, remarks) in zip(submissions, collected, strict=True)
-    ]
+    graded = []
+    for submission, (answers, remarks) in zip(submissions, collected, strict=True):
+        found = {}
+        for exercise in wanted:
+            answer = answers[exercise.number]
+            outcome = answer.outcome or outcomes[keys[exercise, answer.source]]
+            found[exercise.number] = hinted(outcome, answer)
+        graded.append(Graded(submission, found, answers, tuple(map(one_line, remarks))))
     return Report(tuple(wanted), tuple(graded), tuple(passed_over), len(todo))
 
 
@@ -172,7 +167,7 @@ def _collect(
         return collect_answers(submission, exercises)
     except Exception as error:
         note = one_line(f"not graded: {error!r}")
-        return {exercise.number: Answer(None, "error", note) for exercise in exercises}, [note]
+        return {e.number: Answer(None, Outcome("error", note)) for e in exercises}, [note]
 
 
 def _fingerprint(folder: Path) -> str:

@@ -1,10 +1,8 @@
 """What came of a run, in words that help the learner."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from .answers import Answer
 from .cells import one_line, printable
 from .sandbox import Run
 
@@ -69,14 +67,3 @@ def explain(run: Run, answer: int, expected: Mapping[int, str]) -> Outcome:
     if cell == answer:
         note = f"the answer cell raised {note}"
     return outcome("unsolved" if name == "NotSolved" else "wrong", note, detail)
-
-
-def hinted(outcome: Outcome, answer: Answer) -> Outcome:
-    """Add to what earned nothing that a part of it may stand in a cell that is not graded."""
-    lacks = re.search(r"name '(\w+)' is not defined", f"{outcome.note}\n{outcome.detail}")
-    elsewhere = lacks and re.search(rf"\b{lacks.group(1)}\b", answer.other_code)
-    if outcome.points != 0 or not (answer.followed or elsewhere):
-        return outcome
-    what = lacks.group(1) if elsewhere else "a part of it"
-    hint = f"only the answer cell is graded: if {what} stands in a cell of your own, move it there"
-    return replace(outcome, note=f"{outcome.note} ({hint})")
