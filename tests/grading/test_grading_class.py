@@ -16,7 +16,7 @@ import cbam_course
 from cbam_course import cli, grading
 from cbam_course.grading.grader import _key
 from cbam_course.grading.outcome import explain
-from cbam_course.grading.sandbox import Raised, Run, why_no_sandbox
+from cbam_course.grading.sandbox import Raised, Run, run_cells, why_no_sandbox
 from tests.support import grading_toys as toys
 
 ROOT = Path(cbam_course.__file__).parents[1]
@@ -214,6 +214,15 @@ WRONG = Raised("Wrong", "no", "...")
 def test_what_came_of_a_run(run, status, note):
     outcome = explain(run, 2, {3: "one", 5: "two"})
     assert outcome.status == status and outcome.note.startswith(note)
+
+
+def test_cells_are_run_as_a_notebook_runs_them():
+    """Magic commands, `await` and a value at the end; and what ends the cells is told."""
+    cells = ["%matplotlib inline\nx = 1", "import asyncio, sys\nawait asyncio.sleep(0)\nx"]
+    cells += ["print(x, __name__)", "sys.exit(3)", "print('never')"]
+    run = run_cells(cells, seconds=3600, memory=2**30, trusted=bool(TRUST))
+    assert run.printed == ["", "", "1 __main__\n", ""], run
+    assert run.raised[:2] == ("SystemExit", "3")
 
 
 def test_exercises_that_cannot_be_graded_are_nobodys_fault(tmp_path):
