@@ -19,12 +19,7 @@ def main() -> None:
     """Convolutional attention, from squeeze-and-excitation to CBAM: the course's commands."""
 
 
-main.add_command(bench)
-main.add_command(check)
-main.add_command(cost)
-main.add_command(experiments)
-main.add_command(export)
-main.add_command(grade)
-main.add_command(train)
+for command in (bench, check, cost, experiments, export, grade, train):
+    main.add_command(command)
 
 __all__ = ["main"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import DATA_FOLDER
+from .options import DATA_FOLDER, told_in_a_line
 
 # As the tutorial prints them; the deviations are not those of all pixels, see `ImageSet.std`.
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -39,12 +39,10 @@ def bench(data_folder: Path | None, seeds: int, **chosen: Any) -> None:
     from cbam_course.training import TrainConfig, choose_device, load_data, train
     from cbam_course.training.loop import choose_images
 
-    try:
+    with told_in_a_line(ValueError, OSError, DatasetUnavailable):
         config = TrainConfig(attention="cbam-fc", **chosen)
         data, device = load_data(config, data_folder), choose_device(config.device)
         groups = choose_images(config, data)
-    except (ValueError, OSError, DatasetUnavailable) as error:
-        raise click.ClickException(str(error)) from None
     seconds = Counter()
     for seed in range(seeds):
         # The course lets cuDNN search for fast algorithms, the tutorial does not.

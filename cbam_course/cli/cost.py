@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from .options import default_size, find_network, network_options
+from .options import default_size, find_network, network_options, told_in_a_line
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @network_options
+@told_in_a_line(ValueError, TypeError, RuntimeError)  # of torchvision's, or ours
 def cost(
     models: tuple[str, ...],
     attention: str,
@@ -38,19 +39,15 @@ def cost(
     from cbam_course.attention import make_attention
     from cbam_course.cost import compare
 
-    tables = []
-    try:
-        blocks = {"": None}
-        if (factory := make_attention(attention, **attention_options)) is not None:
-            blocks[f" + {attention}"] = factory
-        for name in dict.fromkeys(models):
-            make, size = find_network(name, model_options), input_size or default_size(name)
-            networks = {name + suffix: partial(make, block) for suffix, block in blocks.items()}
-            table = compare(networks, size)
-            table.insert(0, "input", "x".join(map(str, size)))
-            tables.append(table)
-    except (ValueError, TypeError, RuntimeError) as error:  # of torchvision's, or ours
-        raise click.ClickException(str(error)) from None
+    tables, blocks = [], {"": None}
+    if (factory := make_attention(attention, **attention_options)) is not None:
+        blocks[f" + {attention}"] = factory
+    for name in dict.fromkeys(models):
+        make, size = find_network(name, model_options), input_size or default_size(name)
+        networks = {name + suffix: partial(make, block) for suffix, block in blocks.items()}
+        table = compare(networks, size)
+        table.insert(0, "input", "x".join(map(str, size)))
+        tables.append(table)
     click.echo(pd.concat(tables).map(_shown).rename_axis(None).T.to_string())
 
 

@@ -1,7 +1,6 @@
 """``cbam-course experiments``: the recorded runs of the course, and those that are still to do."""
 
 import re
-import signal
 import sys
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import DATA_FOLDER
+from .options import DATA_FOLDER, resumable, told_in_a_line
 
 if TYPE_CHECKING:
     from cbam_course.records import Event, Experiment
@@ -69,6 +68,8 @@ def list_experiments() -> None:
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
 @DATA_FOLDER
+@resumable()
+@told_in_a_line(ValueError, RuntimeError, OSError)
 def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any) -> None:
     """Do the runs that still lack a record, the most valuable first.
 
@@ -82,7 +83,6 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
       cbam-course experiments run --budget 20m --out records
     """  # noqa: D301
     started = time.monotonic()
-    from cbam_course.data import DatasetUnavailable
     from cbam_course.records import pending, run_queue
     from cbam_course.training import choose_device
 
@@ -102,30 +102,23 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
                     f"on {event.device}"
                 )
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see cbam_course/__main__.py
-    try:
-        tier = None
-        if not names:
-            tier = "cpu" if choose_device(options["device"]).type == "cpu" else "gpu"
-        chosen = _chosen(names, tier)
-        out.mkdir(parents=True, exist_ok=True)
-        runs, titles = pending(chosen, out), _titles(chosen)
-        click.echo(f"{len(runs)} runs without a record")
-        if tier == "cpu" and not runs:
-            rest = _chosen((), "gpu")
-            click.echo(
-                f"Nothing is left for a CPU. {len(pending(rest, out))} runs of the full "
-                "experiments have no record; they want a GPU, and take days without: "
-                f"cbam-course experiments run {' '.join(e.name for e in rest)} --out {out}"
-            )
-        if budget is not None:  # what was spent on loading PyTorch counts, too
-            budget = max(0.0, budget - (time.monotonic() - started))
-        run_queue(runs, out, budget=budget, on_event=show, **options)
-    except KeyboardInterrupt:
-        click.echo("Stopped; the same command goes on from here.", err=True)
-        sys.exit(130)
-    except (ValueError, RuntimeError, DatasetUnavailable, OSError) as error:
-        raise click.ClickException(str(error)) from None
+    tier = None
+    if not names:
+        tier = "cpu" if choose_device(options["device"]).type == "cpu" else "gpu"
+    chosen = _chosen(names, tier)
+    out.mkdir(parents=True, exist_ok=True)
+    runs, titles = pending(chosen, out), _titles(chosen)
+    click.echo(f"{len(runs)} runs without a record")
+    if tier == "cpu" and not runs:
+        rest = _chosen((), "gpu")
+        click.echo(
+            f"Nothing is left for a CPU. {len(pending(rest, out))} runs of the full "
+            "experiments have no record; they want a GPU, and take days without: "
+            f"cbam-course experiments run {' '.join(e.name for e in rest)} --out {out}"
+        )
+    if budget is not None:  # what was spent on loading PyTorch counts, too
+        budget = max(0.0, budget - (time.monotonic() - started))
+    run_queue(runs, out, budget=budget, on_event=show, **options)
     left = len(runs) - sum(counts.values())
     click.echo(
         f"{counts['recorded']} recorded in {out}, {counts['failed']} failed, "
@@ -140,6 +133,7 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
 @click.option(
     "--out", type=FOLDER, metavar="FOLDER", help="A folder whose records are added to the course's."
 )
+@told_in_a_line(FileNotFoundError)
 def status(names: tuple[str, ...], out: Path | None) -> None:
     """Show what is recorded, and how much time the rest will take.
 
@@ -148,10 +142,7 @@ def status(names: tuple[str, ...], out: Path | None) -> None:
     """  # noqa: D301
     from cbam_course.records.status import status
 
-    try:
-        found = status(_chosen(names), out)
-    except FileNotFoundError as error:
-        raise click.ClickException(str(error)) from None
+    found = status(_chosen(names), out)
     for name, own in found.runs.groupby("experiment", sort=False):
         recorded, devices = own["recorded"].sum(), own["device"].dropna().unique()
         seconds = own["seconds"].sum(skipna=False)

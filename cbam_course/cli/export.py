@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import default_size, find_network, network_options
+from .options import default_size, find_network, network_options, told_in_a_line
 
 
 @click.command(context_settings={"show_default": True})
@@ -24,6 +24,7 @@ from .options import default_size, find_network, network_options
     metavar="FILE",
     help="The file to write, such as model.onnx.",
 )
+@told_in_a_line(ValueError, TypeError, RuntimeError, OSError, ModuleNotFoundError)
 def export(
     model: str,
     attention: str,
@@ -49,13 +50,8 @@ def export(
     from cbam_course.export import export_onnx
 
     torch.manual_seed(0)  # what is not loaded is random, and the same every time
-    try:
-        options = model_options if weights is None else {**model_options, "weights": weights}
-        factory = make_attention(attention, **attention_options)
-        network = find_network(model, options)(factory)
-        if weights is not None:
-            click.echo(network.load_report)
-        report = export_onnx(network, out, input_size=input_size or default_size(model))
-    except (ValueError, TypeError, RuntimeError, OSError, ModuleNotFoundError) as error:
-        raise click.ClickException(str(error)) from None
-    click.echo(report)
+    options = model_options if weights is None else {**model_options, "weights": weights}
+    network = find_network(model, options)(make_attention(attention, **attention_options))
+    if weights is not None:
+        click.echo(network.load_report)
+    click.echo(export_onnx(network, out, input_size=input_size or default_size(model)))

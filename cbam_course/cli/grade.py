@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+
+from .options import resumable, told_in_a_line
 
 LIMIT = click.FloatRange(0.1, 1e5)
 PATH = click.Path(path_type=Path)
@@ -45,6 +46,8 @@ PATH = click.Path(path_type=Path)
     is_flag=True,
     help="Run the answers, of people you trust, without bubblewrap: they can do what you can.",
 )
+@resumable()
+@told_in_a_line(ValueError, RuntimeError, OSError)
 def grade(
     submissions: tuple[Path, ...],
     out: Path,
@@ -77,19 +80,12 @@ def grade(
         raise click.UsageError(f"{feedback} would be a learner's: put it beside the submissions")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         click.echo("You are root, whom little holds back: better be another user.", err=True)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see cbam_course/__main__.py
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        memory = int(memory * 2**30)
-        report = grading.grade(submissions, memory=memory, record=record, **options)
-        grading.write_csv(report, out)
-        if feedback is not None:
-            grading.write_pages(report, feedback)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    except KeyboardInterrupt:
-        click.echo("Stopped; the same command goes on from here.", err=True)
-        sys.exit(130)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    memory = int(memory * 2**30)
+    report = grading.grade(submissions, memory=memory, record=record, **options)
+    grading.write_csv(report, out)
+    if feedback is not None:
+        grading.write_pages(report, feedback)
     click.echo(grading.table(report, shutil.get_terminal_size((100, 24)).columns))
     if report.passed_over:
         click.echo(f"No notebooks, passed over: {', '.join(report.passed_over)}", err=True)

@@ -2,8 +2,11 @@
 
 import json
 import re
+import signal
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from functools import partial
@@ -35,19 +38,37 @@ DATA_FOLDER = click.option(
 )
 
 
-class Values(click.ParamType):
-    """Values of one kind with a mark between them, such as 16,32,64."""
+@contextmanager
+def told_in_a_line(*errors: type[Exception]) -> Iterator[None]:
+    """For a command that ends with the message of such an error, and without a traceback."""
+    try:
+        yield
+    except errors as error:
+        raise click.ClickException(str(error)) from None
 
-    name = "value,..."
 
-    def __init__(self, kind: Callable[[str], Any], mark: str, example: str) -> None:
-        self.kind, self.mark, self.example = kind, mark, example
+@contextmanager
+def resumable() -> Iterator[None]:
+    """For a command that Ctrl-C may end and that goes on when it is given again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # see cbam_course/__main__.py
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Stopped; the same command goes on from here.", err=True)
+        sys.exit(130)
 
-    def convert(self, value: str, *context: Any) -> tuple:
+
+def values(kind: Callable[[str], Any], mark: str, example: str) -> Callable[[str], tuple]:
+    """A type of option: values of one kind with a mark between them, such as 16,32,64."""
+
+    def value(text: str) -> tuple:
         try:
-            return tuple(self.kind(part) for part in value.split(self.mark))
+            return tuple(map(kind, text.split(mark)))
         except ValueError:
-            self.fail(f"{value!r} is not of the form {self.example}", *context)
+            raise click.BadParameter(f"{text!r} is not of the form {example}") from None
+
+    value.__name__ = "value,..."  # as the help shows it
+    return value
 
 
 def _named_values(
@@ -82,7 +103,7 @@ def network_options(command: Callable) -> Callable:
     """
     for option in (
         click.option(
-            "--input", "input_size", type=Values(int, "x", "3x224x224"), metavar="CxHxW",
+            "--input", "input_size", type=values(int, "x", "3x224x224"), metavar="CxHxW",
             help="Shape of an image.  [default: 3x224x224; 3x32x32 for cifar-...]",
         ),
         _named("model_options", "An argument of the network, such as num_classes=10."),
@@ -148,7 +169,7 @@ def _option(field: Field, help: str) -> Callable:
     elif kind is bool:
         spellings = (f"{spellings[0]}/--no-{spellings[0][2:]}",)
     elif get_args(kind):
-        kind = Values(get_args(kind)[0], ",", "16,32,64")
+        kind = values(get_args(kind)[0], ",", "16,32,64")
     return click.option(*spellings, name, type=kind, default=field.default, help=help)
 
 

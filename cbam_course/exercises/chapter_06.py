@@ -48,9 +48,6 @@ def before_you_press_enter(trial: Trial, fresh_parameters, left_over, shape_v15,
     trial.stamp("Stamp of your counts", fresh_parameters, left_over)
 
 
-# 6.2 A basic block with attention.
-
-
 @exercise("6.2", "A basic block with attention")
 def basic_block_with_attention(trial: Trial, Block) -> None:
     se, eca = make_attention("se", reduction=2), make_attention("eca")
@@ -118,9 +115,6 @@ def where_attention_may_be(truth: BasicBlock, x: Tensor) -> list[tuple[Tensor, s
         (gate(f) + s, early),
         (relu(gate(f)) + s, early),
     ]
-
-
-# 6.3 Each channel wakes up by itself.
 
 
 @exercise("6.3", "Each channel wakes up by itself")
@@ -194,8 +188,6 @@ def gates_learn(
     got = trial.compare(got, change, "The gradient of your gates", [(with_x, added)])
     trial.show(f"Gradients of {len(got)} gates", got)
 
-
-# 6.4 It never fails.
 
 State = Mapping[str, Tensor]
 

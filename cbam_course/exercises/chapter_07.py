@@ -67,9 +67,6 @@ def read_the_layers(trial: Trial, side, groups, hidden, calls, kernel_size, fc_m
     trial.stamp("Stamp of your six answers", side, groups, hidden, calls, kernel_size, fc_macs)
 
 
-# 7.3 A counter that was tried on one network.
-
-
 @exercise("7.3", "A counter that was tried on one network")
 def counter_of_macs(trial: Trial, count_macs) -> None:
     networks = networks_to_count(trial)
@@ -151,8 +148,6 @@ def networks_to_count(trial: Trial) -> dict[str, tuple[nn.Module, Tensor, str]]:
         for x, (name, (network, hint)) in zip(inputs, networks.items(), strict=True)
     }
 
-
-# 7.4 What they counted.
 
 BILLIONS = {10**9: "10**9", 2**30: "2**30"}
 RESNET50 = {"v1": 3_857_973_248, "v1.5": 4_089_184_256}

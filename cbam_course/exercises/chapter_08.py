@@ -36,9 +36,6 @@ def runs_that_have_looked(trial: Trial, steered, picked, first_epoch_at_1) -> No
     trial.stamp("Stamp of your answers", *steered, *picked, first_epoch_at_1)
 
 
-# 8.2 Normalize.
-
-
 @exercise("8.2", "Normalize")
 def normalize_bytes(trial: Trial, normalize) -> None:
     train = some_images(trial, 96, 28, 36)
@@ -80,8 +77,6 @@ def normalized(train: Tensor, images: Tensor) -> list[tuple[Tensor, str]]:
         ((images / 255 - mean) / std, "The images are divided by 255, and the statistics are not."),
     ]
 
-
-# 8.3 Crop and mirror.
 
 DEFAULT = 4
 
@@ -178,8 +173,6 @@ def about_chances(trial: Trial, done: Tensor, padding: int) -> None:
         "Rows, columns and mirroring are not independent: one number decides for two of them.",
     )
 
-
-# 8.4 The loop that learns.
 
 MISTAKES_LEFT = (
     "Images and labels do not belong together.",
@@ -292,9 +285,6 @@ def check_accuracy(trial: Trial, accuracy: Callable) -> None:
         ]
         found += same_numbers(got, [float(hits.mean())], about, mistakes)
     trial.show("Your accuracies", found)
-
-
-# 8.5 What five seeds show.
 
 
 @exercise("8.5", "What five seeds show")

@@ -39,9 +39,6 @@ def pairs_of_runs(trial: Trial, mean_a, mean_b, runs_apart, differences_apart, s
     trial.stamp("Stamp of your answers", *answers, *settled)
 
 
-# 9.2 The interval.
-
-
 @exercise("9.2", "The interval")
 def the_interval(trial: Trial, interval) -> None:
     for count, level in ((3, None), (8, 0.95), (5, 0.9), (30, 0.99), (2, None), (1, None)):
@@ -88,8 +85,6 @@ def mistakes_of_intervals(d: np.ndarray, level: float) -> Mistakes:
         (limits(d), "The interval of 95 % comes out whatever the `level`."),
     ]
 
-
-# 9.3 A gain in every table.
 
 VARIANT, BASELINE = "CBAM (FC)", "no attention"
 LEFT = (
@@ -176,8 +171,6 @@ def seeds_of(trial: Trial, count: int) -> list[int]:
     """So many seeds, with gaps between them."""
     return [3 * k + trial.integer(0, 2) for k in range(count)]
 
-
-# 9.4 Another baseline.
 
 CONTROLS = (BASELINE, VARIANT, "wider, no attention", "constant gate", "frozen random CBAM")
 

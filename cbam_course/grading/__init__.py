@@ -1,9 +1,9 @@
-"""Grading submissions of the exercises, on nbval, so that only right answers earn points.
+"""Grading submissions of the exercises, so that only right answers earn points.
 
 :func:`grade` does it all; ``cbam-course grade`` is the same on the command line. Of a submission
 nothing is used but the code in its answer cells. Each answer is put into the pristine notebook and
-run in a sandbox and a kernel of its own, and what the check prints is compared with what it prints
-for the solution, under a seed that nobody knew before.
+run in a sandbox of its own, and what the check prints is compared with what it prints for the
+solution, under a seed that nobody knew before.
 
 Running needs more than the rest of the course: ``pip install "cbam-course[grade]"``, and
 bubblewrap.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .cells import Cell, Unreadable, one_line, read_cells
+from .outcome import Outcome
 from .pristine import Exercise
 from .submissions import Submission
 
@@ -32,9 +33,7 @@ class Answer:
 
     Attributes:
         source: the code, as it will be run; None if there is nothing to run.
-        status: ``"answer"``, or why there is nothing: ``"missing"``, ``"unsolved"``, ``"wrong"``,
-            ``"error"``.
-        note: the same in words.
+        outcome: if there is nothing, what it earns all the same.
         remarks: what happened to it on the way: duplicates, answers that shared a cell.
         look: what a person should look at, such as a use of the checks themselves.
         followed: whether a cell of the learner's own stands between it and its check.
@@ -42,8 +41,7 @@ class Answer:
     """
 
     source: str | None
-    status: str = "answer"
-    note: str = ""
+    outcome: Outcome | None = None
     remarks: tuple[str, ...] = ()
     look: tuple[str, ...] = ()
     followed: bool = False
@@ -120,10 +118,10 @@ def _pick(exercise: Exercise, found: list[tuple[Cell, str]]) -> Answer:
     """Choose among the answers to an exercise: the last one that is not as it came."""
     if not found:
         note = f"no answer cell: its first line, # Answer {exercise.number}, is found nowhere"
-        return Answer(None, "missing", note)
+        return Answer(None, Outcome("missing", note))
     code = [source for cell, source in found if cell.kind == "code"]
     if not code:
-        return Answer(None, "missing", "the answer cell is no code cell")
+        return Answer(None, Outcome("missing", "the answer cell is no code cell"))
     changed = [source for source in code if _bare(source) not in ("", _bare(exercise.stub))]
     remarks = []
     if any(source != cell.source for cell, source in found):
@@ -132,11 +130,23 @@ def _pick(exercise: Exercise, found: list[tuple[Cell, str]]) -> Answer:
         several = f"{len(changed)} answer cells: the last one counts"
         remarks.append(f"{several}; if one answer is split in two cells, join them")
     if not changed:
-        return Answer(None, "unsolved", "not answered", tuple(remarks))
+        return Answer(None, Outcome("unsolved", "not answered"), tuple(remarks))
     source = changed[-1]
     if len(source) > LONGEST_ANSWER:
-        return Answer(None, "wrong", f"{len(source)} characters: too long for an answer")
+        note = f"{len(source)} characters: too long for an answer"
+        return Answer(None, Outcome("wrong", note))
     return Answer(source, remarks=tuple(remarks), look=tuple(worth_a_look(source)))
+
+
+def hinted(outcome: Outcome, answer: Answer) -> Outcome:
+    """Add to what earned nothing that a part of it may stand in a cell that is not graded."""
+    lacks = re.search(r"name '(\w+)' is not defined", f"{outcome.note}\n{outcome.detail}")
+    elsewhere = lacks and re.search(rf"\b{lacks.group(1)}\b", answer.other_code)
+    if outcome.points != 0 or not (answer.followed or elsewhere):
+        return outcome
+    what = lacks.group(1) if elsewhere else "a part of it"
+    hint = f"only the answer cell is graded: if {what} stands in a cell of your own, move it there"
+    return replace(outcome, note=f"{outcome.note} ({hint})")
 
 
 def _bare(source: str) -> str:

@@ -5,25 +5,24 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 
 from tqdm import tqdm
 
-from .answers import Answer, collect_answers
+from .answers import Answer, collect_answers, hinted
 from .cells import one_line
-from .outcome import Outcome, explain, hinted
+from .outcome import Outcome, explain
 from .pristine import PACKAGE, Exercise, default_folder, load_exercises
 from .sandbox import Run, run_cells, why_no_sandbox
 from .submissions import Submission, find_submissions
 
-NEEDED = ("ipykernel", "nbformat", "nbval", "pytest")
 SECONDS, MEMORY = 120.0, 3 * 2**30
 """What one answer may use, if nothing else is said."""
 
@@ -112,45 +111,50 @@ def grade(
     handed_in = {
         exercise.chapter
         for exercise in known
-        if any(answers[exercise.number].status != "missing" for answers, _ in collected)
+        for answers, _ in collected
+        if not (outcome := answers[exercise.number].outcome) or outcome.status != "missing"
     }
     wanted = [e for e in known if chapters or e.chapter in handed_in]
-    circumstances = repr((_fingerprint(PACKAGE), sys.version, seconds, memory, trusted))
-    kept = _Record(circumstances, None if record is None else Path(record))
-    todo: dict[Exercise, set[str]] = {}
-    for exercise in wanted:
-        for source in (answers[exercise.number].source for answers, _ in collected):
-            if source is not None and kept.get(exercise, source) is None:
-                todo.setdefault(exercise, set()).add(source)
-    cancelled = Event()
-    limits = {"seconds": seconds, "memory": memory, "hidden": [folder.resolve()]}
-    run = partial(run_cells, **limits, trusted=trusted, cancelled=cancelled)
-    _run_all(todo, run, kept, jobs or min(4, os.cpu_count() or 1), cancelled)
+    circumstances = _fingerprint(PACKAGE), sys.version, seconds, memory, trusted
+    # What is equal is run once, and has one key.
+    keys = {
+        (exercise, source): _key(circumstances, exercise, source)
+        for exercise in wanted
+        for answers, _ in collected
+        if (source := answers[exercise.number].source) is not None
+    }
+    record = None if record is None else Path(record)
+    outcomes = _recorded(record)
+    todo = [pair for pair, key in keys.items() if key not in outcomes]
 
-    def outcome(exercise: Exercise, answer: Answer) -> Outcome:
-        found = None if answer.source is None else kept.get(exercise, answer.source)
-        return hinted(found or Outcome(answer.status, answer.note), answer)
+    def keep(pair: tuple[Exercise, str], outcome: Outcome) -> None:
+        outcomes[keys[pair]] = outcome
+        if record and outcome.status != "error":  # errors are tried again the next time
+            with record.open("a", encoding="utf-8") as file:
+                # The line before may have been cut off.
+                file.write("\n" + json.dumps({"key": keys[pair], **asdict(outcome)}) + "\n")
 
-    graded = [
-        Graded(
-            submission,
-            {e.number: outcome(e, answers[e.number]) for e in wanted},
-            answers,
-            tuple(map(one_line, remarks)),
-        )
-        for submission, (answers, remarks) in zip(submissions, collected, strict=True)
-    ]
-    runs = sum(map(len, todo.values()))
-    return Report(tuple(wanted), tuple(graded), tuple(passed_over), runs)
+    run = partial(
+        run_cells, seconds=seconds, memory=memory, hidden=[folder.resolve()], trusted=trusted
+    )
+    _run_all(todo, run, jobs or min(4, os.cpu_count() or 1), keep)
+
+    graded = []
+    for submission, (answers, remarks) in zip(submissions, collected, strict=True):
+        found = {}
+        for exercise in wanted:
+            answer = answers[exercise.number]
+            outcome = answer.outcome or outcomes[keys[exercise, answer.source]]
+            found[exercise.number] = hinted(outcome, answer)
+        graded.append(Graded(submission, found, answers, tuple(map(one_line, remarks))))
+    return Report(tuple(wanted), tuple(graded), tuple(passed_over), len(todo))
 
 
 def _check_requirements(trusted: bool) -> None:
     if sys.platform == "win32":
         raise RuntimeError("the grader needs Linux or macOS; on Windows run it in WSL")
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise RuntimeError(
-            f"the grader needs {', '.join(missing)}: pip install 'cbam-course[grade]'"
-        )
+    if find_spec("IPython") is None:
+        raise RuntimeError("the grader needs IPython: pip install 'cbam-course[grade]'")
     if not trusted and (why := why_no_sandbox()):
         raise RuntimeError(why)
 
@@ -163,7 +167,7 @@ def _collect(
         return collect_answers(submission, exercises)
     except Exception as error:
         note = one_line(f"not graded: {error!r}")
-        return {exercise.number: Answer(None, "error", note) for exercise in exercises}, [note]
+        return {e.number: Answer(None, Outcome("error", note)) for e in exercises}, [note]
 
 
 def _fingerprint(folder: Path) -> str:
@@ -175,86 +179,60 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-class _Record:
-    """The outcomes of answers, and a file that keeps them, one a line, as soon as they are known.
+def _key(circumstances: object, exercise: Exercise, source: str) -> str:
+    """Return a text that changes with whatever an outcome depends on."""
+    parts = repr((circumstances, exercise, source))
+    return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()
 
-    Args:
-        circumstances: whatever an outcome depends on besides the exercise and the answer.
-        path: the file, if there is to be one.
-    """
 
-    def __init__(self, circumstances: str, path: Path | None) -> None:
-        self.circumstances, self.path = circumstances, path
-        self.outcomes: dict[str, Outcome] = {}
-        self.writing = Lock()
-        lines = path.read_text("utf-8", "replace").splitlines() if path and path.exists() else ()
-        for line in lines:
-            with suppress(ValueError, TypeError, KeyError):  # a line that was cut off
-                content = json.loads(line)
-                key = content.pop("key")
-                self.outcomes[key] = Outcome(**content)
-
-    def _key(self, exercise: Exercise, source: str) -> str:
-        parts = repr((self.circumstances, exercise, source))
-        return hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()
-
-    def get(self, exercise: Exercise, source: str) -> Outcome | None:
-        """Return the outcome of an answer if it is known."""
-        return self.outcomes.get(self._key(exercise, source))
-
-    def keep(self, exercise: Exercise, source: str, outcome: Outcome) -> None:
-        """Remember an outcome; errors, which are tried again the next time, only until the end."""
-        key = self._key(exercise, source)
-        with self.writing:
-            self.outcomes[key] = outcome
-            if self.path is not None and outcome.status != "error":
-                with self.path.open("a", encoding="utf-8") as file:
-                    # The line before may have been cut off.
-                    file.write("\n" + json.dumps({"key": key, **asdict(outcome)}) + "\n")
+def _recorded(path: Path | None) -> dict[str, Outcome]:
+    """Return the outcomes that a file keeps, one a line, by their keys."""
+    outcomes = {}
+    for line in path.read_text("utf-8", "replace").splitlines() if path and path.exists() else ():
+        with suppress(ValueError, TypeError, KeyError):  # a line that was cut off
+            content = json.loads(line)
+            key = content.pop("key")
+            outcomes[key] = Outcome(**content)
+    return outcomes
 
 
 def _run_all(
-    todo: Mapping[Exercise, Iterable[str]],
+    todo: Sequence[tuple[Exercise, str]],
     run: Callable[..., Run],
-    record: _Record,
     jobs: int,
-    cancelled: Event,
+    keep: Callable[[tuple[Exercise, str], Outcome], None],
 ) -> None:
-    """Run each of these answers once, several at a time, and keep the outcomes.
+    """Run answers, several at a time, and hand each with its outcome to `keep`.
 
     Args:
-        todo: the code of the answers to each exercise.
+        todo: the exercises, and the code of the answers to them.
         run: runs cells, as :func:`.sandbox.run_cells` with its limits filled in.
-        record: what keeps the outcomes.
         jobs: how many to run at a time.
-        cancelled: ends what runs when it is set.
+        keep: called as soon as an outcome is known.
     """
-
-    def answer(exercise: Exercise, source: str, reference: Future) -> None:
-        found = reference.result()
-        if not isinstance(found, Outcome):
-            seeds, expected = found
-            ran = _run(run, exercise, source, seeds)
-            found = explain(ran, len(exercise.given), expected)
-        if not cancelled.is_set():
-            record.keep(exercise, source, found)
-
+    cancelled = Event()
+    run = partial(run, cancelled=cancelled)
     with ThreadPoolExecutor(jobs) as pool:
-        references = {exercise: pool.submit(_reference, run, exercise) for exercise in todo}
-        answers = [
-            pool.submit(answer, exercise, source, references[exercise])
-            for exercise, sources in todo.items()
-            for source in sources
-        ]
+        exercises = dict.fromkeys(exercise for exercise, _ in todo)
+        references = {exercise: pool.submit(_reference, run, exercise) for exercise in exercises}
+        answers = {pool.submit(_judge, run, *pair, references[pair[0]]): pair for pair in todo}
         try:
             done = as_completed(answers)
             # The bar is hidden where nobody watches.
             for future in tqdm(done, total=len(answers), unit="answer", leave=False, disable=None):
-                future.result()
+                keep(answers[future], future.result())
         except BaseException:
             cancelled.set()  # Ctrl-C: the threads end what runs
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _judge(run: Callable[..., Run], exercise: Exercise, source: str, reference: Future) -> Outcome:
+    found = reference.result()
+    if isinstance(found, Outcome):
+        return found
+    seeds, expected = found
+    return explain(_run(run, exercise, source, seeds), len(exercise.given) + 1, expected)
 
 
 def _reference(
@@ -267,10 +245,10 @@ def _reference(
     """
     seeds = secrets.randbits(31), secrets.randbits(31)
     ran = _run(run, exercise, exercise.solution, seeds)
-    wrong = explain(ran, len(exercise.given), {})
-    if ran.printed and not ran.failure:
-        checks = len(exercise.given) + 1, len(exercise.given) + 3
-        expected = {number: ran.printed[number] for number in checks}
+    wrong = explain(ran, len(exercise.given) + 1, {})
+    if ran.printed and not ran.raised:
+        *_, first, _, second = range(len(ran.printed))
+        expected = {cell: ran.printed[cell] for cell in (first, second)}
         if all(expected.values()) and len(set(expected.values())) == 2:
             return seeds, expected
         note = "its check prints the same for every seed, so that it could be copied"
@@ -281,9 +259,9 @@ def _reference(
 
 def _run(run: Callable[..., Run], exercise: Exercise, source: str, seeds: tuple[int, int]) -> Run:
     """Run an answer in its exercise, and the check under one seed and then under another."""
-    reseed = f"import os\nos.environ['CBAM_COURSE_SEED'] = '{seeds[1]}'"
+    # Without a name that an answer might lack elsewhere.
+    first, second = (f"__import__('os').environ['CBAM_COURSE_SEED'] = '{seed}'" for seed in seeds)
     try:
-        cells = [*exercise.given, source, exercise.check, reseed, exercise.check]
-        return run(cells, seed=seeds[0])
+        return run([first, *exercise.given, source, exercise.check, second, exercise.check])
     except Exception as error:  # whatever it is, the others are graded
         return Run(errors=repr(error))

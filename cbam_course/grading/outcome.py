@@ -1,10 +1,8 @@
 """What came of a run, in words that help the learner."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from .answers import Answer
 from .cells import one_line, printable
 from .sandbox import Run
 
@@ -45,39 +43,27 @@ def explain(run: Run, answer: int, expected: Mapping[int, str]) -> Outcome:
             it check it.
         expected: what cells print after a right answer, by their numbers; one of them is enough.
     """
-    status, note, detail = _explain(run, answer, expected)
-    return Outcome(status, one_line(note), printable(detail).strip()[:LONGEST_DETAIL])
 
+    def outcome(status: str, note: str = "", detail: str = "") -> Outcome:
+        return Outcome(status, one_line(note), printable(detail).strip()[:LONGEST_DETAIL])
 
-def _explain(run: Run, answer: int, expected: Mapping[int, str]) -> tuple[str, str, str]:
     if run.errors:
-        return "error", f"not graded: {run.errors[-300:]}", run.errors
+        return outcome("error", f"not graded: {run.errors[-300:]}", run.errors)
     if run.stopped:
-        return "stopped", f"stopped: {run.stopped}", ""
+        return outcome("stopped", f"stopped: {run.stopped}")
     if run.printed is None:
-        return "wrong", "the process that runs the cells was ended", ""
+        return outcome("wrong", "the process that runs the cells was ended")
     if dict(enumerate(run.printed)).items() & expected.items():
-        return "passed", "", ""
-    if run.failure is None:
-        return "wrong", DIFFERS, ""
-    note, name = run.failure["message"], run.failure.get("name", "")
+        return outcome("passed")
+    if run.raised is None:
+        return outcome("wrong", DIFFERS)
+    name, note, detail = run.raised
     # The checks' own words need no name in front of them.
-    if name and name not in ("Wrong", "NotSolved", "Stopped"):
+    if name not in ("Wrong", "NotSolved", "Stopped"):
         note = f"{name}: {note}"
-    detail = run.failure.get("traceback") or note
-    if run.failure["cell"] < answer:
-        return "error", f"not graded: a given cell failed: {note}", detail
-    if run.failure["cell"] == answer:
-        note = f"the answer cell {'raised' if name else 'broke off:'} {note}"
-    return ("unsolved" if name == "NotSolved" else "wrong"), note, detail
-
-
-def hinted(outcome: Outcome, answer: Answer) -> Outcome:
-    """Add to what earned nothing that a part of it may stand in a cell that is not graded."""
-    lacks = re.search(r"name '(\w+)' is not defined", f"{outcome.note}\n{outcome.detail}")
-    elsewhere = lacks and re.search(rf"\b{lacks.group(1)}\b", answer.other_code)
-    if outcome.points != 0 or not (answer.followed or elsewhere):
-        return outcome
-    what = lacks.group(1) if elsewhere else "a part of it"
-    hint = f"only the answer cell is graded: if {what} stands in a cell of your own, move it there"
-    return replace(outcome, note=f"{outcome.note} ({hint})")
+    cell = len(run.printed) - 1
+    if cell < answer:
+        return outcome("error", f"not graded: a given cell failed: {note}", detail)
+    if cell == answer:
+        note = f"the answer cell raised {note}"
+    return outcome("unsolved" if name == "NotSolved" else "wrong", note, detail)

@@ -1,4 +1,4 @@
-"""Run one notebook in a sandbox made by bubblewrap, within limits.
+"""Run the cells of an exercise in a sandbox made by bubblewrap, within limits.
 
 The sandbox has its own processes, users, network and files: Python, its libraries and the course's
 package, read-only, and empty folders in memory. Nothing outside can be seen in it, so that an
@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import NamedTuple
 
 from .pristine import PACKAGE
 
@@ -46,20 +46,27 @@ REMEDIES = {
 OR_TRUST = "; or add --trusted, if you trust those who wrote the answers"
 
 
+class Raised(NamedTuple):
+    """An error in a cell."""
+
+    name: str
+    message: str
+    traceback: str
+
+
 @dataclass(frozen=True)
 class Run:
     """How a run went.
 
     Attributes:
-        printed: what each cell that was run printed; None if the run was ended before.
-        failure: of the first cell that did not pass, its number as ``"cell"``, from 0, and a
-            ``"message"``; if it raised an error, also that one's ``"name"`` and ``"traceback"``.
+        printed: what each cell that was run printed; None if the process was ended before.
+        raised: the error in the last of these cells, if there was one.
         stopped: which limit ended it, in words; empty if none did.
         errors: why it never began, in the words of the system; empty if it did.
     """
 
     printed: list[str] | None = None
-    failure: dict[str, Any] | None = None
+    raised: Raised | None = None
     stopped: str = ""
     errors: str = ""
 
@@ -115,18 +122,16 @@ def _user_packages() -> str:
 def run_cells(
     cells: Sequence[str],
     *,
-    seed: int,
     seconds: float,
     memory: int,
     hidden: Sequence[Path] = (),
     trusted: bool = False,
     cancelled: Event | None = None,
 ) -> Run:
-    """Run a notebook once, in a folder and a kernel of its own, until a cell does not pass.
+    """Run the cells of a notebook, in a folder and a process of their own, until one fails.
 
     Args:
-        cells: the code of its cells.
-        seed: what the kernel finds in ``CBAM_COURSE_SEED``.
+        cells: their code.
         seconds: how long it may take, the start of Python included.
         memory: bytes that all its processes together may hold.
         hidden: folders that it may not see.
@@ -146,7 +151,7 @@ def run_cells(
         "RLIMIT_FSIZE": DISK,
         "RLIMIT_NPROC": 10 * MOST_PROCESSES,  # threads count
     }
-    order = {"cells": list(cells), "seconds": seconds, "limits": {} if trusted else limits}
+    order = {"cells": list(cells), "limits": {} if trusted else limits}
     with (
         tempfile.TemporaryDirectory(prefix="cbam-grade-", ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as result,
@@ -154,12 +159,10 @@ def run_cells(
     ):
         home, course = (folder, str(PACKAGE.parent)) if trusted else (HOME, COURSE)
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
-            "CBAM_COURSE_SEED": str(seed),
             "CUDA_VISIBLE_DEVICES": "",
             "HOME": home,
             "MPLBACKEND": "agg",
             "OMP_NUM_THREADS": "1",
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTHONPATH": os.pathsep.join([course, _user_packages()]),
             "PYTHONUTF8": "1",
             "TMPDIR": home,
@@ -197,10 +200,18 @@ def run_cells(
         errors.seek(0)
         begun, _, told = result.read(LONGEST_RESULT).partition(b"\n")
         said = errors.read(LONGEST_RESULT)[-2000:].decode("utf-8", "replace")
-        if not begun:
-            return Run(stopped=stopped, errors=said or f"it ended with {process.returncode}")
-        ended_well = process.returncode == 0 and not stopped
-        return Run(**json.loads(told)) if ended_well else Run(stopped=stopped)
+    if not begun:
+        return Run(stopped=stopped, errors=said or f"it ended with {process.returncode}")
+    return Run(stopped=stopped) if stopped else _read(told)
+
+
+def _read(told: bytes) -> Run:
+    """What is told of a run: the answer may have ended it, or have written anything there."""
+    try:
+        printed, raised = json.loads(told)
+        return Run([*map(str, printed)], Raised(*map(str, raised)) if raised else None)
+    except Exception:
+        return Run()
 
 
 def _excess(root: int, memory: int) -> str:

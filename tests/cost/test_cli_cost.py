@@ -93,7 +93,6 @@ def test_a_tool_that_fails(monkeypatch):
         ("vit_b_16 --attention se", "VisionTransformer has no residual branches", 1),
         ("resnet18 --input 4x64x64", "ResNet does not run on an input of shape", 1),
         ("resnet18 --input big", "'big' is not of the form 3x224x224", 2),
-        ("resnet18 --attention bam", "'bam' is not one of 'none', 'se'", 2),
         ("", "Missing argument 'MODEL...'", 2),
     ],
 )  # fmt: skip

@@ -12,10 +12,6 @@ no axes of size 1 | channel_map = [4, 16] | the axes of size 1
 no channel axis | spatial_map = [4, 28, 44] | the axes of size 1
 four images | saved = 73856 | for four images
 the small maps | saved = 1248 | How many do they save
-another number | saved = 18465 | is not 18465. Count again
-text | saved = '18464' | should be a number
-open | saved = ... | `saved` is still open | NotSolved
-half open | channel_map = [4, ..., 1, 1] | `channel_map` is still open | NotSolved
 
 # measured
 layer = torch.nn.Conv2d(3, 16, 5)
@@ -33,10 +29,6 @@ where as it comes | [:, None] | | `where` lands on the last three
 only what | * where | | is `where` used
 only where | * what | | is `what` used
 a sum | what * where | (what + where) | are added
-the maps alone | x * what | what | other values: at
-rows and columns | where[:, None] | where[:, None].mT | other values
-one image | * where | * where)[:1] | x * | (x * | has shape [1, 4, 4, 4], expected
-a typing error | what[ | waht[ | in weigh | Stopped
 
 # in place, unsqueezed
 def weigh(x, what, where):
@@ -53,28 +45,14 @@ def one(image, what, where):
 
 weigh = torch.vmap(one)
 
-# the full map, channels last
-def weigh(x, what, where):
-    B, C, H, W = x.shape
-    full = what.view(B, C, 1) @ where.reshape(B, 1, H * W)
-    return (x * full.view(x.shape)).to(memory_format=torch.channels_last)
-
-# open | returns nothing yet | NotSolved
-def weigh(x, what, where): ...
-
 ## 1.3
 
 one largest | loudness.amax(dim=(2, 3), keepdim=True) | loudness.max() | brightest image
 where on the channels | x * where | x * where[:, 0] | on which axes does it land
 still in place | return x * where | x *= where\n    return x | writes into x
-in place, one largest | return x * where | x *= where\n    return x
-  | loudness.amax(dim=(2, 3), keepdim=True) | loudness.max() | brightest image
 the map | x * where | where | Did you multiply
-the maximum | mean | amax | other values
-no function | spotlight = 1 | yours is 1 (int)
 only no longer in place | loudness.amax(dim=(2, 3), keepdim=True) | loudness.max() | x * where
   | x * where[:, 0] | still that of the code as it came | NotSolved
-an axis too many | dim=1, | dim=7, | line 3 | Stopped
 
 # axes added later
 def spotlight(x):
@@ -101,7 +79,6 @@ def spotlight(x):
 in float32 | C, H, W = full.shape | C, H, W = full.shape\n    full = full.float() | passed
 by kind | min(fitting, key=lambda pair: pair[0]) | fitting[0] | with fewer
 ties | in made.items() | in [*made.items()][::-1] | A way above it
-no products | (C + H * W, full * full.max() - what * where) | (C * H * W, full) | with fewer
 all are products | (C + H * W, full * full.max() - what * where) | (C + H * W, 0 * full)
   | cannot make it
 a row | "positions": (H * W | "positions": (W | numbers, not
@@ -135,7 +112,4 @@ def cheapest(full):
     if same(full[:, :1, :1], full) and C <= numbers:
         numbers, way = C, "channels"
     return [way, torch.tensor(numbers)]
-
-# open | returns nothing yet | NotSolved
-def cheapest(full): ...
 """

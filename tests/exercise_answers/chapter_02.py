@@ -10,8 +10,6 @@ hidden units for the ratio | reduction = 10 | By what is 160 divided
 no axes of size 1 | map_shape = [6, 160] | two axes of size 1
 the output's shape | map_shape = [6, 160, 14, 14] | whatever the position
 biases forgotten | parameters = 3200 | The biases
-another number | parameters = 3371 | is not 3371
-a number for a shape | map_shape = 6 | another number of axes
 
 # measured
 from cbam_course.attention import SqueezeExcitation
@@ -32,18 +30,12 @@ sigmoid twice | torch.sigmoid(self.fc2(hidden)) | self.fc2(hidden).sigmoid().sig
 no ReLU | torch.relu | | no ReLU
 over the batch | x.mean(dim=(2, 3)) | x.mean(dim=(0, 2, 3))[None] | the batch too
 the maximum | x.mean(dim=(2, 3)) | x.amax(dim=(2, 3)) | no maximum
-softmax | torch.sigmoid(self.fc2(hidden)) | self.fc2(hidden).softmax(1) | other values
 no biases | hidden)\n | hidden, bias=False)\n | both layers have biases
 16 for good | // reduction\n | // 16\n | the hidden layer has 6 units
 default 8 | reduction=16 | reduction=8 | `reduction` is 16 unless
 rounded up | channels // reduction\n | 0 if channels < reduction else -(-channels // reduction)\n
   | arguments 30, 4 your block has 518
 no error | hidden < 1 | False | there is no error
-another error | raise ValueError | raise KeyError | it raises KeyError
-a pair | x * gates[:, :, None, None] | x * gates[:, :, None, None], gates | should be a tensor
-one axis | x.mean(dim=(2, 3)) | x.mean(dim=2) | line | Stopped
-a misspelled layer | self.fc2( | self.fc3( | no attribute 'fc3' | Stopped
-no return | return x | x | returns nothing | NotSolved
 
 # 1x1 convolutions
 class Block(nn.Module):
@@ -62,45 +54,10 @@ class Block(nn.Module):
     def forward(self, x):
         return self.gate(x) * x
 
-# a partial
-from functools import partial
-
-class SE(nn.Module):
-    def __init__(self, activation, channels, reduction=16):
-        super().__init__()
-        hidden = channels // reduction
-        if hidden == 0:
-            raise ValueError("no hidden unit")
-        self.layers = nn.Sequential(
-            nn.Linear(channels, hidden), activation(), nn.Linear(hidden, channels)
-        )
-
-    def forward(self, x):
-        return torch.einsum("bchw,bc->bchw", x, self.layers(x.mean((2, 3))).sigmoid())
-
-Block = partial(SE, nn.ReLU)
-
 # a lambda that makes the course's own
 from cbam_course.attention import SqueezeExcitation
 
 Block = lambda *arguments: SqueezeExcitation(*arguments)
-
-# plain parameters, transposed
-class Block(nn.Module):
-    def __init__(self, channels, reduction=16):
-        super().__init__()
-        hidden = channels // reduction
-        if not hidden:
-            raise ValueError
-        self.b = nn.Parameter(torch.zeros(channels))
-        self.w = nn.Parameter(torch.randn(hidden, channels) / 8)
-        self.a = nn.Parameter(torch.zeros(hidden))
-        self.v = nn.Parameter(torch.randn(channels, hidden) / 8)
-
-    def forward(self, x):
-        z = x.flatten(2).sum(2) / (x.shape[2] * x.shape[3])
-        scores = (z @ self.v + self.a).clamp(min=0) @ self.w + self.b
-        return x * (1 / (1 + (-scores).exp()))[..., None, None]
 
 # a lazy layer, the second one first, channels last
 class Block(nn.Module):
@@ -116,10 +73,6 @@ class Block(nn.Module):
         gates = self.fc2(self.fc1(z).relu()).sigmoid().permute(0, 3, 1, 2)
         return (x * gates).to(memory_format=torch.channels_last)
 
-# a function | nn.Module
-def Block(channels, reduction=16):
-    return 1
-
 ## 2.3
 
 the other sigmoid removed | nn.Sigmoid(), | | x * gates | x * gates.sigmoid() | passed
@@ -128,8 +81,6 @@ ratio still ignored | // reduction | // 16 | Who uses the reduction ratio
 residual left | x * gates | x + x * gates | no residual
 sigmoid left | x * gates | x * gates.sigmoid() | applied twice
 two left | x * gates | x + x * gates.sigmoid() | a residual inside, and the sigmoid
-both sigmoids removed | nn.Sigmoid(), | | where is the sigmoid
-the ReLU gone | nn.ReLU() | nn.Identity() | no ReLU
 
 # written anew
 SOLUTION 2.2
@@ -143,10 +94,8 @@ one of the biases | + hidden + channels | + channels | expected 2,530,992
 below the budget | <= | < | fits exactly
 the largest | 2, 4, 8, 16, 32, 64 | 64, 32, 16, 8, 4, 2 | a smaller one
 the last one anyway | return 0, 0 | return ratio, parameters | return (0, 0)
-the ratio alone | return ratio, parameters | return ratio | should return 2 numbers
 all ratios | (2, 4, 8, 16, 32, 64) | range(2, 65) | should be in
 any ratio | if parameters <= budget | if True | too expensive
-no end | return 0, 0 | | returns nothing | NotSolved
 
 # counted
 from cbam_course.attention import SqueezeExcitation

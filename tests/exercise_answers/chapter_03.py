@@ -13,8 +13,6 @@ itself forgotten | heard_by_1 = [0, 2, 3] | 1 missing
 one number | heard_by_1 = 1 | 3 missing
 no edges | entries = 5 * 256 | two ends
 one layer | fc_weights = 4096 | two layers
-a word | heard_by_1 = 'all' | list of numbers
-half a channel | heard_by_1 = [0.5, 1] | whole numbers
 
 # measured
 from cbam_course.attention import ECA, ChannelAttention
@@ -30,7 +28,6 @@ fc_weights = sum(p.numel() for p in ChannelAttention(256).parameters())
 
 in float32 | (scores) | (scores.float()) | passed
 no axes | [:, :, None, None] | | keep the axes of size 1
-axes in front | [:, :, None, None] | [None, None] | axes
 refined | torch.sigmoid(scores) | x * torch.sigmoid(scores) | the map alone
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
@@ -39,10 +36,6 @@ no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
   | torch.sigmoid(scores) | scores | one for the sum
 no ReLU | torch.relu | | no ReLU
-mean of the scores | mlp(average) + mlp(maximum) | (mlp(average) + mlp(maximum)) / 2
-  | other values: at
-over the batch | mean(dim=(2, 3)) | mean(dim=(0, 2, 3))[None] | other values
-not transposed | z @ W1.T | z @ W1 | in mlp | Stopped
 
 # convolutions
 from torch.nn.functional import conv2d
@@ -61,17 +54,6 @@ def channel_map(x, W1, W2):
     scores = torch.einsum("ch,pbh->bc", W2, torch.einsum("hc,pbc->pbh", W1, z).clamp(min=0))
     return scores.sigmoid().reshape(*scores.shape, 1, 1)
 
-# vmap over the images
-def channel_map(x, W1, W2):
-    def one(image):
-        pooled = image.mean((1, 2)), image.amax((1, 2))
-        return sum(W2 @ torch.relu(W1 @ z) for z in pooled).sigmoid()[:, None, None]
-
-    return torch.vmap(one)(x)
-
-# open | returns nothing yet | NotSolved
-def channel_map(x, W1, W2): ...
-
 ## 3.3
 
 padding by name | padding=padding | padding="same" | passed
@@ -87,8 +69,6 @@ a bias | bias=False | bias=True | one kernel, no bias
 the map | return x * gates | return gates | Did you multiply
 maximum lost | conv(maximum | conv(average | The maximum does not arrive
 average lost | conv(average | conv(maximum | The average does not arrive
-no sigmoid | torch.sigmoid(scores) | scores | other values
-padding left | padding=padding | padding=1 | line | Stopped
 
 # added before the convolution, along an axis of its own
 class Repaired(nn.Module):

@@ -12,7 +12,6 @@ buffers too | with_norm = 55 | nobody learns them
 two slices | with_squeeze = 146 | a slice for each
 no border | touched = 25 | lies at the border
 the corner | touched = 9 | This is row 1
-another number | touched = 13 | is not 13
 
 # measured
 def count(module):
@@ -35,7 +34,6 @@ default 3 | =7 | =3 | A kernel of 7x7
 always 7 | 2, 1, kernel_size, padding=kernel_size | 2, 1, 7, padding=7 | A kernel of 3x3
 a bias | , bias=False | | without a bias
 even accepted | % 2 == 0 | % 2 == 2 | there is no error
-another error | ValueError | TypeError | it raises TypeError
 the map | x * torch.sigmoid(scores) | torch.sigmoid(scores) | Did you multiply
 no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 sigmoid twice | (scores) | (scores.sigmoid()) | applied twice
@@ -44,11 +42,7 @@ the average twice | [average, maximum] | [average, average] | the maxima does no
 the maximum twice | [average, maximum] | [maximum, maximum] | the averages does not arrive
 the pool over the batch too | x.amax(dim=1, keepdim=True)
   | x.amax(dim=(0, 1), keepdim=True).expand_as(average) | images of the batch too
-the sum | x.mean( | x.sum( | other values: at
 a border of copies | bias=False | bias=False, padding_mode="replicate" | other values
-no padding | , padding=kernel_size // 2 | | in forward | Stopped
-the pool over the batch | mean(dim=1 | mean(dim=0 | line | Stopped
-no return | return x | x | returns nothing | NotSolved
 
 # two convolutions, max with indices
 class Block(nn.Module):
@@ -94,10 +88,6 @@ def Block(kernel_size=7):
     conv = nn.LazyConv2d(1, kernel_size, padding=kernel_size // 2, bias=False)
     return Gate(conv, nn.Sigmoid())
 
-# no module | nn.Module
-class Block:
-    def __init__(self, kernel_size=7): pass
-
 ## 4.3
 
 transposed, the maximum first, in place | torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
@@ -106,22 +96,10 @@ transposed, the maximum first, in place | torch.stack([x.mean(dim=1), x.amax(dim
 sigmoid twice | torch.sigmoid(scores) | torch.sigmoid(scores).sigmoid() | applied twice
 sigmoid twice, ReLU | torch.sigmoid(scores) | torch.sigmoid(scores).sigmoid() | (scores)
   | (scores.relu()) | 2 bugs are left. No weight
-sigmoid twice, forced | torch.sigmoid(scores) | torch.sigmoid(scores).sigmoid()
-  | torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
-  | torch.stack([x.mean(1), x.amax(1)]).reshape(len(x), 2, *x.shape[2:]) | 2 bugs are left. An image
 a ReLU | (scores) | (scores.relu()) | negative scores
-a ReLU, forced | (scores) | (scores.relu()) | torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
-  | torch.stack([x.mean(1), x.amax(1)]).reshape(len(x), 2, *x.shape[2:]) | negative scores
 forced | torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
   | torch.stack([x.mean(1), x.amax(1)]).reshape(len(x), 2, *x.shape[2:])
   | averages and maxima of other images
-no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
-a residual | return x * | return x + x * | no residual
-the average twice | amax | mean | the maxima does not arrive
-a bias | , bias=False | | without a bias
-kernel 3 | =7 | =3 | 7x7
-the map | return x * | return | Did you multiply
-not stacked so | dim=1)], dim=1 | dim=1)] | line | Stopped
 
 # written anew
 SOLUTION 4.2
@@ -148,27 +126,15 @@ no eps | (var + eps).sqrt() | var.sqrt() | missing under the root
 no mean | beta - mean * scale | beta | mean does not arrive
 mean unscaled | mean * scale | mean | before the scores
 no root | (var + eps).sqrt() | (var + eps) | other values: at
-no beta | beta - | - | other values
-all reversed | flip(1) | flip(1, 2, 3) | other values
 only the kernel | , beta - mean * scale | | a pair
 one slice | flip(1) | flip(1)[:, :1] | Your weight has shape
 a bias each | - mean * scale | - weight | expected one
-a number | beta - mean * scale | 0.5 | should be a tensor
 
 # in place, a list
 def convert(weight, gamma, beta, mean, var, eps):
     gamma *= torch.rsqrt(var + eps)
     weight = weight[:, [1, 0]].mul_(gamma.view(1, 1, 1, 1))
     return [weight, beta.sub_(gamma * mean)]
-
-# asked of BatchNorm itself
-def convert(weight, gamma, beta, mean, var, eps):
-    def norm(s):
-        s = torch.full((1, 1), s, dtype=mean.dtype)
-        return F.batch_norm(s, mean, var, gamma, beta, eps=eps)[0]
-    bias = norm(0.0)
-    maximum, average = weight.unbind(1)
-    return torch.stack([average, maximum], dim=1) * (norm(1.0) - bias), bias
 
 # one number for the bias, a parameter
 def convert(weight, gamma, beta, mean, var, eps):

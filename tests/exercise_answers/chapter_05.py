@@ -10,7 +10,6 @@ one layer | reduction_a = 8 | two layers
 one map | kernel_size_b = 25 | How long is a side
 the adaptive size | along_the_channels_c = 3 | the adaptive size
 hidden units of D | reduction_d = 8 | the number of hidden units
-another number | reduction_d = 97 | is not 97
 
 # searched
 from cbam_course.attention import CBAM
@@ -54,18 +53,12 @@ twice | scores = self.mlp | F = x\n        scores = self.mlp | return x * torch.
 maximum lost | self.mlp(x.amax(dim=(2, 3))) | self.mlp(x.mean(dim=(2, 3)))
   | maximum does not arrive in the channel
 added first | ) + self.mlp(x.amax(dim=(2, 3))) | + x.amax(dim=(2, 3))) | before the MLP
-no ReLU | torch.relu | | other values: at
-no sigmoid at the end | return x * torch.sigmoid(scores) | return x * scores | other values
-maximum lost in the second half | x.amax(dim=1 | x.mean(dim=1 | other values
 a bias | padding=padding, bias=False | padding=padding | nothing has a bias
 16 for good | // reduction\n | // 16\n | 6 hidden units
 default 49 | kernel_size=7 | kernel_size=49 | `kernel_size` 7
 default 8 | reduction=16 | reduction=8 | `reduction` is 16
 no hidden unit | hidden < 1 | False | leave no hidden unit
 even | kernel_size % 2 == 0 | False | has no middle
-an assertion | raise ValueError | assert False, | it raises AssertionError
-no padding | , padding=padding | | in forward | Stopped
-no return | return x * torch.sigmoid(scores) | x | returns nothing | NotSolved
 
 # convolutions, the maximum first
 class Block(nn.Module):
@@ -85,29 +78,6 @@ class Block(nn.Module):
         x = x * sum(self.mlp(pool(x)) for pool in self.pools).sigmoid()
         both = torch.stack([x.max(dim=1).values, x.mean(dim=1)], dim=1)
         return x * self.spatial(both).sigmoid()
-
-# raw parameters, functions
-import torch.nn.functional as F
-
-class Block(nn.Module):
-    def __init__(self, channels, reduction=16, kernel_size=7):
-        super().__init__()
-        if kernel_size % 2 != 1:
-            raise ValueError
-        h = channels // reduction
-        if not h:
-            raise ValueError
-        self.kernel = nn.Parameter(torch.randn(1, 2, kernel_size, kernel_size))
-        self.up = nn.Parameter(torch.randn(h, channels))
-        self.down = nn.Parameter(torch.randn(channels, h))
-
-    def forward(self, x):
-        z = torch.stack([x.flatten(2).sum(2) / x[0, 0].numel(), x.flatten(2).max(2)[0]])
-        hidden = (z @ self.down).clamp(min=0).sum(0)
-        x = torch.einsum("bchw,bc->bchw", x, (hidden @ self.up).sigmoid())
-        z = torch.stack([x.sum(1) / x.shape[1], x.max(1)[0]], 1)
-        scores = F.conv2d(z, self.kernel, padding=self.kernel.shape[-1] // 2)
-        return (x * scores.sigmoid()).to(memory_format=torch.channels_last)
 
 # a lambda, the course's halves one after the other
 from cbam_course.attention import ChannelAttention, SpatialAttention
@@ -135,12 +105,6 @@ map left | x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * se
 maximum and product left | self.mlp(maximum) | self.mlp(average)
   | x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * self.spatial_map(x)
   | F = self.weigh_channels(x)\n        return x * F * self.spatial_map(F) | 2 bugs are left
-maximum and map left | self.mlp(maximum) | self.mlp(average)
-  | x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * self.spatial_map(x)
-  | return self.weigh_channels(x) * self.spatial_map(x) | 2 bugs are left
-product and map left
-  | x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * self.spatial_map(x)
-  | return x * self.weigh_channels(x) * self.spatial_map(x) | 2 bugs are left
 rounded up | channels // reduction | -(-channels // reduction) | 30, 4, 3 your block has 498
 all left | self.mlp(maximum) | self.mlp(average)
   | x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * self.spatial_map(x)
@@ -204,12 +168,4 @@ def diagnose(block):
     if (block(-x) > 0).any():
         answer = "twice"
     return answer
-
-# a number | the words are ['right'
-def diagnose(block):
-    return 1
-
-# three channels | in diagnose | Stopped
-def diagnose(block):
-    return block(torch.rand(1, 3, 8, 8))
 """

@@ -12,8 +12,6 @@ left: the classifier | left_over = 2049000 | one of two layers
 left: the network's | left_over = 39306 | as they are in the weights
 versions swapped | shape_v15 = [2, 256, 10, 14] | In v1.5 the stride
 v1 as v1.5 | shape_v1 = [2, 256, 20, 28] | In v1 the stride
-no batch | shape_v15 = [256, 20, 28] | another number of axes
-half open | shape_v1 = ... | `shape_v1` is still | NotSolved
 
 # the strides measured
 fresh_parameters, left_over = 2555834, 2058408
@@ -35,7 +33,6 @@ shape_v1 = torch.tensor([2, 256, 10, 14])
 ## 6.2
 
 in place | return self.relu(x + shortcut) | x += shortcut; return x.relu_() | passed
-a result in float32 | self.relu(x + shortcut) | self.relu(x + shortcut).float() | passed
 after the addition | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
   | x + shortcut | self.attention(x + shortcut) | after the addition
 at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
@@ -46,12 +43,10 @@ before the last normalization | self.attention(self.bn2(self.conv2(x)))
   | self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
 not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
 no last ReLU | self.relu(x + shortcut) | x + shortcut | last ReLU comes
-no shortcut | x + shortcut | x | other values
 shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
 a bias in the shortcut | bias=False | bias=True | downsample.0.bias
 no stride in the shortcut | stride=stride, | | line | Stopped
 another name | self.attention | self.gate | attention.mlp
-no output | return self.relu(x | self.relu(x | returns nothing | NotSolved
 
 # the shortcut handed over
 class Block(BasicBlock):
@@ -101,9 +96,7 @@ detached | self.gates * | self.gates.detach() * | No gradient arrives
 block without gradients | (self.block(x) - x) | (self.block(x) - x).detach() | it would never learn
 the block forgotten | self.block = block | self.block = [block] | self.block( | self.block[0](
   | own parameters are not among
-along the width | zeros(channels, 1, 1) | zeros(channels) | The gradient of your gates
 wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
-no output | return x | x = x | returns nothing | NotSolved
 
 # a depthwise convolution
 class Gently(nn.Module):
@@ -115,18 +108,6 @@ class Gently(nn.Module):
 
     def forward(self, x):
         return x + self.open(self.block(x) - x)
-
-# out of place and back
-class Gently(nn.Module):
-    def __init__(self, block, channels):
-        super().__init__()
-        self.add_module("inner", block)
-        self.register_parameter("g", nn.Parameter(torch.zeros(channels, 1)))
-
-    def forward(self, x):
-        batch, channels, height, width = x.shape
-        change = (self.inner(x) - x).flatten(2)
-        return (x.flatten(2) + self.g * change).view(batch, channels, height, width)
 
 ## 6.4
 
@@ -148,7 +129,6 @@ what was loaded | return fresh | return sorted(fitting) | does not start fresh
 a number | return fresh | return len(fresh) | should return names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should be a ValueError
-no names | return fresh | | nothing yet | NotSolved
 
 # the package's
 def load(network, weights):
@@ -160,39 +140,4 @@ def load(network, weights):
     if any(".attention." in name and name not in own for name in weights):
         raise ValueError("there is no attention in the network")
     return models.load_weights(network, weights).fresh
-
-# by hand, tensor by tensor
-def load(network, weights):
-    own, fresh, todo = network.state_dict(), [], {}
-    given = {}
-    for key in weights:
-        given[key[7:] if key[:7] == "module." else key] = weights[key]
-    for key in own:
-        if key in given and given[key].shape == own[key].shape:
-            todo[key] = given.pop(key)
-        elif key.split(".")[0] == "fc" or "attention" in key.split("."):
-            fresh.append(key)
-            given.pop(key, None)
-        else:
-            raise ValueError(f"{key} does not fit")
-    if any(key not in ("fc.weight", "fc.bias") for key in given):
-        raise ValueError(f"left over: {list(given)}")
-    with torch.no_grad():
-        for key, value in todo.items():
-            own[key].copy_(value)
-    return fresh
-
-# prefix alone | no ValueError for weights of a deeper network
-def load(network, weights):
-    own = network.state_dict()
-    weights = {n.removeprefix("module."): v for n, v in weights.items()}
-    fitting = {n: v for n, v in weights.items() if n in own and v.shape == own[n].shape}
-    network.load_state_dict(fitting, strict=False)
-    return sorted(own.keys() - fitting.keys())
-
-# strict | Missing key(s) | Stopped
-def load(network, weights):
-    weights = {n.removeprefix("module."): v for n, v in weights.items()}
-    network.load_state_dict(weights)
-    return []
 """

@@ -17,8 +17,6 @@ one map | mlp, spatial = 4096, 9604 | reads two maps
 the MLP there twice | parameters = 12962 | there once
 a dense filter | parameters = 47202 | for one channel
 work for parameters | parameters = 1741832 | multiply-accumulates
-another number | mlp, spatial = 4096, 19207 | is not 19207
-half open | mlp, spatial = 4096, ... | `spatial` is still | NotSolved
 
 # measured
 network = nn.Sequential(
@@ -42,7 +40,6 @@ MACs for weights | hidden = 16 | Read the parameters
 one run | calls = 1 | in one run
 places of the kernel | kernel_size = 25 | 25 weights a map
 biases multiplied | fc_macs = 650 | are biases
-half open | calls = None | `calls` is still | NotSolved
 
 # numbers
 side = 24
@@ -58,7 +55,6 @@ a tensor | return total | return torch.tensor(total) | passed
 hooks in a copy | total = 0 | from copy import deepcopy\n    network, total = deepcopy(network), 0
   | for hook in hooks:\n        hook.remove() | | passed
 hooks stay | hook.remove() | pass | a hook is left
-the last hook stays | for hook in hooks: | for hook in hooks[:-1]: | a hook is left
 positions left | output.numel() | len(layer.weight) * inputs[0][0, 0].numel() | those of the output
 groups left | layer.weight[0].numel() | layer.weight[0].numel() * getattr(layer, "groups", 1)
   | some of the channels
@@ -66,9 +62,6 @@ last run left | total = 0 | total, seen = 0, [] | += output | += (layer not in s
   | layer.weight[0].numel() | layer.weight[0].numel(); seen.append(layer) | counts twice
 Conv1d left | nn.Conv1d, | | `Conv1d`
 two operations | return total | return 2 * total | you count 101,088
-what is no number | return total | return [total, x] | one number
-another name | output.numel() | outputs.numel() | NameError | Stopped
-no result | return total | total | nothing yet | NotSolved
 
 # a list of all runs
 def count_macs(network, x):
@@ -86,23 +79,6 @@ def count_macs(network, x):
         [hook.remove() for hook in hooks]
     return sum(runs)
 
-# forward wrapped for a while
-def count_macs(network, x):
-    total, wrapped = [], []
-    for layer in network.modules():
-        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
-            def forward(x, layer=layer, own=layer.forward):
-                out = own(x)
-                total.append(out.numel() * layer.weight[0].numel())
-                return out
-
-            layer.forward = forward
-            wrapped.append(layer)
-    network(x)
-    for layer in wrapped:
-        del layer.forward
-    return sum(total)
-
 # a hook for all modules
 def count_macs(network, x):
     total = 0
@@ -116,38 +92,12 @@ def count_macs(network, x):
         network(x)
     return total
 
-# piece by piece
-import math
-
-def count_macs(network, x):
-    counts = {}
-
-    def see(layer, inputs, output):
-        if isinstance(layer, nn.Linear):
-            macs = layer.in_features * layer.out_features
-        else:
-            places = output[0, 0].numel()
-            kernel = math.prod(layer.kernel_size)
-            channels = layer.in_channels // layer.groups
-            macs = places * kernel * channels * layer.out_channels
-        counts[layer] = counts.get(layer, 0) + macs
-
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
-    layers = [layer for layer in network.modules() if isinstance(layer, kinds)]
-    hooks = [layer.register_forward_hook(see) for layer in layers]
-    network(x)
-    for hook in hooks:
-        hook.remove()
-    return sum(counts.values())
-
 ## 7.4
 
 cut | round(number, digits) | int(number * 10**digits) / 10**digits | fits
 decimal alone | (10**9, 2**30) | (10**9,) | 2**30
 half an operation | (1, 2) | (1, 2, 0.5, 4) | none of
 names alone | (version, operations, billion) | version | tuples of three
-numbers | return found | return len(found) | tuples of three
-no result | return found | | nothing yet | NotSolved
 a set | return found | return set(found) | passed
 half a digit | round(number, digits) == float(printed)
   | abs(number - float(printed)) <= 0.5 * 0.1**digits | passed

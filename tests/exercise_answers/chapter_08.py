@@ -13,8 +13,6 @@ every halving | steered = [1, 2, 4, 6] | 0 missing, 2 too many
 nothing picked | picked = [] | `picked`: 1 missing
 no new count | first_epoch_at_1 = 12 | the count begins again
 one epoch | first_epoch_at_1 = 13 | A second one
-words | steered = 'run 1' | list of numbers
-half open | first_epoch_at_1 = ... | still open | NotSolved
 
 ## 8.2
 
@@ -22,7 +20,6 @@ own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
 channels last | .permute(0, 3, 1, 2) | | in another order
-no return | return | _ = | nothing yet | NotSolved
 deviations of pictures | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
   | of all pixels
 
@@ -64,7 +61,6 @@ mostly mirrored | < 0.5 | < 0.8 | About half
 a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
 shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | changed their order
 not cut | torch.stack(cut) | padded | has shape
-rows not cut | top : top + height | top:height | line | Stopped
 one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
   | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifted alike
 one number for rows and columns | padding + 1, (batch, 2)) | padding + 1, (batch, 1)).expand(-1, 2)
@@ -130,7 +126,6 @@ the training repaired only | model.eval() | | running averages
 order ignored | order[start | torch.arange(99)[: len(order)][start | in the order of `order`
 the mean loss | return losses | return sum(losses) / 3 | 3 numbers
 a percentage | correct / len | 100 * correct / len | a percentage
-a pair | correct / len(images) | correct, len(images) | one number
 labels and mode left | labels[chosen] | labels[start : start + batch_size] | model.train()
   | | 2 bugs are left
 the last batch lost | for start in range(0, len(images), batch_size):\n        chosen
@@ -187,7 +182,6 @@ the best epoch | run["test_accuracy"][-1] | max(run["test_accuracy"]) | best epo
 divided by n | / (n - 1) | / n | n - 1
 1.96 | T95[n - 1] | 1.96 | t is larger
 no n | variance / n | variance | where is n
-mean only | mean, T95[n - 1] * (variance / n) ** 0.5 | mean | 2 numbers
 no missing runs | & after.keys() | | KeyError | Stopped
 
 # tensors
@@ -243,10 +237,4 @@ def compare(plain, attention):
     b = torch.tensor([run["test_accuracy"][-1] for run in attention]).double()
     error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
     return b.mean() - a.mean(), T95[len(a) - 1] * error
-
-# half open | NotImplementedError | NotSolved
-shown = [2, 3, 5]
-
-def compare(plain, attention):
-    raise NotImplementedError
 """

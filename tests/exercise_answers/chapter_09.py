@@ -12,7 +12,6 @@ runs with A | runs_apart = 12 | without
 largest difference | differences_apart = 4 | from the smallest
 the large means | settled = [1, 2, 5] | 1 missing, 2 too many
 1.96 for t | settled = [1, 2, 3, 4] | 0 missing, 2 too many
-half open | settled = ... | still open | NotSolved
 
 # computed
 runs = pd.DataFrame({"without": [61, 68, 57, 66], "a": [63, 72, 60, 69]})
@@ -32,12 +31,8 @@ no root of n | / n**0.5 | | single differences
 one side | (1 + level) / 2 | level | shared by two sides
 n degrees | n - 1) | n) | not n
 no level | (1 + level) / 2 | 0.975 | whatever the
-two numbers | return mean, mean - half, mean + half | return mean, half | 3 numbers
 zero wide | float("nan") | mean | limits are NaN
-no return | return mean, mean - half, mean + half | | nothing yet | NotSolved
 normal | stats.t.ppf((1 + level) / 2, n - 1) | stats.norm.ppf((1 + level) / 2) | normal distribution
-mean between | return mean, mean - half, mean + half | return mean - half, mean, mean + half
-  | expected
 
 # scipy's interval
 def interval(differences, level=0.95):
@@ -62,21 +57,11 @@ def interval(differences, level=0.95):
     half = -stats.t(df=n - 1).ppf((1 - level) / 2) * math.sqrt(variance / n)
     return mean, mean - half, mean + half
 
-# PyTorch
-def interval(differences, level=0.95):
-    d = torch.from_numpy(differences)
-    n = len(d)
-    t = torch.tensor([0.0, -1.0, 1.0]) * stats.t.isf((1 - level) / 2, n - 1)
-    return d.mean() + t * d.std() / n**0.5 if n > 1 else (d[0], np.nan, np.nan)
-
 ## 9.3
 
 best epoch left | .last() | .max() | It takes the best
 last row | .sort_values("epoch") | | For table 4
 all seeds count | .dropna() | | expected -0.77456, 4
-the mean alone | , len(differences) | | 2 numbers
-no return | return | _ = | nothing | NotSolved
-another column | test_accuracy | accuracy | line | Stopped
 worst pair left | .dropna() | .dropna().sort_values()[1:] | It leaves the worst
 best epoch and worst pair left | .last() | .max() | .dropna() | .dropna().sort_values()[1:]
   | 2 bugs are left
@@ -137,8 +122,6 @@ against the baseline | control] | 'no attention'] | whatever the control
 missing runs counted | .dropna() | | expected
 normal | stats.t.ppf(0.975, n - 1) | 1.96 | normal distribution
 ddof | std() | std(ddof=0) | not by n
-no return | return | _ = | nothing | NotSolved
-another column | "variant" | "network" | line | Stopped
 sign | accuracy[variant] - accuracy[control] | accuracy[control] - accuracy[variant] | expected
 limits of 0 | * differences.std() | * np.nan_to_num(differences.std()) | stats.t.ppf(0.975, n - 1)
   | np.nan_to_num(stats.t.ppf(0.975, n - 1)) | limits are NaN
@@ -199,7 +182,6 @@ above 0 only | .abs() | | An interval below 0
 0.95 | 0.975 | 0.95 | shared by two
 no root of n | / n**0.5 | | single differences
 percent | return seen | return 100 * seen | returns 89
-a list | .mean().item() | | one number
 
 # exactly
 def pairs(s, delta):
@@ -230,19 +212,4 @@ def power(n, s, delta):
     half = stats.t.ppf(0.975, n - 1) * tries.std(1) / n**0.5
     low, high = tries.mean(1) - half, tries.mean(1) + half
     return ((low > 0) | (high < 0)).float().mean()
-
-# the formula only | nothing | NotSolved
-def pairs(s, delta):
-    return math.ceil(((1.96 + 0.84) * s / delta) ** 2)
-
-def power(n, s, delta): ...
-
-# the power only | nothing | NotSolved
-def pairs(s, delta): ...
-
-def power(n, s, delta):
-    tries = delta + s * torch.randn(20_000, n)
-    mean, error = tries.mean(dim=1), tries.std(dim=1) / n**0.5
-    seen = mean.abs() > stats.t.ppf(0.975, n - 1) * error
-    return seen.double().mean().item()
 """

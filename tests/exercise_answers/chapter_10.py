@@ -13,7 +13,6 @@ the area | energy = 25 | is not even
 no hit | flat_hit = 0 | some of them are on the object
 within | share = 20 | within the classes
 once a class | share = 40 | each of its images
-half open | share = ... | `share` is still | NotSolved
 
 # measured
 rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
@@ -33,9 +32,7 @@ a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
 a mean | sum(dim=1) | mean(dim=1) | do not average
 first class only | weight[classes] | weight[classes[:1]] | class of its own
 no signs | (w * | (w.abs() * | keep its sign
-no sum | .sum(dim=1) | | has shape
 the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
-no return | return | result = | returns nothing | NotSolved
 
 # einsum
 def activation_maps(features, weight, classes):
@@ -61,8 +58,6 @@ hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
 a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
 smallest | argmax | argmin | smallest
 by size | maps.flatten | maps.abs().flatten | `abs`
-no flatten | (dim=(2, 4)).flatten(1) | (dim=(2, 4)) | raised an error | Stopped
-no return | return | result = | returns nothing | NotSolved
 
 # average pooling
 def points(maps, masks):
@@ -96,7 +91,6 @@ def points(maps, masks):
 
 as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
 the one before | roll(-1 | roll(1 | the one before it
-no return | return | result = | returns nothing | NotSolved
 the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
   | return block.spatial_attention(x) | return x * spatial_map | what reaches it
 
@@ -141,13 +135,10 @@ def swapped(block, x):
 the place left | best // W, best % W | best % W, best // W | row by row
 signs left | maps.flatten | maps.abs().flatten | far below zero
 no signs | maps.flatten | maps.relu().flatten | negative everywhere
-by height | best // W, best % W | best // H, best % H | row by row
 misses | hits.sum() / B | 1 - hits.sum() / B | row by row
-one for all | hits.sum() / B | hits | one number
 untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
   | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
 the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
-no return | return | result = | returns nothing | NotSolved
 
 # gather
 def hit_rate(maps, masks):

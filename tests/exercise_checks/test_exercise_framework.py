@@ -132,20 +132,10 @@ def test_an_interrupt_and_an_error_of_the_check_itself_are_handed_on(own_exercis
         exercises.check("2.99", abs)
 
 
-def test_what_is_no_function_is_wrong():
-    with pytest.raises(Wrong, match="function or a class; yours is 3"):
-        Trial("2.1").call(3)
-
-
-def test_an_attempt_returns_the_result_or_the_error():
-    trial = Trial("2.1")
-    assert trial.attempt(abs, -1) == (1, None)
-    result, error = trial.attempt(int, "one")
-    assert result is None and isinstance(error, ValueError)
-
-
 def test_arguments_that_should_be_refused():
     trial = Trial("2.1")
+    with pytest.raises(Wrong, match="function or a class; yours is 3"):
+        trial.call(3)
     trial.refused(int, "one", why="That is a word")
     with pytest.raises(
         Wrong, match="^4 is even. With the arguments 4 there is no error: raise a V"
@@ -217,20 +207,14 @@ def test_a_call_cannot_change_the_checks_tensors():
     assert x.tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
-    "got, expected, says",
-    [
+def test_shapes_and_values_are_told_apart():
+    for got, expected, says in (
         ((2, 8), (2, 8, 1, 1), "has shape [2, 8], expected [2, 8, 1, 1]: keep the axes of size 1."),
         ((2, 5, 5), (2, 1, 5, 5), ": keep the axes of size 1."),
         ((8, 2), (2, 8), ": the axes stand in another order."),
         ((2, 8, 4, 4), (2, 8, 1, 1), "expected [2, 8, 1, 1]."),
-    ],
-)
-def test_shapes_are_told_apart(got, expected, says):
-    assert says in difference(torch.zeros(got), torch.zeros(expected))
-
-
-def test_values_are_told_apart():
+    ):
+        assert says in difference(torch.zeros(got), torch.zeros(expected))
     right, got = torch.zeros(2, 3), torch.zeros(2, 3)
     got[1, 2] = 0.25
     assert "at [1, 2] it is 0.25, expected 0" in difference(got, right)
@@ -283,29 +267,29 @@ class Chameleon(int):
     __hash__ = int.__hash__
 
 
-@pytest.mark.parametrize("answer", [7, 7.0, np.int32(7), np.array(7), torch.tensor(7)])
-def test_a_number_of_any_type(answer):
-    found = values.number(answer, 7, "n")
-    assert (found, type(found)) == (7, int)
-
-
-@pytest.mark.parametrize("answer", [8, 7.5, "7", [7], True, float("nan"), Chameleon(8), 1e300])
-def test_wrong_numbers(answer):
-    with pytest.raises(Wrong, match="`n`"):
-        values.number(answer, 7, "n")
-
-
-@pytest.mark.parametrize("answer", [(2, 3), torch.Size([2, 3]), np.array([2, 3]), iter([2, 3])])
-def test_a_shape_of_any_type(answer):
-    assert values.shape(answer, (2, 3), "s") == (2, 3)
+def test_numbers_and_shapes_of_any_type():
+    for answer in (7, 7.0, np.int32(7), np.array(7), torch.tensor(7)):
+        found = values.number(answer, 7, "n")
+        assert (found, type(found)) == (7, int)
+    for answer in ((2, 3), torch.Size([2, 3]), np.array([2, 3]), iter([2, 3])):
+        assert values.shape(answer, (2, 3), "s") == (2, 3)
 
 
 @pytest.mark.parametrize(
-    "answer", [(3, 2), (2, 3, 1), 2, "23", (2.5, 3), (2, "3"), (Chameleon(3),) * 2]
+    ("read", "right", "answers"),
+    [
+        (values.number, 7, (8, 7.5, "7", [7], True, float("nan"), Chameleon(8), 1e300)),
+        (
+            values.shape,
+            (2, 3),
+            ((3, 2), (2, 3, 1), 2, "23", (2.5, 3), (2, "3"), (Chameleon(3),) * 2),
+        ),
+    ],
 )
-def test_wrong_shapes(answer):
-    with pytest.raises(Wrong, match="`s`"):
-        values.shape(answer, (2, 3), "s")
+def test_wrong_numbers_and_shapes(read, right, answers):
+    for answer in answers:
+        with pytest.raises(Wrong, match="`n`"):
+            read(answer, right, "n")
 
 
 def test_sets_and_open_entries():

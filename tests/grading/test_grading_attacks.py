@@ -117,14 +117,14 @@ def test_a_page_shows_what_it_was_attacked_with(attacked, tmp_path):
 @needs_sandbox
 @pytest.mark.parametrize("excess", EXCESSES)
 def test_what_uses_too_much_is_ended(excess):
-    run = run_cells([toys.IMPORTS, EXCESSES[excess]], seed=1, **ROOMY)
+    run = run_cells([toys.IMPORTS, EXCESSES[excess]], **ROOMY)
     assert (run.printed, run.stopped) == (None, excess)
     assert gone("sleep", "98765")
 
 
 @pytest.mark.parametrize("trusted", [pytest.param(False, marks=needs_sandbox), True])
 def test_what_takes_too_long_is_ended(trusted):
-    run = run_cells([ENDLESS], seed=1, seconds=3, memory=2**30, trusted=trusted)
+    run = run_cells([ENDLESS], seconds=3, memory=2**30, trusted=trusted)
     assert (run.printed, run.stopped) == (None, "it took more than 3 s")
 
 

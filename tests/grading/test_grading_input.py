@@ -1,17 +1,17 @@
-"""What the grader makes of files that may be anything; no kernel runs here."""
+"""What the grader makes of files that may be anything; nothing is run here."""
 
 import json
 import os
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbam_course import grading
-from cbam_course.grading.answers import collect_answers
+from cbam_course.grading.answers import collect_answers, hinted
 from cbam_course.grading.cells import Unreadable, one_line, parse_cells, printable, read_cells
-from cbam_course.grading.outcome import Outcome, hinted
+from cbam_course.grading.outcome import Outcome
 from tests.support import grading_toys as toys
 
 RIGHT = f"# Answer 1.1\n{toys.SOLUTION}"
@@ -50,8 +50,8 @@ def test_an_answer_is_found_by_metadata_else_by_id_else_by_its_mark(hand_in):
         toys.code(f"import torch\n  #answer 1.1: mine\n{toys.SOLUTION}"),
     ):
         answers, remarks = hand_in(toys.notebook([cell]))
-        assert {n: a.status for n, a in answers.items()} == {"1.1": "answer", "1.2": "missing"}
-        assert answers["1.1"].source == cell["source"]
+        assert answers["1.2"].outcome.status == "missing"
+        assert (answers["1.1"].outcome, answers["1.1"].source) == (None, cell["source"])
         assert remarks == [] and answers["1.1"].remarks == answers["1.1"].look == ()
 
 
@@ -98,7 +98,7 @@ def test_a_part_of_an_answer_in_a_cell_of_its_own_is_hinted_at(hand_in):
     ):
         found = one_answer(hand_in, *cells)
         assert found.followed == followed
-        for outcome in (Outcome("wrong", "no"), Outcome(found.status)):
+        for outcome in (Outcome("wrong", "no"), found.outcome or Outcome("wrong")):
             hint = "(only the answer cell is graded: if a part of it stands in a cell of your own"
             assert (hint in hinted(outcome, found).note) == followed
         assert hinted(Outcome("passed"), found).note == ""
@@ -108,13 +108,13 @@ def test_a_part_of_an_answer_in_a_cell_of_its_own_is_hinted_at(hand_in):
 
 def test_what_is_no_answer(hand_in):
     for source in (toys.STUB, f"# Answer 1.1\n\n{toys.STUB}  # later\n\n", "# Answer 1.1", ""):
-        assert one_answer(hand_in, toys.code(source, "answer-1-1")).status == "unsolved"
+        assert one_answer(hand_in, toys.code(source, "answer-1-1")).outcome.status == "unsolved"
     answer = one_answer(hand_in, {**toys.code(RIGHT, "answer-1-1"), "cell_type": "markdown"})
-    assert (answer.status, answer.note) == ("missing", "the answer cell is no code cell")
+    assert answer.outcome == Outcome("missing", "the answer cell is no code cell")
     check = toys.code(RIGHT, "answer-1-1", toys.about("1.1", "check"))
-    assert one_answer(hand_in, check).status == "missing"
+    assert one_answer(hand_in, check).outcome.status == "missing"
     answer = one_answer(hand_in, toys.code("a" * 100_001, "answer-1-1"))
-    assert (answer.status, answer.note) == ("wrong", "100001 characters: too long for an answer")
+    assert answer.outcome == Outcome("wrong", "100001 characters: too long for an answer")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_no_answer(hand_in):
 )
 def test_what_is_worth_a_look(hand_in, source, look):
     answer = one_answer(hand_in, toys.code(source, "answer-1-1"))
-    assert answer.status == "answer"
+    assert answer.outcome is None
     assert answer.look == ((look,) if look else ())
 
 
@@ -169,7 +169,7 @@ def test_renamed_files_count_and_other_notebooks_are_named(hand_in):
 def test_what_is_no_notebook(hand_in, content, remark):
     answers, remarks = hand_in(content)
     assert remark in "; ".join(remarks)
-    assert {answer.status for answer in answers.values()} == {"missing"}
+    assert {answer.outcome.status for answer in answers.values()} == {"missing"}
 
 
 def test_a_file_that_would_fill_the_memory_is_not_read(hand_in):
@@ -197,11 +197,12 @@ def test_undecodable_bytes_and_other_encodings(hand_in):
         text.encode("utf-16"),
         text.encode("utf-8-sig"),
     ):
-        assert hand_in(data)[0]["1.1"].status == "answer"
+        assert hand_in(data)[0]["1.1"].outcome is None
     answer = one_answer(hand_in, toys.code(f"{RIGHT}\na = '\ud800 \0'", "answer-1-1"))
     assert answer.source.encode()
 
 
+@settings(max_examples=30)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -19,31 +19,27 @@ double = lambda x: Anything(0)
 """,
     "cells that are rewritten before they run": WRONG
     + "get_ipython().input_transformers_cleanup.append(lambda lines: ['print(\"STORED\")\\n'])",
-    "markers for nbval, and a check of its own": WRONG
-    + "# NBVAL_SKIP\n# NBVAL_IGNORE_OUTPUT\n"
-    + SAY_STORED
-    + "exercises.check('1.1', double)",
-    "the grader and nbval, patched": WRONG
+    "a check of its own": WRONG + SAY_STORED + "exercises.check('1.1', double)",
+    "the grader and what runs the cells, patched": WRONG
     + """
-import nbval.plugin
+import json
 from cbam_course.grading import inside, outcome
 outcome.Outcome.points = 1
-nbval.plugin.IPyNbCell.compare_outputs = lambda *a, **k: True
-inside.Comparison.pytest_runtest_makereport = lambda *a, **k: None
+inside.run = lambda cells: (['STORED'] * 9, None)
+json.dump = lambda told, file: file.write(json.dumps([['STORED'] * 9, None]))
 """,
-    "files that Python and pytest read": WRONG
+    "files that Python reads": WRONG
     + """
 import sys
 from pathlib import Path
-evil = 'import nbval.plugin\\nnbval.plugin.IPyNbCell.runtest = lambda self: None\\n'
+evil = 'from cbam_course.grading import inside\\ninside.run = lambda cells: ([1], None)\\n'
 folders = {Path(p) for p in sys.path} | {Path.cwd(), Path.home(), Path('/'), Path(sys.prefix)}
 for folder in folders:
-    for name in ('conftest.py', 'sitecustomize.py', 'json.py', 'nbval.py', 'evil.pth'):
+    for name in ('sitecustomize.py', 'json.py', 'IPython.py', 'evil.pth'):
         try:
             (folder / name).write_text(evil)
         except OSError:
             pass
-Path('pytest.ini').write_text('[pytest]\\naddopts = --nbval-lax\\n')
 """,
     "the solution, or a classmate's, read from the disk": """
 import json
@@ -69,34 +65,38 @@ for process in os.listdir('/proc'):
         pass
 exercises.check = lambda *answers: print(found[-1].decode() if found else 'nothing')
 """,
-    "forged results": WRONG
-    + """
-import json
-line = json.dumps({'passed': True, 'cell': 2, 'message': '', 'outputs': []})
+    **{
+        name: WRONG
+        + f"""
 for process in filter(str.isdigit, os.listdir('/proc')):
     for number in range(30):
         try:
-            with open(f'/proc/{process}/fd/{number}', 'r+') as file:
-                file.write(f'begun\\n{line}')
+            with open(f'/proc/{{process}}/fd/{{number}}', 'w') as file:
+                file.write('begun\\n' + {told})
         except OSError:
             pass
 os.kill(os.getppid(), 9)
-""",
-    "another kernel loop": WRONG
+os._exit(0)
+"""
+        for name, told in {
+            "forged results": "'[[' + ','.join(['\"STORED\\\\n\"'] * 9) + '], null]'",
+            "results that are none": "'[5, [1, 2]]'",
+            "results without end": "'[' * 10**4",
+        }.items()
+    },
+    "another loop": WRONG
     + """
-kernel = get_ipython().kernel
-async def do_execute(*a, **k):
-    kernel.send_response(kernel.iopub_socket, 'stream', {'name': 'stdout', 'text': 'STORED\\n'})
-    return dict(status='ok', execution_count=1, payload=[], user_expressions={})
-kernel.do_execute = do_execute
+shell = get_ipython()
+run_cell = shell.run_cell
+shell.run_cell = lambda source: run_cell("print('STORED')")
 """,
-    "errors and outputs that are none": WRONG
+    "an error that is none": WRONG
     + """
-kernel = get_ipython().kernel
+class Odd(Exception):
+    __str__ = lambda self: 5
+    _render_traceback_ = lambda self: 7
 def forge(*answers):
-    for kind, content in (('error', {'ename': 5, 'evalue': None, 'traceback': 7}),
-                          ('display_data', {'data': 5, 'metadata': []})):
-        kernel.session.send(kernel.iopub_socket, kind, content, parent=kernel.get_parent())
+    raise Odd
 exercises.check = forge
 """,
     "a page that runs scripts": """

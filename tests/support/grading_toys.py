@@ -1,4 +1,4 @@
-"""Made-up exercises and submissions for the tests of the grader: kernels are quick without torch.
+"""Made-up exercises and submissions for the tests of the grader: runs are quick without torch.
 
 The format is that of the course's exercises; what they ask for is trivial.
 """
