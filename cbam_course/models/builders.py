@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from cbam_course.attention import AttentionFactory, starting_as_identity
-from cbam_course.attention.arguments import check_choice
+from cbam_course.attention.arguments import check_choice, check_integer
 from cbam_course.attention.factory import as_factory
 
 from .cifar_cnn import CifarCNN
@@ -76,7 +76,7 @@ def make_model(
         >>> make_model("resnet18", "cbam-fc", num_classes=10).fc.out_features
         10
     """
-    name = name.replace("-", "_") if isinstance(name, str) else name
+    name = name.replace("-", "_")
     make = NETWORKS[check_choice("name", name, MODEL_NAMES)]
     factory = as_factory(attention)
     if start_as_identity and factory is not None:
@@ -94,7 +94,7 @@ def make_model(
         if num_classes is None and (heads := linear_layers(state)):
             num_classes = len(state[f"{heads[-1]}.weight"])
     if num_classes is not None:
-        options["num_classes"] = num_classes
+        options["num_classes"] = check_integer("num_classes", num_classes)
     model = make(attention=factory, **options)
     model.load_report = None if weights is None else load_source(model, state, whose)
     return model

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cbam_course.attention import AttentionFactory
-from cbam_course.attention.arguments import check, check_integer
-from cbam_course.attention.factory import as_factory
+from cbam_course.attention.arguments import check
+
+from .attach import attach
 
 
 class CifarCNN(nn.Module):
@@ -34,7 +35,7 @@ class CifarCNN(nn.Module):
         in_channels: channels of the input image.
 
     Raises:
-        ValueError: if ``attention`` is no factory, or a number is out of its range.
+        ValueError: if ``attention`` is no factory, or ``dropout`` is out of its range.
 
     Source: the tutorial "Day 50 - CBAM"; its network is ``CifarCNN("cbam-fc")``.
     """
@@ -49,20 +50,13 @@ class CifarCNN(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_integer("num_classes", num_classes)
-        widths = [check_integer("each of the widths", width) for width in widths]
         check("dropout", dropout, 0 <= dropout < 1, "at least 0 and below 1")
-        attention = as_factory(attention)
-
+        widths = list(widths)
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(widths[-1], num_classes)
-        # The blocks come last, so that they draw their random weights last: after one and the same
-        # seed, networks with different attention start from the same convolutions and classifier.
-        if attention is not None:
-            for stage, channels in zip(self.stages, widths, strict=True):
-                stage.attention = attention(channels)
+        attach(attention, [(s, "attention", c) for s, c in zip(self.stages, widths, strict=True)])
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, widths[-1], H / 4, W / 4]``.

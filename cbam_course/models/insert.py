@@ -3,11 +3,12 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -109,12 +110,12 @@ def insert_attention(
     the name ``attention`` (``attention_behind`` in a part of the course's networks that can
     have attention itself). A ResNet of torchvision gets the keys of the course's.
 
-    The number of channels of each insertion point is found by calling a copy of the network, in
-    evaluation mode, at two sizes of image: an axis that grows with the image is no channel axis.
-    Then the copy gets its blocks and is called again; if that fails, or anything else is refused,
-    the network stays as it was. The state of the random numbers stays as it is until the blocks
-    draw their weights. Blocks have the device, the precision and the mode (training or evaluation)
-    of the module before them, and their parameters want gradients, whether the network's do or not.
+    The number of channels of each insertion point is found by calling a copy of the network in
+    evaluation mode. Then the copy gets its blocks and is called again; if that fails, or anything
+    else is refused, the network stays as it was. The state of the random numbers stays as it is
+    until the blocks draw their weights. Blocks have the device, the precision and the mode
+    (training or evaluation) of the module before them, and their parameters want gradients, whether
+    the network's do or not.
 
     Args:
         model: the network.
@@ -171,8 +172,8 @@ def insert_attention(
             f"{len(taken)} of {len(points)} insertion points have attention already, the first is "
             f"{taken[0]}"
         )
-    examples = _examples(model, example)
-    features = _find_features(model, [name for name, _ in points], examples)
+    example = _image(model) if example is None else example
+    features = _find_features(model, [name for name, _ in points], example)
     blocks = []
     for (name, module), feature in zip(points, features, strict=True):
         try:
@@ -181,7 +182,7 @@ def insert_attention(
             raise ValueError(f"no block for {name}: {error}") from None
         blocks.append(block.to(feature[0].device, feature[0].dtype).train(module.training))
     put = _attach if where is not None else _attach_in_branch
-    _try(model, points, blocks, put, examples[0], [len(outputs) for outputs in features])
+    _try(model, points, blocks, put, example, [len(outputs) for outputs in features])
     for (_, module), block in zip(points, blocks, strict=True):
         put(module, block)
     if "torch._dynamo" in sys.modules:
@@ -260,81 +261,75 @@ def _refine(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
     return getattr(module, "attention_behind", module.attention)(output)
 
 
-def _examples(model: nn.Module, example: Any) -> list[Any]:
-    """What to call the network with: the example, and an image of another size if it is one."""
-    if example is None:
-        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-        if first is None:
-            raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
-        example = first.weight.new_zeros(1, first.in_channels, 224, 224)
-    if not isinstance(example, Tensor) or example.dim() != 4:
-        return [example]
-    batch, channels, height, width = example.shape
-    return [example, example.new_zeros(batch, channels, height + 64, width + 32)]
+def _image(model: nn.Module) -> Tensor:
+    """A black image with the number of channels that the network's first convolution wants."""
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None:
+        raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
+    return first.weight.new_zeros(1, first.in_channels, 224, 224)
 
 
-def _call(model: nn.Module, example: Any) -> None:
-    """Call a network without a trace in the state of the random numbers."""
+def _watch(
+    model: nn.Module, modules: Mapping[str, nn.Module], example: Any
+) -> dict[str, list[tuple[Any, Any]]]:
+    """Call a network: what these parts of it are given first and put out, each time they run.
+
+    The state of the random numbers stays as it is.
+    """
+    calls: dict[str, list[tuple[Any, Any]]] = {name: [] for name in modules}
+
+    def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
+        pair = (args[0] if len(args) == 1 else None, output)
+        # A copy, because a later module may write over it.
+        calls[name].append(tuple(x.clone() if isinstance(x, Tensor) else x for x in pair))
+
+    for name, module in modules.items():
+        module.register_forward_hook(partial(note, name))
     gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
         model(example)
+    return calls
 
 
-def _find_features(model: nn.Module, names: list[str], examples: list[Any]) -> list[list[Tensor]]:
-    """Call a copy of the network: what each of the modules puts out, each time it runs.
+def _find_features(model: nn.Module, names: list[str], example: Any) -> list[list[Tensor]]:
+    """Call a copy of the network: the feature maps of each of the modules, one each time it runs.
 
     Raises:
         ValueError: if the call fails, or what a module puts out is no feature map.
     """
-    runs = []
-    for example in examples:
-        seen: dict[str, list[Any]] = {name: [] for name in names}
-        copied = deepcopy(model).eval()
-        for name, outputs in seen.items():
-            layer = copied.get_submodule(name)
-            layer.register_forward_hook(lambda m, args, output, to=outputs: to.append(output))
-        try:
-            _call(copied, example)
-        except Exception as error:
-            if runs:
-                break  # a network for images of one size
-            what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
-            raise ValueError(
-                f"the network could not be called with {what} to find its channels; give an "
-                f"example that it can be called with: {error}"
-            ) from error
-        runs.append(list(seen.values()))
-    for name, *outputs in zip(names, *runs, strict=True):
-        told = len(runs) > 1 or not _square(examples[0])
-        if problem := _no_feature_map([x for run in outputs for x in run], told):
+    copied = deepcopy(model).eval()
+    try:
+        calls = _watch(copied, {name: copied.get_submodule(name) for name in names}, example)
+    except Exception as error:
+        what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
+        raise ValueError(
+            f"the network could not be called with {what} to find its channels; give an "
+            f"example that it can be called with: {error}"
+        ) from error
+    size = tuple(example.shape[2:]) if isinstance(example, Tensor) else ()
+    features = [[output for _, output in calls[name]] for name in names]
+    for name, outputs in zip(names, features, strict=True):
+        if problem := _no_feature_map(outputs, size):
             raise ValueError(f"no block can follow {name}: {problem}")
-    return runs[0]
+    return features
 
 
-def _square(example: Any) -> bool:
-    return (
-        isinstance(example, Tensor) and example.dim() == 4 and example.shape[2] == example.shape[3]
-    )
-
-
-def _no_feature_map(outputs: list[Any], told: bool) -> str:
-    """Why what a module puts out is no feature map with one number of channels; or nothing.
-
-    Where the size of the image does not tell the axes of the channels, two equal ones are suspected
-    to be height and width.
-    """
+def _no_feature_map(outputs: list[Any], size: tuple[int, ...]) -> str:
+    """Why what a module makes of an image of this size is no feature map; or nothing."""
     if not outputs:
         return "it is not run"
     if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
         return "its output is no [B, C, H, W]"
-    if len({x.shape[1] for x in outputs}) == 1:
-        _, first, second, last = outputs[0].shape
-        if told or not first == second != last:
-            return ""
     shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
-    if all(x.shape[3] == outputs[0].shape[3] for x in outputs):
-        return f"its output is not channels-first [B, C, H, W]; it is {shapes}"
-    return f"its outputs differ in their channels: {shapes}"
+    if len({x.shape[1] for x in outputs}) > 1:
+        return f"its outputs differ in their channels: {shapes}"
+    if len(size) == 2:
+        first, second, third = outputs[0].shape[1:]
+        height, width = size
+        # Its first two axes have the proportions of the image, and its last two have not.
+        if first * width == second * height and second * width != third * height:
+            return f"its output is not channels-first [B, C, H, W]; it is {shapes}"
+    return ""
 
 
 def _try(
@@ -350,22 +345,25 @@ def _try(
     Raises:
         ValueError: if the call fails, or a block does not run as often as what it follows.
     """
-    copied, calls = deepcopy(model).eval(), Counter()
+    copied = deepcopy(model).eval()
     by_name = dict(copied.named_modules())
-    for (name, _), block in zip(points, blocks, strict=True):
-        tried = deepcopy(block).eval()
-        tried.register_forward_hook(lambda m, args, output, name=name: calls.update([name]))
-        put(by_name[name], tried)
+    tried = {name: deepcopy(block).eval() for (name, _), block in zip(points, blocks, strict=True)}
+    for name, block in tried.items():
+        put(by_name[name], block)
     try:
-        _call(copied, example)
+        calls = _watch(copied, tried, example)
     except Exception as error:
         raise ValueError(f"with the blocks the network cannot be called: {error}") from error
-    for (name, _), times in zip(points, expected, strict=True):
-        if calls[name] != times:
+    for name, times in zip(tried, expected, strict=True):
+        if len(calls[name]) != times:
             raise ValueError(
                 f"no block can follow {name}, which runs its parts in a way of its own: the block "
-                f"would run {calls[name]} times instead of {times}"
+                f"would run {len(calls[name])} times instead of {times}"
             )
+
+
+GATES = re.compile(r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]")
+"""The names of classes of attention blocks in other libraries."""
 
 
 def _hint(model: nn.Module) -> str:
@@ -374,46 +372,33 @@ def _hint(model: nn.Module) -> str:
     A branch is known by what it computes: what is put out is what came in plus the branch, or the
     ReLU of that.
     """
-    gates = [
-        (type(module).__name__, name)
-        for name, module in model.named_modules()
-        if re.search(
-            r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]", type(module).__name__
-        )
-    ]
-    own = f" It has gates of its own: {gates[0][0]} at {gates[0][1]}." if gates else ""
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def keep(name: str, args: tuple, output: Any) -> None:
-        if all(isinstance(x, Tensor) and x.dim() == 4 for x in (*args, output)) and args:
-            seen[name] = args[0].clone(), output.clone()
-
+    kinds = {name: type(module).__name__ for name, module in model.named_modules()}
+    gate = next((f"{kind} at {name}" for name, kind in kinds.items() if GATES.search(kind)), None)
+    own = f" It has gates of its own: {gate}." if gate else ""
     copied = deepcopy(model).eval()
-    for name, module in copied.named_modules():
-        module.register_forward_hook(lambda m, args, x, name=name: keep(name, args, x))
     try:
-        example = _examples(model, None)[0][..., :128, :96]
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng():
             for parameter in copied.parameters():
                 if parameter.dim() == 1:
-                    parameter.uniform_(0.5, 1.5)  # a fresh normalization is hardly seen
-            copied(torch.rand_like(example))
+                    nn.init.uniform_(parameter, 0.5, 1.5)  # a fresh normalization is hardly seen
+            example = torch.rand_like(_image(model)[..., :128, :96])
+            calls = _watch(copied, dict(copied.named_modules()), example)
     except Exception:
-        seen = {}  # it needs an example of another kind
+        calls = {}  # it needs an example of another kind
+    last = {name: pairs[-1] for name, pairs in calls.items() if pairs}
+    seen = {
+        name: pair
+        for name, pair in last.items()
+        if all(isinstance(x, Tensor) and x.dim() == 4 for x in pair)
+    }
     found: Counter[str] = Counter()
-    names = [name for name, _ in copied.named_modules() if name in seen]
-    for name in names:
-        before, after = seen[name]
-        if before.shape != after.shape:
-            continue
-        for part in names:
-            branch = seen[part][1]
-            if not part.startswith(f"{name}.") or branch.shape != after.shape:
-                continue
-            total = before + branch
-            if any(torch.allclose(x, after, atol=1e-5) for x in (total, total.relu())):
-                found[re.sub(r"\d+(-\d+)?", "*", name) + part[len(name) :]] += 1
-                break
+    for name, (before, after) in seen.items():
+        for part, (_, branch) in seen.items():
+            if part.startswith(f"{name}.") and before.shape == branch.shape == after.shape:
+                total = before + branch
+                if any(torch.allclose(x, after, atol=1e-5) for x in (total, total.relu())):
+                    found[re.sub(r"\d+(-\d+)?", "*", name) + part[len(name) :]] += 1
+                    break
     if not found:
         return f"name modules in where, as in model.named_modules().{own}"
     return f"say where, such as where={found.most_common(1)[0][0]!r}.{own}"

@@ -144,14 +144,14 @@ def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict
             ) from None
         raise ValueError(f"{path} is empty, torn, or not a file of weights") from None
     if isinstance(content, Mapping):
-        entries = {k: v for k, v in content.items() if _is_state(v)}
-        usual = [k for k in ("state_dict", "model") if k in entries] or list(entries)
-        if entry is not None and entry not in entries:
-            raise ValueError(f"{path} has no weights called {entry!r}; it has {list(entries)}")
-        if entry is None and len(usual) > 1:
-            raise ValueError(f"{path} has several sets of weights, {usual}: say which by entry=")
-        if entry is not None or usual:
-            content = entries[usual[0] if entry is None else entry]
+        sets = {name: value for name, value in content.items() if _is_state(value)}
+        names = [name for name in ("state_dict", "model") if name in sets] or list(sets)
+        names = names if entry is None else [entry]
+        if len(names) > 1 or (entry is not None and entry not in sets):
+            raise ValueError(
+                f"{path} has the sets of weights {list(sets)}: say which by entry=; got {entry!r}"
+            )
+        content = sets[names[0]] if names else content
     return {key: value.detach() for key, value in _checked(content, str(path)).items()}
 
 

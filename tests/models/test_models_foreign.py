@@ -193,7 +193,7 @@ def test_an_entry_is_named(tmp_path, state):
     with pytest.raises(ValueError, match=r"\['net', 'ema'\]: say which by entry="):
         read_weights(tmp_path / "file.pth")
     assert torch.equal(read_weights(tmp_path / "file.pth", "ema")["bias"], twice["bias"])
-    with pytest.raises(ValueError, match="no weights called 'best'; it has"):
+    with pytest.raises(ValueError, match="say which by entry=; got 'best'"):
         read_weights(tmp_path / "file.pth", "best")
 
 

@@ -382,7 +382,7 @@ def test_names_and_options():
         (lambda: make_model("resnet18", version="v1"), "version must be None: basic"),
         (lambda: make_model("resnet18", stem="mnist"), "stem must be one of 'imagenet', 'cifar'"),
         (lambda: make_model("resnet50", version="v2"), "version must be one of 'v1', 'v1.5'"),
-        (lambda: make_model("cifar_resnet", depths=(3, 3)), "2 depths and 3 widths"),
+        (lambda: make_model("cifar_resnet", depths=(3, 3)), r"depths must be of 3 numbers, .* got \[3, 3\]"),
         (lambda: make_model("cifar_resnet", block="wide"), "block must be one of 'basic'"),
         (lambda: small("cifar_resnet", widths=(8, 2.5)), "widths must be an integer .* got 2.5"),
         (lambda: make_model("cifar_resnet", "se", widths=(8, 8, 8)), "leaves no hidden unit for 8"),
