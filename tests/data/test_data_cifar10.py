@@ -93,33 +93,32 @@ def test_folder_comes_from_argument_then_environment(cached, monkeypatch, tmp_pa
         cifar10(tmp_path / "elsewhere", download=False)
 
 
-@pytest.mark.parametrize(
-    "platform, variable, parts",
-    [
-        ("linux", "XDG_CACHE_HOME", ("base", "cbam-course")),
-        ("win32", "LOCALAPPDATA", ("base", "cbam-course")),
-        ("linux", None, (".cache", "cbam-course")),
-        ("darwin", None, ("Library", "Caches", "cbam-course")),
-        ("win32", None, ("AppData", "Local", "cbam-course")),
-    ],
-)
-def test_cache_folder_of_each_platform(platform, variable, parts, monkeypatch, tmp_path):
+@pytest.fixture
+def home(monkeypatch, tmp_path):
     for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(Path, "expanduser", lambda path: tmp_path.joinpath(*path.parts[1:]))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "platform, expected",
+    [("linux", ".cache"), ("darwin", "Library/Caches"), ("win32", "AppData/Local")],
+)
+def test_cache_folder_of_each_platform(platform, expected, monkeypatch, home):
     monkeypatch.setattr(sys, "platform", platform)
+    assert module.cache_folder() == home / expected / "cbam-course"
+    variable = {"linux": "XDG_CACHE_HOME", "win32": "LOCALAPPDATA"}.get(platform)
     if variable:
-        monkeypatch.setenv(variable, str(tmp_path / "base"))
-    assert module.cache_folder() == tmp_path.joinpath(*parts)
+        monkeypatch.setenv(variable, "~/base")
+        assert module.cache_folder() == home / "base" / "cbam-course"
 
 
-def test_no_home_folder_is_reported(monkeypatch):
-    def homeless():
+def test_no_home_folder_is_reported(monkeypatch, home):
+    def homeless(path):
         raise RuntimeError("Could not determine home directory.")
 
-    for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(Path, "expanduser", homeless)
     with pytest.raises(DatasetUnavailable, match="environment variable CBAM_COURSE_DATA"):
         cifar10(download=False)
 
@@ -134,10 +133,13 @@ def refused(path: Path, message: str) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("kept", [0, 1, 1000, 50_000, 180_000, -1])
-def test_cut_off_file_is_refused(cached, kept):
-    cached.write_bytes(cached.read_bytes()[:kept])
-    refused(cached, "damaged")
+def test_cut_off_and_other_files_are_refused(cached):
+    whole = cached.read_bytes()
+    np.save(cached.with_suffix(".npy"), np.zeros(3))
+    other = cached.with_suffix(".npy").read_bytes()
+    for content in (b"", whole[:1], whole[:50_000], whole[:-1], other, b"<html>404</html>"):
+        cached.write_bytes(content)
+        refused(cached, "is damaged or is not CIFAR-10")
 
 
 def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
@@ -157,34 +159,24 @@ def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
 @pytest.mark.parametrize(
     "name, change, message",
     [
-        ("x_train", lambda x: x.astype(np.float32), "x_train is float32"),
-        ("y_test", lambda y: y.astype(np.int64), "y_test is int64"),
-        ("x_test", lambda x: x.transpose(0, 3, 1, 2), r"x_test is uint8 \[10, 3, 32, 32\]"),
-        ("x_train", lambda x: x[:-1], r"x_train is uint8 \[49, "),
+        ("x_train", lambda x: x.astype(np.float32), ""),
+        ("y_test", lambda y: y.astype(np.int64), ""),
+        ("x_test", lambda x: x.transpose(0, 3, 1, 2), "checksum"),
+        ("x_train", lambda x: x[:-1], ""),
         ("y_train", lambda y: y + 1, "checksum"),
-        ("y_train", lambda y: y[::-1], "checksum"),
         ("x_train", lambda x: np.concatenate([x[:1], x[:-1]]), "checksum"),
         ("y_train", lambda y: y.astype(object), "pickle"),
     ],
 )
 def test_other_contents_are_refused(cached, arrays, name, change, message):
     np.savez(cached, **(arrays | {name: change(arrays[name])}))
-    refused(cached, message)
+    refused(cached, f"is damaged or is not CIFAR-10: .*{message}")
     np.savez(cached, **{key: array for key, array in arrays.items() if key != name})
-    refused(cached, f"lacks {name}")
+    refused(cached, f"{name} is not a file in the archive")
 
 
-def test_other_files_are_refused(cached):
-    np.save(cached.with_suffix(".npy"), np.zeros(3))
-    cached.with_suffix(".npy").replace(cached)
-    refused(cached, "no .npz archive")
-    cached.write_text("<html>404</html>")
-    refused(cached, "no .npz archive")
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_copy_in_another_order_is_put_in_order(cached, arrays, seed):
-    copy = shuffled(arrays, seed)
+def test_a_copy_in_another_order_is_put_in_order(cached, arrays):
+    copy = shuffled(arrays, seed=1)
     assert not (copy["y_train"] == arrays["y_train"]).all()
     np.savez(cached, **copy)
     assert equal(cifar10(cached.parent, download=False), arrays)
@@ -202,17 +194,6 @@ def test_keys_depend_on_every_pixel_its_position_and_the_label(arrays):
         assert (module.content_keys(changed, y) != keys).all()
     assert (module.content_keys(x[:, ::-1], y) != keys).all()
     assert (module.content_keys(x, (y + 1) % 10) != keys).all()
-
-
-def test_a_write_that_is_broken_off_leaves_nothing(arrays, small, tmp_path, monkeypatch):
-    def fail_halfway(file, **_):
-        file.write(b"PK\x03\x04 half an archive")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(np, "savez", fail_halfway)
-    with pytest.raises(KeyboardInterrupt):
-        module._save(tmp_path / "cifar10.npz", arrays)
-    assert os.listdir(tmp_path) == []
 
 
 def test_missing_set_names_the_embedded_one(tmp_path):
@@ -386,7 +367,8 @@ def test_torn_torchvision_copy_is_not_used(host, arrays, tmp_path):
 
 
 def test_folder_that_cannot_be_written_still_serves(host, arrays, tmp_path, monkeypatch):
-    def full(*_, **__):
+    def full(file, **_):
+        file.write(b"PK\x03\x04 half an archive")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
