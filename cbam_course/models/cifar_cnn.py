@@ -27,9 +27,7 @@ class CifarCNN(nn.Module):
     The attention of stage k is ``model.stages[k].attention`` (``nn.Identity`` without attention).
 
     Args:
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         widths: number of channels of each stage.
         dropout: probability of zeroing a feature before the linear layer.
         in_channels: channels of the input image.
@@ -74,7 +72,7 @@ class CifarCNN(nn.Module):
         return self.classifier(self.dropout(pooled))
 
 
-class ConvStage(nn.Module):
+class ConvStage(nn.Sequential):
     """Two times (3x3 convolution, BatchNorm, ReLU), then attention.
 
     Input ``[B, in_channels, H, W]``, output ``[B, channels, H, W]``.
@@ -91,6 +89,3 @@ class ConvStage(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.attention: nn.Module = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.attention(self.convolutions(x))

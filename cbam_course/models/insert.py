@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torchvision.models import VGG, convnext, mobilenetv3
 
 from cbam_course.attention import AttentionFactory, IdentityStart, starting_as_identity
-from cbam_course.attention.arguments import check_flag
 from cbam_course.attention.controls import is_compiled
 from cbam_course.attention.factory import as_factory
 
@@ -153,7 +152,7 @@ def insert_attention(
     factory = as_factory(attention)
     if factory is None:
         raise ValueError(f"attention must be a block to insert; got {attention!r}")
-    if check_flag("start_as_identity", start_as_identity):
+    if start_as_identity:
         factory = starting_as_identity(factory)
     if is_compiled(model):
         raise ValueError(
@@ -172,28 +171,19 @@ def insert_attention(
             f"{len(taken)} of {len(points)} insertion points have attention already, the first is "
             f"{taken[0]}"
         )
-    example = _image(model) if example is None else example
-    features = _find_features(model, [name for name, _ in points], example)
-    blocks = []
-    for (name, module), feature in zip(points, features, strict=True):
-        try:
-            block = factory(feature[0].shape[1])
-        except ValueError as error:
-            raise ValueError(f"no block for {name}: {error}") from None
-        blocks.append(block.to(feature[0].device, feature[0].dtype).train(module.training))
     put = _attach if where is not None else _attach_in_branch
-    _try(model, points, blocks, put, example, [len(outputs) for outputs in features])
-    for (_, module), block in zip(points, blocks, strict=True):
+    blocks = _make_and_try(model, points, factory, put, example)
+    for (_, module), (block, _) in zip(points, blocks, strict=True):
         put(module, block)
     if "torch._dynamo" in sys.modules:
         torch.compiler.reset()  # or what was compiled of this network would go on without blocks
 
     names = {module: name for name, module in model.named_modules()}
     insertions = []
-    for block, feature in zip(blocks, features, strict=True):
+    for block, channels in blocks:
         kind = type(block.block if isinstance(block, IdentityStart) else block).__name__
         parameters = sum(parameter.numel() for parameter in block.parameters())
-        insertions.append(Insertion(names[block], feature[0].shape[1], kind, parameters))
+        insertions.append(Insertion(names[block], channels, kind, parameters))
     return InsertionReport(tuple(insertions), start_as_identity)
 
 
@@ -269,6 +259,58 @@ def _image(model: nn.Module) -> Tensor:
     return first.weight.new_zeros(1, first.in_channels, 224, 224)
 
 
+def _make_and_try(
+    model: nn.Module,
+    points: list[tuple[str, nn.Module]],
+    factory: AttentionFactory,
+    put: Callable[[nn.Module, nn.Module], None],
+    example: Any,
+) -> list[tuple[nn.Module, int]]:
+    """Blocks for these insertion points, with their channels; a copy of the network has run them.
+
+    Raises:
+        ValueError: if the network cannot be called, a module puts out no feature map, a block
+            refuses its channels, or it does not run as often as the module that it follows.
+    """
+    copied = deepcopy(model).eval()
+    parts = {name: copied.get_submodule(name) for name, _ in points}
+    example = _image(model) if example is None else example
+    what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
+    try:
+        runs = _watch(copied, parts, example)
+    except Exception as error:
+        raise ValueError(
+            f"the network could not be called with {what} to find its channels; give an "
+            f"example that it can be called with: {error}"
+        ) from error
+    for name, outputs in runs.items():
+        if problem := _no_feature_map(outputs, example):
+            raise ValueError(f"no block can follow {name}: {problem}")
+
+    blocks, tried = [], {}
+    for name, module in points:
+        feature = runs[name][0][1]
+        try:
+            block = factory(feature.shape[1])
+        except ValueError as error:
+            raise ValueError(f"no block for {name}: {error}") from None
+        block.to(feature.device, feature.dtype).train(module.training)
+        blocks.append((block, feature.shape[1]))
+        tried[name] = deepcopy(block).eval()
+        put(parts[name], tried[name])
+    try:
+        again = _watch(copied, tried, example)
+    except Exception as error:
+        raise ValueError(f"with the blocks the network cannot be called: {error}") from error
+    for name, outputs in runs.items():
+        if len(again[name]) != len(outputs):
+            raise ValueError(
+                f"no block can follow {name}, which runs its parts in a way of its own: the block "
+                f"would run {len(again[name])} times instead of {len(outputs)}"
+            )
+    return blocks
+
+
 def _watch(
     model: nn.Module, modules: Mapping[str, nn.Module], example: Any
 ) -> dict[str, list[tuple[Any, Any]]]:
@@ -283,39 +325,18 @@ def _watch(
         # A copy, because a later module may write over it.
         calls[name].append(tuple(x.clone() if isinstance(x, Tensor) else x for x in pair))
 
-    for name, module in modules.items():
-        module.register_forward_hook(partial(note, name))
+    hooks = [m.register_forward_hook(partial(note, name)) for name, m in modules.items()]
     gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
     with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
         model(example)
+    for hook in hooks:
+        hook.remove()
     return calls
 
 
-def _find_features(model: nn.Module, names: list[str], example: Any) -> list[list[Tensor]]:
-    """Call a copy of the network: the feature maps of each of the modules, one each time it runs.
-
-    Raises:
-        ValueError: if the call fails, or what a module puts out is no feature map.
-    """
-    copied = deepcopy(model).eval()
-    try:
-        calls = _watch(copied, {name: copied.get_submodule(name) for name in names}, example)
-    except Exception as error:
-        what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
-        raise ValueError(
-            f"the network could not be called with {what} to find its channels; give an "
-            f"example that it can be called with: {error}"
-        ) from error
-    size = tuple(example.shape[2:]) if isinstance(example, Tensor) else ()
-    features = [[output for _, output in calls[name]] for name in names]
-    for name, outputs in zip(names, features, strict=True):
-        if problem := _no_feature_map(outputs, size):
-            raise ValueError(f"no block can follow {name}: {problem}")
-    return features
-
-
-def _no_feature_map(outputs: list[Any], size: tuple[int, ...]) -> str:
-    """Why what a module makes of an image of this size is no feature map; or nothing."""
+def _no_feature_map(runs: list[tuple[Any, Any]], example: Any) -> str:
+    """Why what a module puts out is no feature map of the example; or nothing."""
+    outputs = [output for _, output in runs]
     if not outputs:
         return "it is not run"
     if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
@@ -323,43 +344,12 @@ def _no_feature_map(outputs: list[Any], size: tuple[int, ...]) -> str:
     shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
     if len({x.shape[1] for x in outputs}) > 1:
         return f"its outputs differ in their channels: {shapes}"
-    if len(size) == 2:
-        first, second, third = outputs[0].shape[1:]
-        height, width = size
+    if isinstance(example, Tensor) and example.dim() == 4:
+        (height, width), (first, second, third) = example.shape[2:], outputs[0].shape[1:]
         # Its first two axes have the proportions of the image, and its last two have not.
         if first * width == second * height and second * width != third * height:
             return f"its output is not channels-first [B, C, H, W]; it is {shapes}"
     return ""
-
-
-def _try(
-    model: nn.Module,
-    points: list[tuple[str, nn.Module]],
-    blocks: list[nn.Module],
-    put: Callable[[nn.Module, nn.Module], None],
-    example: Any,
-    expected: list[int],
-) -> None:
-    """Put copies of the blocks into a copy of the network, and call it.
-
-    Raises:
-        ValueError: if the call fails, or a block does not run as often as what it follows.
-    """
-    copied = deepcopy(model).eval()
-    by_name = dict(copied.named_modules())
-    tried = {name: deepcopy(block).eval() for (name, _), block in zip(points, blocks, strict=True)}
-    for name, block in tried.items():
-        put(by_name[name], block)
-    try:
-        calls = _watch(copied, tried, example)
-    except Exception as error:
-        raise ValueError(f"with the blocks the network cannot be called: {error}") from error
-    for name, times in zip(tried, expected, strict=True):
-        if len(calls[name]) != times:
-            raise ValueError(
-                f"no block can follow {name}, which runs its parts in a way of its own: the block "
-                f"would run {len(calls[name])} times instead of {times}"
-            )
 
 
 GATES = re.compile(r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]")

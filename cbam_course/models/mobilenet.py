@@ -19,7 +19,7 @@ SEPARABLE = (
 """MobileNet v1's 13 depthwise separable convolutions: output channels at alpha 1, and stride."""
 
 
-class ConvLayer(nn.Module):
+class ConvLayer(nn.Sequential):
     """Convolution, BatchNorm, ReLU, then attention.
 
     Input ``[B, in_channels, H, W]``, output ``[B, channels, H / stride, W / stride]``.
@@ -35,9 +35,6 @@ class ConvLayer(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.attention: nn.Module = nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.attention(self.relu(self.bn(self.conv(x))))
-
 
 class MobileNetV1(nn.Module):
     r"""MobileNet version 1, with an attention block after every convolution.
@@ -51,9 +48,7 @@ class MobileNetV1(nn.Module):
     The attention of layer k is ``model.features[k].attention`` (``nn.Identity`` without attention).
 
     Args:
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         alpha: the width multiplier :math:`\alpha`: a layer of c channels has
             :math:`\lfloor \alpha c \rfloor`.
         in_channels: channels of the input image.
@@ -119,9 +114,7 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
     weights fit.
 
     Args:
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         where: ``"first"``, on the channels of the image (``model.first``); ``"last"``, on the final
             map of 1280 channels (``model.last``); ``"blocks"``, at the end of each of the 17
             inverted residual branches, before the addition (``model.features[k].attention``); or a

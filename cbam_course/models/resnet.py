@@ -80,18 +80,13 @@ class Bottleneck(torchvision_resnet.Bottleneck):
 
 
 class Scale(nn.Module):
-    r"""A fixed number in the place of attention: :math:`y = s x`, for any shape.
-
-    Args:
-        factor: the number s.
-    """
+    r"""A fixed number s in the place of attention: :math:`y = s x`, for any shape."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same shape."""
         return self.factor * x
 
     def extra_repr(self) -> str:
@@ -113,9 +108,7 @@ class ResNet(nn.Module):
     Args:
         block: ``"basic"`` (two 3x3 convolutions) or ``"bottleneck"`` (1x1, 3x3, 1x1).
         depths: number of blocks of each stage.
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         widths: channels of each stage; bottleneck blocks put out four times as many.
         widen: makes the stages this many times as wide, cut to integers, as in CBAM's table 4.
         groups, width_per_group: ResNeXt's: the 3x3 convolution of a bottleneck has ``groups``

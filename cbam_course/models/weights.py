@@ -34,7 +34,6 @@ class LoadReport:
         fresh: keys that kept their fresh values.
         unused: keys of the weights that the network does not have, or not with their shape.
         loaded_parameters: how many learned numbers ``loaded`` holds, statistics not counted.
-        fresh_parameters: the same of ``fresh``.
         reasons: why a layer that the weights do have starts fresh, by its name.
     """
 
@@ -42,7 +41,6 @@ class LoadReport:
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
     loaded_parameters: int
-    fresh_parameters: int
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -222,15 +220,8 @@ def load_source(
         for block in dict.fromkeys(filter(None, map(attention_block, loaded))):
             check_alike(model.get_submodule(block), whose, f"nothing was loaded: {block}")
     model.load_state_dict({key: given[key] for key in loaded}, strict=False)
-    learned = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    return LoadReport(
-        loaded=tuple(loaded),
-        fresh=tuple(fresh),
-        unused=tuple(unused),
-        loaded_parameters=sum(learned.get(key, 0) for key in loaded),
-        fresh_parameters=sum(learned.get(key, 0) for key in fresh),
-        reasons=reasons,
-    )
+    learned = sum(p.numel() for name, p in model.named_parameters() if name in loaded)
+    return LoadReport(tuple(loaded), tuple(fresh), tuple(unused), learned, reasons)
 
 
 def _compare(

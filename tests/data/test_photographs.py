@@ -56,7 +56,6 @@ def test_the_banks_of_the_photographs():
         ((0.2, 0.2, 0.6), {"blue over yellow": 0.6}),
         ((0.6, 0.6, 0.2), {"yellow over blue": 0.6}),
         ((1.0, 0.0, 0.5), {"red over green": 1.0}),
-        ((0.5, 0.5, 0.5), {}),
     ],
 )
 def test_plain_colors(color, expected):

@@ -11,7 +11,6 @@ from cbam_course.models import insert_attention, make_model
 
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn", "convnext_tiny")
-networks = pytest.mark.parametrize("name", NETWORKS)
 
 
 def empty(name, **options):
@@ -82,7 +81,7 @@ def branch(module):
 # Without names
 
 
-@networks
+@pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_keep_their_bits(name):
     model, x = network(name), images()
     before, keys = call(model, x), list(model.state_dict())
@@ -107,9 +106,7 @@ class Zero(nn.Module):
         return x * 0
 
 
-@pytest.mark.parametrize(
-    "name", [*(n for n in NETWORKS if not n.startswith("vgg")), "resnext50_32x4d"]
-)
+@pytest.mark.parametrize("name", [n for n in NETWORKS if not n.startswith("vgg")])
 def test_at_the_end_of_the_branch_and_before_the_addition(name):
     """With nothing from its branch, a residual block puts out its shortcut."""
     model = network(name)
@@ -129,9 +126,8 @@ def test_at_the_end_of_the_branch_and_before_the_addition(name):
         assert torch.equal(out, expected), blocks[module]
 
 
-@pytest.mark.parametrize("name", ["vgg11", "vgg19_bn"])
-def test_at_the_end_of_the_stages_of_vgg(name):
-    model = empty(name)
+def test_at_the_end_of_the_stages_of_vgg():
+    model = empty("vgg19_bn")
     before = list(model.features)
     report = insert_attention(model, "se", example=EXAMPLE.to("meta"))
     assert [i.channels for i in report.insertions] == [64, 128, 256, 512, 512]
@@ -144,33 +140,14 @@ def test_at_the_end_of_the_stages_of_vgg(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "channels"),
-    [
-        ("resnet18", [64, 64, 128, 128, 256, 256, 512, 512]),
-        ("resnet50", [256] * 3 + [512] * 4 + [1024] * 6 + [2048] * 3),
-        ("mobilenet_v2", [16] + [24] * 2 + [32] * 3 + [64] * 4 + [96] * 3 + [160] * 3 + [320]),
-        ("mobilenet_v3_small", [16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96]),
-        ("convnext_small", [96] * 3 + [192] * 3 + [384] * 27 + [768] * 3),
-    ],
-)
-def test_channels_and_parameters_by_hand(name, channels):
-    report = insert_attention(empty(name), "se", example=EXAMPLE.to("meta"))
-    assert [i.channels for i in report.insertions] == channels
-    by_hand = [2 * c * (c // 16) + c // 16 + c for c in channels]
-    assert [i.parameters for i in report.insertions] == by_hand
-    assert report.parameters == sum(by_hand)
-
-
-@pytest.mark.parametrize(
     ("name", "options"),
     [("resnet18", {}), ("resnet50", {}), ("mobilenet_v2", {"where": "blocks"})],
 )
-@pytest.mark.parametrize("start", [False, True])
-def test_a_network_of_torchvision_becomes_that_of_the_course(name, options, start):
+def test_a_network_of_torchvision_becomes_that_of_the_course(name, options):
     model = network(name)
-    insert_attention(model, "cbam-conv", start_as_identity=start, example=EXAMPLE)
+    insert_attention(model, "cbam-conv", start_as_identity=True, example=EXAMPLE)
     with torch.device("meta"):
-        built = make_model(name, "cbam-conv", num_classes=10, start_as_identity=start, **options)
+        built = make_model(name, "cbam-conv", num_classes=10, start_as_identity=True, **options)
     built.to_empty(device="cpu")
     assert set(model.state_dict()) == set(built.state_dict())
     built.load_state_dict(model.state_dict(), strict=True)
@@ -203,8 +180,8 @@ def test_inside_of_other_networks():
 
 
 def test_the_default_example_has_the_networks_channels():
-    model = make_model("resnet18", in_channels=5, num_classes=2)
-    assert len(insert_attention(model, "eca").insertions) == 8
+    model = nn.Sequential(nn.Conv2d(5, 4, 3), nn.ReLU())
+    assert len(insert_attention(model, "eca", "1").insertions) == 1
 
 
 # What must stay as it is
@@ -279,8 +256,9 @@ def test_blocks_have_the_mode_of_what_is_before_them_and_learn():
     assert frozen and all(n.startswith("layer1") and "attention" not in n for n in frozen)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn"])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("resnet18", torch.float64), ("vgg11_bn", torch.bfloat16)]
+)
 def test_blocks_have_the_precision_of_what_is_before_them(name, dtype):
     model, x = network(name).to(dtype), images().to(dtype)
     before = call(model, x)
@@ -291,13 +269,12 @@ def test_blocks_have_the_precision_of_what_is_before_them(name, dtype):
     assert torch.equal(call(model, x), before)
 
 
-@pytest.mark.parametrize("where", [None, ["layer1", "relu", "layer2.0.bn1"]])
-def test_hooks_survive(where):
+def test_hooks_survive():
     model, seen = network("resnet18"), []
     for name in ("layer1.0", "layer1", "layer2.0.bn1", "relu"):
         note = lambda module, args, output, name=name: seen.append(name)  # noqa: E731
         model.get_submodule(name).register_forward_hook(note)
-    insert_attention(model, "se", where, example=EXAMPLE)
+    insert_attention(model, "se", ["layer1", "relu", "layer2.0.bn1"], example=EXAMPLE)
     seen.clear()
     call(model, images())
     assert sorted(seen) == ["layer1", "layer1.0", "layer2.0.bn1", "relu"]
@@ -321,19 +298,9 @@ def test_by_name_after_a_sequence():
     torch.testing.assert_close(call(model, x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_by_name_after_a_layer():
-    model, x = network("resnet18"), images()
-    bn, feature = model.bn1, call(model.bn1, call(model.conv1, x))
-    report = insert_attention(model, "se", "bn1", example=EXAMPLE)
-    assert model.bn1 is bn and "bn1.weight" in model.state_dict()
-    assert model.get_submodule(report.insertions[0].name) is model.bn1.attention
-    assert torch.equal(call(model.bn1, call(model.conv1, x)), call(model.bn1.attention, feature))
-
-
 @pytest.mark.parametrize(
     ("name", "where", "found"),
     [
-        ("resnet18", "layer?", [f"layer{n}.attention" for n in (1, 2, 3, 4)]),
         ("resnet18", "layer[34].1.conv?", [f"layer{n}.1.conv{m}" for n in (3, 4) for m in (1, 2)]),
         ("resnet18", ["layer1", "layer*"], [f"layer{n}.attention" for n in (1, 2, 3, 4)]),
         ("efficientnet_b0", "features.[1-7]", [f"features.{n}.attention" for n in range(1, 8)]),
@@ -412,12 +379,9 @@ class Half(nn.Module):
         ("shared", "follow shared: its outputs differ in their channels"),
         ("unused", "follow unused: it is not run"),
         ("pair", r"follow pair: its output is no \[B, C, H, W\]"),
-        (("conv", "flat"), r"follow flat: its output is no \[B, C, H, W\]"),
         (("conv", "cnv"), "where: no module is called 'cnv'; did you mean 'conv'"),
         ("*.*.*", r"is called '\*.\*.\*'"),
-        ("", "is called ''"),
         (None, "Branches has no residual branches .*; name modules in where"),
-        ([], "Branches has no residual branches"),
     ],
     ids=str,
 )
@@ -433,7 +397,6 @@ def test_refuses_insertion_points(where, message):
     ("attention", "options", "message"),
     [
         ("none", {}, "attention must be a block to insert; got 'none'"),
-        ("cbam", {}, "attention must be one of .*got 'cbam'"),
         (CBAM(64), {}, "attention must be a name, None, or a factory"),
         (make_attention("se", reduction=128), {}, "no block for layer1.0: reduction 128 leaves no"),
         ("eca", {"example": torch.zeros(1, 4, 8, 8)}, r"called with a tensor \[1, 4, 8, 8\] to f"),
@@ -452,7 +415,7 @@ def test_refuses_a_network_that_does_not_tell_its_channels():
         insert_attention(nn.Sequential(nn.ReLU()), "se", "0")
 
 
-@networks
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn"])
 def test_not_twice(name):
     model = empty(name)
     first = insert_attention(model, "se", example=EXAMPLE.to("meta"))

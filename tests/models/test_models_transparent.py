@@ -108,7 +108,6 @@ class NeedsTwoParts(nn.Module):
         (nn.Sequential(RunsItsParts({"a": nn.Conv2d(3, 4, 1)})), "0", "2 times instead of 1"),
         (NeedsTwoParts(), "parts", "cannot be called: too many values to unpack"),
         (torchvision.models.swin_t(), "features.0", r"not channels-first.* \[1, 56, 56, 96\]"),
-        (torchvision.models.swin_t(), "features.5.1", "not channels-first"),
         (torch.compile(nn.Sequential(nn.Conv2d(3, 4, 1))), "_orig_mod.0", "is compiled"),
     ],
 )
@@ -141,13 +140,10 @@ def test_a_network_for_one_size_is_judged_by_its_axes():
     "name, pattern, gates",
     [
         ("timm resnet18", "layer*.*.bn2", ""),
-        ("timm resnet50", "layer*.*.bn3", ""),
         ("timm efficientnet_b0", "blocks.*.*.bn3", "SqueezeExcite at blocks.0.0.se"),
-        ("timm regnety_002", "s*.b*.conv3", "SEModule at s1.b1.se"),
         ("timm convnext_atto", "stages.*.blocks.*.drop_path", ""),
         ("efficientnet_b0", "features.*.*.block", "SqueezeExcitation at features.1.0.block.1"),
         ("regnet_x_400mf", "trunk_output.block*.block*.f", ""),
-        ("densenet121", None, ""),
         ("swin_t", None, ""),
     ],
 )
