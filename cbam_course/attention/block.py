@@ -24,15 +24,9 @@ class AttentionBlock(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Weigh the feature map ``x``.
+        """The refined features, ``[B, C, H, W]`` -> ``[B, C, H, W]``.
 
-        Args:
-            x: feature map F, shape ``[B, C, H, W]``.
-            return_map: also return the attention map.
-
-        Returns:
-            The refined features, shape ``[B, C, H, W]``; with ``return_map=True`` the pair
-            ``(refined, map)``.
+        With ``return_map=True`` it is the pair ``(refined, map)``.
 
         Raises:
             ValueError: if ``x`` has not four axes, not floating-point values, or not the number of

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import convnext, mobilenetv2, mobilenetv3, resnet
 
 from cbam_course.attention import CBAM, IdentityStart, SqueezeExcitation, make_attention
-from cbam_course.models import insert_attention, make_model
+from cbam_course.models import ResNet, insert_attention, make_model
 
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn", "convnext_tiny")
@@ -360,7 +360,7 @@ class Pair(nn.Module):
 def test_a_module_that_runs_twice_is_followed_twice():
     model, x = Branches().eval(), images(1, 3, 4, 4)
     before = call(model, x)
-    insert_attention(model, lambda channels: Half(), "twice", example=x)
+    insert_attention(model, no_draw, "twice", example=x)
     model.wide.bias.data.zero_()
     plain = Branches().eval()
     plain.load_state_dict(model.state_dict())
@@ -373,51 +373,84 @@ class Half(nn.Module):
         return x / 2
 
 
-@pytest.mark.parametrize(
-    ("where", "message"),
-    [
-        ("shared", "follow shared: its outputs differ in their channels"),
-        ("unused", "follow unused: it is not run"),
-        ("pair", r"follow pair: its output is no \[B, C, H, W\]"),
-        (("conv", "cnv"), "where: no module is called 'cnv'; did you mean 'conv'"),
-        ("*.*.*", r"is called '\*.\*.\*'"),
-        (None, "Branches has no residual branches .*; name modules in where"),
-    ],
-    ids=str,
-)
-def test_refuses_insertion_points(where, message):
-    model = Branches()
-    before = snapshot(model)
-    with pytest.raises(ValueError, match=message):
-        insert_attention(model, "eca", where, example=images(1, 3, 4, 4))
-    assert_unchanged(model, before)
+class RunsItsParts(nn.ModuleDict):
+    def forward(self, x):
+        for part in self.values():
+            x = part(x)
+        return x
+
+
+def runs_its_parts():
+    return nn.Sequential(RunsItsParts({"a": nn.Conv2d(3, 4, 1)}))
+
+
+class NeedsTwoParts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+
+    def forward(self, x):
+        y = self.parts(x)
+        conv, relu = self.parts
+        return y + relu(conv(x))
+
+
+def compiled_in_place():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1))
+    model.compile()
+    return model
+
+
+def small():
+    return ResNet("basic", (1,), widths=(64,), stem="cifar")
+
+
+def no_draw(channels):
+    return Half()
+
+
+IMAGE = torch.zeros(1, 3, 4, 4)
+REFUSED = [
+    (Branches, "eca", "shared", IMAGE, "follow shared: its outputs differ in their channels"),
+    (Branches, "eca", "unused", IMAGE, "follow unused: it is not run"),
+    (Branches, "eca", "pair", IMAGE, r"follow pair: its output is no \[B, C, H, W\]"),
+    (Branches, "eca", ["conv", "cnv"], IMAGE, "no module is called 'cnv'; did you mean 'conv'"),
+    (Branches, "eca", "*.*.*", IMAGE, r"no module is called '\*.\*.\*'"),
+    (Branches, "eca", None, IMAGE, "Branches has no residual branches .*; name modules in where"),
+    (small, "none", None, IMAGE, "attention must be a block to insert; got 'none'"),
+    (small, CBAM(64), None, IMAGE, "attention must be a name, None, or a factory"),
+    (small, make_attention("se", reduction=65), None, IMAGE, "no block for layer1.0: reduction 65"),
+    (small, "eca", None, images(1, 4, 8, 8), r"called with a tensor \[1, 4, 8, 8\] to find"),
+    (nn.ReLU, "eca", "0", None, "where: no module is called '0'; name modules in where"),
+    (lambda: nn.Sequential(nn.ReLU()), "eca", "0", None, "without an nn.Conv2d .* give an example"),
+    (runs_its_parts, no_draw, "0", IMAGE, "would run 2 times instead of 1"),
+    (NeedsTwoParts, no_draw, "parts", IMAGE, "cannot be called: too many values to unpack"),
+    (
+        torchvision.models.swin_t,
+        "eca",
+        "features.0",
+        None,
+        r"channels-first.*\[1, 56, 56, 96\]",
+    ),
+    (lambda: torch.compile(small()), "eca", "_orig_mod.conv1", IMAGE, "is compiled"),
+    (compiled_in_place, "eca", "0", IMAGE, "insert attention first, and compile then"),
+]
 
 
 @pytest.mark.parametrize(
-    ("attention", "options", "message"),
-    [
-        ("none", {}, "attention must be a block to insert; got 'none'"),
-        (CBAM(64), {}, "attention must be a name, None, or a factory"),
-        (make_attention("se", reduction=128), {}, "no block for layer1.0: reduction 128 leaves no"),
-        ("eca", {"example": torch.zeros(1, 4, 8, 8)}, r"called with a tensor \[1, 4, 8, 8\] to f"),
-    ],
+    ("make", "attention", "where", "example", "message"), REFUSED, ids=[row[-1] for row in REFUSED]
 )
-def test_refuses_arguments(attention, options, message):
-    model = network("resnet18")
-    before = snapshot(model)
+def test_refusals_leave_the_network_as_it_was(make, attention, where, example, message):
+    model = make()
+    before, hooks = snapshot(model), [len(m._forward_hooks) for m in model.modules()]
     with pytest.raises(ValueError, match=message):
-        insert_attention(model, attention, **{"example": EXAMPLE, **options})
+        insert_attention(model, attention, where, example=example)
     assert_unchanged(model, before)
+    assert [len(m._forward_hooks) for m in model.modules()] == hooks
 
 
-def test_refuses_a_network_that_does_not_tell_its_channels():
-    with pytest.raises(ValueError, match="without an nn.Conv2d .* give an example"):
-        insert_attention(nn.Sequential(nn.ReLU()), "se", "0")
-
-
-@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn"])
-def test_not_twice(name):
-    model = empty(name)
+def test_not_twice():
+    model = empty("resnet18")
     first = insert_attention(model, "se", example=EXAMPLE.to("meta"))
     keys, n = list(model.state_dict()), len(first.insertions)
     with pytest.raises(ValueError, match=f"{n} of {n} insertion points have attention already"):
