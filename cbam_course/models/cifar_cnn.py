@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cbam_course.attention import AttentionFactory
-from cbam_course.attention.arguments import check
+from cbam_course.attention.arguments import check, check_integer
 
 from .attach import attach
 
@@ -33,7 +33,7 @@ class CifarCNN(nn.Module):
         in_channels: channels of the input image.
 
     Raises:
-        ValueError: if ``attention`` is no factory, or ``dropout`` is out of its range.
+        ValueError: if ``attention`` is no factory, or a number is out of its range.
 
     Source: the tutorial "Day 50 - CBAM"; its network is ``CifarCNN("cbam-fc")``.
     """
@@ -49,7 +49,7 @@ class CifarCNN(nn.Module):
     ) -> None:
         super().__init__()
         check("dropout", dropout, 0 <= dropout < 1, "at least 0 and below 1")
-        widths = list(widths)
+        widths = [check_integer("each of the widths", width) for width in widths]
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
         self.dropout = nn.Dropout(dropout)
