@@ -24,6 +24,7 @@ from cbam_course.models import (
     to_official,
     to_timm,
 )
+from tests.support.networks import images, randomize
 from tests.support.others import (
     AuthorsECA,
     LuuuyiChannel,
@@ -34,24 +35,6 @@ from tests.support.others import (
 )
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
-
-
-def randomize(module, seed=0):
-    """Random parameters and statistics: nothing is 0 or 1, so nothing can be left out unseen."""
-    generator = torch.Generator().manual_seed(seed)
-    for key, value in module.state_dict().items():
-        if value.is_floating_point():
-            random = torch.randn(value.shape, generator=generator)
-            if key.endswith("running_var") or "bn" in key and key.endswith("weight"):
-                random = random.abs() + 0.5
-            value.copy_(random / max(1, value[0].numel() if value.dim() else 1) ** 0.5)
-        else:
-            value.fill_(7)  # the counters of BatchNorm
-    return module
-
-
-def images(*shape, seed=1):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def assert_same_function(ours, theirs, x):

@@ -8,6 +8,7 @@ from torchvision.models import convnext, mobilenetv2, mobilenetv3, resnet
 
 from cbam_course.attention import CBAM, IdentityStart, SqueezeExcitation, make_attention
 from cbam_course.models import ResNet, insert_attention, make_model
+from tests.support.networks import images, randomize
 
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 NETWORKS = ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "vgg11_bn", "convnext_tiny")
@@ -24,25 +25,7 @@ def network(name, seed=0):
     model = empty(name, num_classes=10)
     if name.startswith("vgg"):
         model.classifier = nn.Linear(512 * 7 * 7, 10)  # 100 million weights less
-    return fill(model, seed)
-
-
-def fill(model, seed=0):
-    model.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(seed)
-    for key, value in model.state_dict().items():
-        if key.endswith("running_var"):
-            value.fill_(1)
-        elif value.is_floating_point():
-            fan_in = max(1, value[0].numel() if value.dim() else 1)
-            value.normal_(0, (2 / fan_in) ** 0.5 if value.dim() > 1 else 0.5, generator=generator)
-        else:
-            value.zero_()
-    return model.eval()
-
-
-def images(*shape, seed=1):
-    return torch.randn(*(shape or (2, 3, 32, 32)), generator=torch.Generator().manual_seed(seed))
+    return randomize(model.to_empty(device="cpu"), seed).eval()
 
 
 def call(model, x):
@@ -83,7 +66,7 @@ def branch(module):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_keep_their_bits(name):
-    model, x = network(name), images()
+    model, x = network(name), images(2, 3, 32, 32)
     before, keys = call(model, x), list(model.state_dict())
     report = insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
     assert torch.equal(call(model, x).view(torch.int32), before.view(torch.int32))
@@ -116,7 +99,7 @@ def test_at_the_end_of_the_branch_and_before_the_addition(name):
     calls = []
     for module in blocks:
         module.register_forward_hook(lambda m, args, out: calls.append((m, args[0].clone(), out)))
-    call(model, images())
+    call(model, images(2, 3, 32, 32))
     assert len(calls) == len(blocks)
     for module, x, out in calls:
         if isinstance(module, resnet.BasicBlock | resnet.Bottleneck):
@@ -151,13 +134,13 @@ def test_a_network_of_torchvision_becomes_that_of_the_course(name, options):
     built.to_empty(device="cpu")
     assert set(model.state_dict()) == set(built.state_dict())
     built.load_state_dict(model.state_dict(), strict=True)
-    x = images()
+    x = images(2, 3, 32, 32)
     torch.testing.assert_close(call(built.eval(), x), call(model, x), rtol=1e-5, atol=1e-5)
 
 
 def test_networks_of_the_course():
     model = make_model("resnet18", num_classes=10, stem="cifar").eval()
-    x = images()
+    x = images(2, 3, 32, 32)
     before = call(model, x)
     report = insert_attention(model, "cbam-fc", start_as_identity=True, example=EXAMPLE)
     assert len(report.insertions) == 8 and torch.equal(call(model, x), before)
@@ -260,7 +243,7 @@ def test_blocks_have_the_mode_of_what_is_before_them_and_learn():
     ("name", "dtype"), [("resnet18", torch.float64), ("vgg11_bn", torch.bfloat16)]
 )
 def test_blocks_have_the_precision_of_what_is_before_them(name, dtype):
-    model, x = network(name).to(dtype), images().to(dtype)
+    model, x = network(name).to(dtype), images(2, 3, 32, 32).to(dtype)
     before = call(model, x)
     options = {"spatial_options": {"batch_norm": True}}
     factory = make_attention("cbam-fc", **options)
@@ -276,7 +259,7 @@ def test_hooks_survive():
         model.get_submodule(name).register_forward_hook(note)
     insert_attention(model, "se", ["layer1", "relu", "layer2.0.bn1"], example=EXAMPLE)
     seen.clear()
-    call(model, images())
+    call(model, images(2, 3, 32, 32))
     assert sorted(seen) == ["layer1", "layer1.0", "layer2.0.bn1", "relu"]
 
 
@@ -284,7 +267,7 @@ def test_hooks_survive():
 
 
 def test_by_name_after_a_sequence():
-    model, x = network("resnet18"), images()
+    model, x = network("resnet18"), images(2, 3, 32, 32)
     keys = list(model.state_dict())
     report = insert_attention(model, "cbam-fc", ("layer2", "layer4"), example=EXAMPLE)
     assert [i.name for i in report.insertions] == ["layer2.attention", "layer4.attention"]
@@ -316,7 +299,7 @@ def test_patterns(name, where, found):
 
 
 def test_an_insertion_point_inside_of_another():
-    model, x = network("resnet18"), images()
+    model, x = network("resnet18"), images(2, 3, 32, 32)
     where = ("layer1.0", "layer1.0.bn2", "layer1")
     report = insert_attention(model, "eca", where, start_as_identity=True, example=EXAMPLE)
     assert {i.name for i in report.insertions} == {
