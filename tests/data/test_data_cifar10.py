@@ -13,11 +13,13 @@ import socket
 import sys
 import tarfile
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torchvision.datasets import CIFAR10
 
 from cbam_course.data import CIFAR10_CLASSES, DatasetUnavailable, cifar10
 from cbam_course.records import reading
@@ -230,51 +232,16 @@ def archive(arrays):
     return packed.getvalue(), sums
 
 
-class Host(ThreadingHTTPServer):
-    """The server; ``behavior`` says what it does with a request for the archive."""
-
-    daemon_threads = True
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.behavior = "serve"
-        self.downloads = 0
-        self.released = threading.Event()
-        super().__init__(("127.0.0.1", 0), Answer)
-
-
-class Answer(BaseHTTPRequestHandler):
-    def do_GET(self):
-        content = self.server.content
-        if self.server.behavior == "missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        # torchvision first looks for redirections, with a GET that carries this header.
-        if self.headers.get("Method") == "HEAD":
-            return
-        self.server.downloads += 1
-        if self.server.behavior == "serve":
-            self.wfile.write(content)
-        else:
-            self.wfile.write(content[: len(content) // 2])
-            if self.server.behavior == "stall":
-                self.server.released.wait(20)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def host(archive, small, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
+def offered(archive, small, monkeypatch, tmp_path_factory):
+    """The archive's file on a server from which torchvision downloads it."""
     content, sums = archive
-    server = Host(content)
+    file = tmp_path_factory.mktemp("host") / CIFAR10.filename
+    file.write_bytes(content)
+    handler = partial(SimpleHTTPRequestHandler, directory=file.parent)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_address[1]}/cifar-10-python.tar.gz"
+    address = f"http://127.0.0.1:{server.server_address[1]}/{file.name}"
     monkeypatch.setattr(CIFAR10, "url", address)
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
     for field in ("train_list", "test_list"):
@@ -282,41 +249,43 @@ def host(archive, small, monkeypatch):
         monkeypatch.setattr(CIFAR10, field, [[name, sums[name]] for name in names])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
     monkeypatch.setenv("no_proxy", "*")
-    yield server
-    server.released.set()
+    yield file
     server.shutdown()
     server.server_close()
 
 
-def test_download_is_decoded_and_kept(host, arrays, tmp_path, capfd):
+def test_download_is_decoded_and_kept(offered, arrays, tmp_path, capfd):
     folder = tmp_path / "new" / "folder"
     assert equal(cifar10(folder), arrays)
     assert "170 MB" in capfd.readouterr().err
     assert set(os.listdir(folder)) == {"cifar10.npz"}
-    assert equal(cifar10(folder, download=False), arrays)
-    assert host.downloads == 1
+    offered.unlink()
+    assert equal(cifar10(folder), arrays)
 
 
 @pytest.mark.parametrize(
     ("behavior", "reason"), [("cut", ""), ("stall", "timed out"), ("missing", "404")]
 )
 def test_a_download_that_fails_can_be_repeated(
-    host, arrays, tmp_path, monkeypatch, behavior, reason
+    offered, archive, arrays, tmp_path, monkeypatch, behavior, reason
 ):
-    host.behavior = behavior
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "STALL_SECONDS", 0.2 if behavior == "stall" else 60)
+    offered.write_bytes(archive[0][:5000])
+    if behavior == "missing":
+        offered.unlink()
+    with monkeypatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as silent:
+        if behavior == "stall":
+            patch.setattr(module, "STALL_SECONDS", 0.2)
+            patch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/archive")
         with pytest.raises(DatasetUnavailable, match=rf"{reason}.*data\.shapes\(\)"):
             cifar10(tmp_path)
     assert os.listdir(tmp_path) == [] and socket.getdefaulttimeout() is None
-    host.behavior = "serve"
+    offered.write_bytes(archive[0])
     assert equal(cifar10(tmp_path), arrays)
     assert os.listdir(tmp_path) == ["cifar10.npz"]
 
 
-def test_no_network_gives_one_clear_error(host, tmp_path):
-    host.shutdown()
-    host.server_close()
+def test_no_network_gives_one_clear_error(offered, tmp_path, monkeypatch):
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/archive")
     with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)") as caught:
         cifar10(tmp_path)
     message = str(caught.value)
@@ -324,49 +293,47 @@ def test_no_network_gives_one_clear_error(host, tmp_path):
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_folder_that_cannot_be_made_is_reported(host, tmp_path):
+def test_folder_that_cannot_be_made_is_reported(offered, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetUnavailable, match="file"):
         cifar10(tmp_path / "file" / "folder")
 
 
-def unpack(content: bytes, folder: Path) -> Path:
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+def unpack(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     return folder / "cifar-10-batches-py"
 
 
 @pytest.mark.parametrize("left", ["folder", "archive", "archive and torn folder"])
-def test_what_torchvision_left_is_used(host, arrays, tmp_path, left):
+def test_what_torchvision_left_is_used(offered, arrays, tmp_path, left):
     if left == "folder":
-        unpack(host.content, tmp_path)
+        unpack(offered, tmp_path)
     else:
-        (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content)
+        (tmp_path / "cifar-10-python.tar.gz").write_bytes(offered.read_bytes())
     if "torn" in left:
         (tmp_path / "cifar-10-batches-py").mkdir()
     there = set(os.listdir(tmp_path))
     assert equal(cifar10(tmp_path, download=False), arrays)
     assert set(os.listdir(tmp_path)) == there | {"cifar10.npz"}
-    assert host.downloads == 0
 
 
-def test_torn_torchvision_copy_is_not_used(host, arrays, tmp_path):
-    (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content[:5000])
-    batch = unpack(host.content, tmp_path) / "data_batch_3"
+def test_torn_torchvision_copy_is_not_used(offered, arrays, tmp_path):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(offered.read_bytes()[:5000])
+    batch = unpack(offered, tmp_path) / "data_batch_3"
     batch.write_bytes(batch.read_bytes()[:-1])
     with pytest.raises(DatasetUnavailable, match="no whole copy"):
         cifar10(tmp_path, download=False)
     assert equal(cifar10(tmp_path), arrays)
-    assert host.downloads == 1
 
 
-def test_folder_that_cannot_be_written_still_serves(host, arrays, tmp_path, monkeypatch):
+def test_folder_that_cannot_be_written_still_serves(offered, arrays, tmp_path, monkeypatch):
     def full(file, **_):
         file.write(b"PK\x03\x04 half an archive")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    unpack(host.content, tmp_path)
+    unpack(offered, tmp_path)
     with pytest.warns(UserWarning, match="No space left"):
         assert equal(cifar10(tmp_path, download=False), arrays)
     assert set(os.listdir(tmp_path)) == {"cifar-10-batches-py"}
