@@ -68,8 +68,8 @@ def make_model(
             ``alpha=0.7`` (MobileNet v1) or ``where="blocks"`` (MobileNet v2).
 
     Raises:
-        ValueError: for an unknown name, whatever the network, the block or :func:`load_weights`
-            refuses.
+        ValueError: for an unknown name, a number of classes below 1, and whatever the network, the
+            block or :func:`load_weights` refuses.
         TypeError: for an option that the network does not have.
 
     Example:
