@@ -1,10 +1,8 @@
-"""What the attention blocks share: the base class, the two pools and the MLP of two layers."""
+"""What the attention blocks share: the base class and the two pools."""
 
 import torch
 import torch.fx
 from torch import Tensor, nn
-
-from .arguments import check_choice, check_flag
 
 
 class AttentionBlock(nn.Module):
@@ -26,15 +24,9 @@ class AttentionBlock(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Weigh the feature map ``x``.
+        """The refined features, ``[B, C, H, W]`` -> ``[B, C, H, W]``.
 
-        Args:
-            x: feature map F, shape ``[B, C, H, W]``.
-            return_map: also return the attention map.
-
-        Returns:
-            The refined features, shape ``[B, C, H, W]``; with ``return_map=True`` the pair
-            ``(refined, map)``.
+        With ``return_map=True`` it is the pair ``(refined, map)``.
 
         Raises:
             ValueError: if ``x`` has not four axes, not floating-point values, or not the number of
@@ -83,33 +75,3 @@ def _maximum(x: Tensor, dim: int) -> Tensor:
     if torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing():
         return x.max(dim=dim).values
     return x.amax(dim=dim)
-
-
-def bottleneck(channels: int, reduction: int, bias: bool, layer: str) -> nn.Sequential:
-    """Two fully connected layers C -> C // r -> C with a ReLU between them.
-
-    A 1x1 convolution of a ``[B, C, 1, 1]`` map and a linear layer of a ``[B, C]`` vector are the
-    same function; ``layer`` chooses the spelling, and with it the shape of the stored weights.
-
-    Raises:
-        ValueError: if C // r leaves no hidden unit, or an argument is not of its kind.
-    """
-    hidden = channels // reduction
-    if hidden < 1:
-        raise ValueError(
-            f"reduction {reduction} leaves no hidden unit for {channels} channels "
-            f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
-        )
-    check_flag("bias", bias)
-    if check_choice("layer", layer, ("conv", "linear")) == "linear":
-        first, second = nn.Linear(channels, hidden, bias), nn.Linear(hidden, channels, bias)
-    else:
-        first = nn.Conv2d(channels, hidden, 1, bias=bias)
-        second = nn.Conv2d(hidden, channels, 1, bias=bias)
-    return nn.Sequential(first, nn.ReLU(), second)
-
-
-def apply_bottleneck(mlp: nn.Module, layer: str, vector: Tensor) -> Tensor:
-    """Run ``mlp``, of layers of this spelling, on a channel vector: ``[B, C]`` -> ``[B, C]``."""
-    # Not asked of the layers themselves, which may be wrapped, quantized or replaced.
-    return mlp(vector) if layer == "linear" else mlp(vector[:, :, None, None]).flatten(1)

@@ -96,18 +96,9 @@ class CBAM(nn.Module):
             self.spatial_attention = SpatialAttention(size, channels=channels, **options)
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, AttentionMaps]:
-        """Refine the feature map ``x``.
+        """The refined features, ``[B, C, H, W]`` -> ``[B, C, H, W]``.
 
-        Args:
-            x: feature map F, shape ``[B, C, H, W]``.
-            return_map: also return the attention maps.
-
-        Returns:
-            The refined features, shape ``[B, C, H, W]``; with ``return_map=True`` the pair
-            ``(refined, AttentionMaps(channel, spatial))``.
-
-        Raises:
-            ValueError: if ``x`` has not four axes, or not C channels.
+        With ``return_map=True`` it is the pair ``(refined, AttentionMaps(channel, spatial))``.
         """
         halves = {"channel": self.channel_attention, "spatial": self.spatial_attention}
         if self.order == "parallel":

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from .arguments import check_choices, check_integer
-from .block import AttentionBlock, apply_bottleneck, bottleneck, pool_positions
+from .arguments import check_choice, check_choices, check_flag, check_integer
+from .block import AttentionBlock, pool_positions
 
 
 class ChannelAttention(AttentionBlock):
@@ -49,15 +49,33 @@ class ChannelAttention(AttentionBlock):
         super().__init__()
         self.channels = check_integer("channels", channels)
         self.reduction = check_integer("reduction", reduction)
-        self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
-        self.layer = layer
         self.pools = check_choices("pools", pools, ("avg", "max"))
+        self.layer = check_choice("layer", layer, ("conv", "linear"))
+        check_flag("bias", bias)
+        hidden = self.channels // self.reduction
+        if hidden < 1:
+            raise ValueError(
+                f"reduction {reduction} leaves no hidden unit for {channels} channels "
+                f"({channels} // {reduction} = 0); choose a reduction of at most {channels}"
+            )
+        # A 1x1 convolution of [B, C, 1, 1] and a linear layer of [B, C] are the same function; the
+        # spelling decides the shape of the stored weights.
+        make, size = (nn.Linear, ()) if layer == "linear" else (nn.Conv2d, (1,))
+        self.mlp = nn.Sequential(
+            make(self.channels, hidden, *size, bias=bias),
+            nn.ReLU(),
+            make(hidden, self.channels, *size, bias=bias),
+        )
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
-        pooled = [pool_positions(x, pool) for pool in self.pools]
-        scores = sum(apply_bottleneck(self.mlp, self.layer, vector) for vector in pooled)
+        vectors = [pool_positions(x, pool) for pool in self.pools]
+        # The layers are not asked for their spelling: they may be wrapped, quantized or replaced.
+        if self.layer == "linear":
+            scores = sum(self.mlp(vector) for vector in vectors)
+        else:
+            scores = sum(self.mlp(vector[:, :, None, None]).flatten(1) for vector in vectors)
         return scores.sigmoid()[:, :, None, None]
 
     def extra_repr(self) -> str:

@@ -18,16 +18,14 @@ class IdentityStart(nn.Module):
 
     with one learned scalar g: at g = 0 this is the identity, at g = 1 the block itself. A fresh
     attention block multiplies features by about 1/2 for each of its maps; put into a trained
-    network, it changes what every later layer was trained to expect. A residual connection with a
-    zero-initialized gate avoids that: the network's outputs are unchanged at first, and the first
-    step of training moves g, whose gradient is the sum of :math:`(\mathrm{block}(x) - x)` times the
-    gradient of y. The gradient of the block's own weights has the factor g, so that they move from
-    the second step on.
+    network, it changes what every later layer was trained to expect. Here the network's outputs are
+    unchanged at first. The first step of training moves g, whose gradient is the sum of
+    :math:`(\mathrm{block}(x) - x)` times the gradient of y; the gradient of the block's own weights
+    has the factor g, so that they move from the second step on.
 
-    Input and output have one shape, ``[B, C, H, W]``. At g = 0 the output is the input, to the bit
-    for every attention block of the course in every precision. What is not finite is not hidden:
-    where the input or the block's output is infinite or not a number, so is the output, because
-    :math:`0 \cdot \infty` is not a number.
+    Input and output are ``[B, C, H, W]``. At g = 0 the output is the input, to the bit for every
+    attention block of the course in every precision. What is not finite is not hidden: where the
+    input or the block's output is infinite or not a number, the output is not a number.
 
     Args:
         block: the block to let through, any module that keeps the shape of its input.
@@ -51,15 +49,10 @@ class IdentityStart(nn.Module):
         self.gate = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, return_map: bool = False) -> Tensor | tuple[Tensor, Any]:
-        """Let through as much of the block's change as the gate says.
+        """The features y, ``[B, C, H, W]`` -> ``[B, C, H, W]``.
 
-        Args:
-            x: feature map, shape ``[B, C, H, W]``.
-            return_map: also return the block's attention map, if it is a block that can. It is the
-                map of the block alone, whatever the gate.
-
-        Returns:
-            The features y, shape ``[B, C, H, W]``; with ``return_map=True`` the pair ``(y, map)``.
+        With ``return_map=True`` it is the pair ``(y, map)``, the map of the block alone, whatever
+        the gate, if it is a block that can.
         """
         # A module from elsewhere may know nothing of maps: without being asked, nothing is asked.
         refined, maps = self.block(x, return_map=True) if return_map else (self.block(x), None)

@@ -1,13 +1,10 @@
 """Squeeze-and-excitation: channel weights from the averages of the channels."""
 
-from torch import Tensor
-
-from .arguments import check_integer
-from .block import AttentionBlock, apply_bottleneck, bottleneck, pool_positions
+from .channel import ChannelAttention
 
 
-class SqueezeExcitation(AttentionBlock):
-    r"""Squeeze-and-excitation (SE) block.
+class SqueezeExcitation(ChannelAttention):
+    r"""Squeeze-and-excitation (SE) block: what CBAM's channel attention is without the maximum.
 
     .. math::
 
@@ -35,18 +32,4 @@ class SqueezeExcitation(AttentionBlock):
     def __init__(
         self, channels: int, reduction: int = 16, *, bias: bool = True, layer: str = "conv"
     ) -> None:
-        super().__init__()
-        self.channels = check_integer("channels", channels)
-        self.reduction = check_integer("reduction", reduction)
-        self.mlp = bottleneck(self.channels, self.reduction, bias, layer)
-        self.layer = layer
-
-    def attention_map(self, x: Tensor) -> Tensor:
-        """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
-        self.check_input(x)
-        squeezed = pool_positions(x, "avg")
-        excited = apply_bottleneck(self.mlp, self.layer, squeezed)
-        return excited.sigmoid()[:, :, None, None]
-
-    def extra_repr(self) -> str:
-        return f"channels={self.channels}, reduction={self.reduction}"
+        super().__init__(channels, reduction, pools="avg", bias=bias, layer=layer)

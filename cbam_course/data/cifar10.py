@@ -7,15 +7,12 @@ import socket
 import sys
 import tempfile
 import warnings
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 
-from cbam_course.data.image_set import IMAGE_SIZE, ImageSet
+from cbam_course.data.image_set import ImageSet
 from cbam_course.files import write_whole
 
 CIFAR10_CLASSES = (
@@ -24,6 +21,15 @@ CIFAR10_CLASSES = (
 
 CACHE_NAME = "cifar10.npz"
 FOLDER_VARIABLE = "CBAM_COURSE_DATA"
+
+ALTERNATIVES = (
+    "Without a network, use the embedded set: data.shapes() in Python, --dataset shapes on the"
+    f" command line. A copy from elsewhere ({CACHE_NAME}, cifar-10-python.tar.gz or the folder"
+    f" cifar-10-batches-py) is found in the folder that you pass or that {FOLDER_VARIABLE} names."
+)
+
+#: The variable that may name a user's folder for caches, and the usual one.
+CACHES = {"win32": ("LOCALAPPDATA", "~/AppData/Local"), "darwin": ("", "~/Library/Caches")}
 
 #: Number of images and the sum of their :func:`content_keys` (modulo 2**64) of the two splits.
 EXPECTED = {
@@ -72,21 +78,16 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
     path = folder / CACHE_NAME
     if path.exists():
         arrays = _read(path)
-    elif (arrays := _decode_existing(folder)) is not None:
+    else:
+        arrays = _decode(folder, download)
         try:
-            _save(path, arrays)
+            write_whole(path, lambda file: np.savez(file, **arrays))
         except OSError as error:
             warnings.warn(
                 f"could not keep the decoded images in {path} ({error}); they will be decoded"
                 " again next time",
                 stacklevel=2,
             )
-    elif download:
-        arrays = _download(path)
-    else:
-        raise DatasetUnavailable(
-            f"There is no whole copy of CIFAR-10 in {folder}, and download=False. {_alternatives()}"
-        )
     return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
 
 
@@ -99,21 +100,15 @@ def cache_folder() -> Path:
     Raises:
         DatasetUnavailable: This user has no home folder, as in some containers.
     """
+    variable, usual = CACHES.get(sys.platform, ("XDG_CACHE_HOME", "~/.cache"))
+    own = os.environ.get(FOLDER_VARIABLE)
     try:
-        if os.environ.get(FOLDER_VARIABLE):
-            return Path(os.environ[FOLDER_VARIABLE]).expanduser()
-        if sys.platform == "win32":
-            base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        elif sys.platform == "darwin":
-            base = Path.home() / "Library" / "Caches"
-        else:
-            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(own or f"{os.environ.get(variable) or usual}/cbam-course").expanduser()
     except RuntimeError as error:
         raise DatasetUnavailable(
             f"There is no home folder to keep CIFAR-10 in ({error}). Name a folder with the"
             f" environment variable {FOLDER_VARIABLE}."
         ) from error
-    return Path(base) / "cbam-course"
 
 
 def content_keys(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -149,16 +144,8 @@ def _in_order(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     ranks = dict(zip(EXPECTED, np.split(np.load(ORDER_FILE), [EXPECTED["train"][0]]), strict=True))
     for split, (count, expected) in EXPECTED.items():
         images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
-        for name, array, shape in (
-            (f"x_{split}", images, (count, IMAGE_SIZE, IMAGE_SIZE, 3)),
-            (f"y_{split}", labels, (count,)),
-        ):
-            if array.dtype != np.uint8 or array.shape != shape:
-                raise ValueError(
-                    f"{name} is {array.dtype} {list(array.shape)} instead of uint8 {list(shape)}"
-                )
         keys = content_keys(images, labels)
-        if int(keys.sum(dtype=np.uint64)) != expected:
+        if len(keys) != count or int(keys.sum(dtype=np.uint64)) != expected:
             raise ValueError(f"the {split} images or labels do not have CIFAR-10's checksum")
         order = np.argsort(keys, kind="stable")[ranks[split]]
         if (order != np.arange(count)).any():
@@ -169,14 +156,10 @@ def _in_order(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     """Read the decoded file."""
-    names = [f"{kind}_{split}" for split in EXPECTED for kind in "xy"]
     with path.open("rb") as file:
         try:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("it is cut off or no .npz archive")
             archive = np.load(file)
-            if missing := [name for name in names if name not in archive.files]:
-                raise ValueError(f"it lacks {', '.join(missing)}")
+            names = [f"{kind}_{split}" for split in EXPECTED for kind in "xy"]
             return _in_order({name: archive[name] for name in names})
         # A file damaged here or there makes zipfile and NumPy fail in a dozen ways; whatever
         # they say about bytes that could be opened is about damage.
@@ -189,84 +172,50 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             ) from error
 
 
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    write_whole(path, lambda file: np.savez(file, **arrays))
-
-
-def _decode_existing(folder: Path) -> dict[str, np.ndarray] | None:
-    """Decode what torchvision left in this folder, if it is whole; None if there is none."""
-    batches, archive = folder / "cifar-10-batches-py", folder / "cifar-10-python.tar.gz"
-    if not batches.is_dir() and not archive.is_file():
-        return None
-    from torchvision.datasets.utils import check_integrity, extract_archive
-
-    try:
-        return _decode(folder)
-    except RuntimeError:
-        pass  # a batch is missing or fails its MD5 sum
-    if not check_integrity(archive, _torchvision_cifar10().tgz_md5):
-        return None
-    with tempfile.TemporaryDirectory() as unpacked:
-        extract_archive(str(archive), unpacked)
-        return _decode(Path(unpacked))
-
-
-def _torchvision_cifar10() -> type:
+def _decode(folder: Path, download: bool) -> dict[str, np.ndarray]:
+    """Decode what torchvision left in this folder, if it is whole, or else a download."""
     # torchvision takes a second to import and is needed only until the set is decoded.
     from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity, extract_archive
 
-    return CIFAR10
+    def decode(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+        arrays = {}
+        for split in EXPECTED:
+            part = CIFAR10(folder, train=split == "train")  # which checks the MD5 sums
+            arrays[f"x_{split}"] = np.ascontiguousarray(part.data)
+            arrays[f"y_{split}"] = np.asarray(part.targets, np.uint8)
+        return _in_order(arrays)
 
-
-def _decode(folder: Path) -> dict[str, np.ndarray]:
-    """Decode torchvision's unpacked files, whose MD5 sums it checks."""
-    arrays = {}
-    for split in EXPECTED:
-        part = _torchvision_cifar10()(folder, train=split == "train")
-        arrays[f"x_{split}"] = np.ascontiguousarray(part.data)
-        arrays[f"y_{split}"] = np.asarray(part.targets, np.uint8)
-    return _in_order(arrays)
-
-
-def _download(path: Path) -> dict[str, np.ndarray]:
-    """Download the archive, decode it and keep it."""
-    folder = path.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        print(
-            f"Downloading CIFAR-10 (170 MB, once) to {folder}. Its host is slow at times:"
-            " this can take from a minute to an hour.",
-            file=sys.stderr,
+        return decode(folder)
+    except RuntimeError:
+        pass  # a batch is missing or damaged
+    archive = folder / CIFAR10.filename
+    if check_integrity(archive, CIFAR10.tgz_md5):
+        with tempfile.TemporaryDirectory() as unpacked:
+            extract_archive(str(archive), unpacked)
+            return decode(unpacked)
+    if not download:
+        raise DatasetUnavailable(
+            f"There is no whole copy of CIFAR-10 in {folder}, and download=False. {ALTERNATIVES}"
         )
+    print(
+        f"Downloading CIFAR-10 (170 MB, once) to {folder}. Its host is slow at times:"
+        " this can take from a minute to an hour.",
+        file=sys.stderr,
+    )
+    limit = socket.getdefaulttimeout()
+    try:
+        socket.setdefaulttimeout(STALL_SECONDS)
+        folder.mkdir(parents=True, exist_ok=True)
         # A folder of its own: two processes that both miss the set do not disturb each other.
         with tempfile.TemporaryDirectory(dir=folder, prefix="cifar10-") as staging:
-            with _socket_timeout(STALL_SECONDS):
-                _torchvision_cifar10()(staging, download=True)
-            arrays = _decode(Path(staging))
-        _save(path, arrays)
-        return arrays
+            CIFAR10(staging, download=True)
+            return decode(staging)
     except (OSError, RuntimeError, HTTPException) as error:
         raise DatasetUnavailable(
             f"CIFAR-10 could not be downloaded to {folder}"
-            f" ({type(error).__name__}: {error}). {_alternatives()}"
+            f" ({type(error).__name__}: {error}). {ALTERNATIVES}"
         ) from error
-
-
-def _alternatives() -> str:
-    return (
-        "Without a network, use the embedded set: data.shapes() in Python, --dataset shapes on"
-        f" the command line. A copy from elsewhere ({CACHE_NAME}, cifar-10-python.tar.gz or the"
-        " folder cifar-10-batches-py) is found in the folder that you pass or that"
-        f" {FOLDER_VARIABLE} names."
-    )
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Give new connections a time limit; torchvision offers no parameter for it."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(limit)

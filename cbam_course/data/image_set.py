@@ -47,14 +47,25 @@ class ImageSet:
             raise ValueError(f"classes must be 1 to 256 different names, got {self.classes}")
         if (self.masks_train is None) != (self.masks_test is None):
             raise ValueError("masks_train and masks_test must be given together or both be None")
-        size = (IMAGE_SIZE, IMAGE_SIZE)
-        shape = np.shape(self.x_train)
-        channels = shape[3] if shape[1:3] == size and len(shape) == 4 and shape[3] else 3
+        size, shape = (IMAGE_SIZE, IMAGE_SIZE), np.shape(self.x_train)
+        channels = shape[3] if len(shape) == 4 and shape[1:3] == size and shape[3] else 3
         for split in ("train", "test"):
-            count = _check(self, f"x_{split}", np.uint8, (*size, channels))
-            _check(self, f"y_{split}", np.uint8, (), count)
-            if self.masks_train is not None:
-                _check(self, f"masks_{split}", np.bool_, size, count)
+            count = len(getattr(self, f"x_{split}"))
+            wanted = {
+                f"x_{split}": (np.uint8, (count, *size, channels)),
+                f"y_{split}": (np.uint8, (count,)),
+                f"masks_{split}": (np.bool_, (count, *size)),
+            }
+            for name, (dtype, shape) in wanted.items():
+                array = getattr(self, name)
+                if array is None and name.startswith("masks"):
+                    continue
+                if getattr(array, "dtype", None) != dtype or array.shape != shape:
+                    found = getattr(array, "dtype", type(array).__name__)
+                    raise ValueError(
+                        f"{name} must be a NumPy {np.dtype(dtype)} array of shape {list(shape)},"
+                        f" got {found} {list(np.shape(array))}"
+                    )
             labels = getattr(self, f"y_{split}")
             if labels.size and labels.max() >= len(self.classes):
                 raise ValueError(
@@ -151,20 +162,6 @@ class ImageSet:
         )
 
 
-def _check(
-    images: ImageSet, field: str, dtype: type, shape: tuple[int, ...], count: int | None = None
-) -> int:
-    """Check one array's type, dtype, shape and number of images; return that number."""
-    array = getattr(images, field)
-    wanted = f"{np.dtype(dtype)} array of shape {[count or 'N', *shape]}".replace("'", "")
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{field} must be a NumPy {wanted}, got a {type(array).__name__}")
-    right_count = array.ndim > 0 and count in (None, len(array))
-    if array.dtype != dtype or array.shape[1:] != shape or not right_count:
-        raise ValueError(f"{field} must be a {wanted}, got {array.dtype} {list(array.shape)}")
-    return len(array)
-
-
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     r"""Mean and standard deviation of the pixels in [0, 1], one value per channel.
 
@@ -185,17 +182,14 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     """
     if not len(images):
         raise ValueError("there are no training images to take statistics of")
-    # Integer sums are exact whatever their order; rows of pixels keep NumPy's loops long.
-    channels = images.shape[3]
-    rows = np.ascontiguousarray(images).reshape(-1, images.shape[2] * channels)
-    total = np.zeros(rows.shape[1], np.int64)
-    squares = np.zeros(rows.shape[1], np.int64)
-    for start in range(0, len(rows), 16384):
-        chunk = rows[start : start + 16384].astype(np.int64)
-        total += chunk.sum(0)
-        squares += np.einsum("ij,ij->j", chunk, chunk)
-    pixels = images.size // channels
-    mean = total.reshape(-1, channels).sum(0) / pixels
-    variance = squares.reshape(-1, channels).sum(0) / pixels - mean**2
+    # How often each channel has each value: sums of integers are exact whatever their order.
+    values, pixels = np.arange(256), images[..., 0].size
+    counts = np.zeros((images.shape[3], 256), np.int64)
+    for start in range(0, len(images), 1000):
+        for channel, count in enumerate(counts):
+            part = images[start : start + 1000, ..., channel]
+            count += np.bincount(part.ravel(), minlength=256)
+    mean = counts @ values / pixels
+    variance = counts @ values**2 / pixels - mean**2
     std = np.sqrt(np.maximum(variance, 0))
     return tuple((mean / 255).tolist()), tuple((std / 255).tolist())

@@ -25,8 +25,6 @@ def with_noise(images: ImageSet, channels: int = 3, seed: int = 0) -> ImageSet:
     Raises:
         ValueError: The number of channels is negative.
     """
-    if channels < 0:
-        raise ValueError(f"channels must be an integer of at least 0, got {channels!r}")
     changes = {}
     for number, split in enumerate(("x_train", "x_test")):
         old = getattr(images, split)

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from cbam_course.attention import AttentionFactory, starting_as_identity
-from cbam_course.attention.arguments import check_choice
+from cbam_course.attention.arguments import check_choice, check_integer
 from cbam_course.attention.factory import as_factory
 
 from .cifar_cnn import CifarCNN
@@ -68,15 +68,15 @@ def make_model(
             ``alpha=0.7`` (MobileNet v1) or ``where="blocks"`` (MobileNet v2).
 
     Raises:
-        ValueError: for an unknown name, whatever the network, the block or :func:`load_weights`
-            refuses.
+        ValueError: for an unknown name, a number of classes below 1, and whatever the network, the
+            block or :func:`load_weights` refuses.
         TypeError: for an option that the network does not have.
 
     Example:
         >>> make_model("resnet18", "cbam-fc", num_classes=10).fc.out_features
         10
     """
-    name = name.replace("-", "_") if isinstance(name, str) else name
+    name = name.replace("-", "_")
     make = NETWORKS[check_choice("name", name, MODEL_NAMES)]
     factory = as_factory(attention)
     if start_as_identity and factory is not None:
@@ -94,7 +94,7 @@ def make_model(
         if num_classes is None and (heads := linear_layers(state)):
             num_classes = len(state[f"{heads[-1]}.weight"])
     if num_classes is not None:
-        options["num_classes"] = num_classes
+        options["num_classes"] = check_integer("num_classes", num_classes)
     model = make(attention=factory, **options)
     model.load_report = None if weights is None else load_source(model, state, whose)
     return model

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from cbam_course.attention import AttentionFactory
 from cbam_course.attention.arguments import check, check_integer
-from cbam_course.attention.factory import as_factory
+
+from .attach import attach
 
 
 class CifarCNN(nn.Module):
@@ -26,9 +27,7 @@ class CifarCNN(nn.Module):
     The attention of stage k is ``model.stages[k].attention`` (``nn.Identity`` without attention).
 
     Args:
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         widths: number of channels of each stage.
         dropout: probability of zeroing a feature before the linear layer.
         in_channels: channels of the input image.
@@ -49,20 +48,13 @@ class CifarCNN(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_integer("num_classes", num_classes)
-        widths = [check_integer("each of the widths", width) for width in widths]
         check("dropout", dropout, 0 <= dropout < 1, "at least 0 and below 1")
-        attention = as_factory(attention)
-
+        widths = [check_integer("each of the widths", width) for width in widths]
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(ConvStage(*pair) for pair in zip(inputs, widths, strict=True))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(widths[-1], num_classes)
-        # The blocks come last, so that they draw their random weights last: after one and the same
-        # seed, networks with different attention start from the same convolutions and classifier.
-        if attention is not None:
-            for stage, channels in zip(self.stages, widths, strict=True):
-                stage.attention = attention(channels)
+        attach(attention, [(s, "attention", c) for s, c in zip(self.stages, widths, strict=True)])
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, widths[-1], H / 4, W / 4]``.
@@ -80,7 +72,7 @@ class CifarCNN(nn.Module):
         return self.classifier(self.dropout(pooled))
 
 
-class ConvStage(nn.Module):
+class ConvStage(nn.Sequential):
     """Two times (3x3 convolution, BatchNorm, ReLU), then attention.
 
     Input ``[B, in_channels, H, W]``, output ``[B, channels, H, W]``.
@@ -97,6 +89,3 @@ class ConvStage(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.attention: nn.Module = nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.attention(self.convolutions(x))

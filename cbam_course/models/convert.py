@@ -162,7 +162,7 @@ def to_official(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
         ValueError: if the authors' code has nothing like a block: its only one is CBAM. (Theirs has
             biases in the MLP, and a kernel of 7 and a BatchNorm in the spatial half.)
     """
-    return to_layout(source, "official")
+    return _to_layout(source, "official")
 
 
 def to_timm(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
@@ -177,7 +177,7 @@ def to_timm(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
         ValueError: if timm has nothing like a block. (Its CBAM has both halves, and a BatchNorm in
             the spatial one.)
     """
-    return to_layout(source, "timm")
+    return _to_layout(source, "timm")
 
 
 def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-spatial") -> CBAM:
@@ -215,8 +215,8 @@ def from_layout(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return _renamed(state, dialect, dialect.layers, dialect.key, (dialect.name, "attention"))
 
 
-def to_layout(source: Mapping[str, Tensor] | nn.Module, name: str) -> dict[str, Tensor]:
-    """Our weights, or those of a module, in the layout of one of the :data:`DIALECTS`."""
+def _to_layout(source: Mapping[str, Tensor] | nn.Module, name: str) -> dict[str, Tensor]:
+    """Our weights, or those of a module, in one of the :data:`DIALECTS`."""
     dialect = DIALECTS[name]
     if isinstance(source, nn.Module):
         check_alike(source, name)
@@ -238,22 +238,21 @@ def _renamed(
     """
     state = strip_wrappers(state)
     alone = all(key.rpartition(".")[0] in layers for key in state)
+    before, after = (f"{name}." if name else "" for name in block)
     renamed = {}
     for key, value in state.items():
         found = re.fullmatch(r"()(.+)" if alone else pattern, key)
         if not found:
             renamed[key] = value
             continue
-        layer, _, tensor = found[2].rpartition(".")
+        prefix, (layer, _, tensor) = found[1], found[2].rpartition(".")
         if layer not in layers:
             shape = list(value.shape)
             raise ValueError(f"{key} {shape} is not of {dialect.whose} as the course has them")
         if tensor == "weight" and "mlp." in f"{layer} {layers[layer]}":
             value = value.reshape(*value.shape[:2], *dialect.kernel)
-        if block[0]:
-            prefix = re.sub(rf"(^|\.){block[0]}\.$", rf"\g<1>{block[1]}.", found[1])
-        else:
-            prefix = f"{found[1]}{block[1]}."
+        if f".{prefix}".endswith(f".{before}"):
+            prefix = prefix.removesuffix(before) + after
         renamed[f"{prefix}{layers[layer]}.{tensor}"] = value
     return renamed
 

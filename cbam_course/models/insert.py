@@ -3,11 +3,13 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -171,28 +173,19 @@ def insert_attention(
             f"{len(taken)} of {len(points)} insertion points have attention already, the first is "
             f"{taken[0]}"
         )
-    examples = _examples(model, example)
-    features = _find_features(model, [name for name, _ in points], examples)
-    blocks = []
-    for (name, module), feature in zip(points, features, strict=True):
-        try:
-            block = factory(feature[0].shape[1])
-        except ValueError as error:
-            raise ValueError(f"no block for {name}: {error}") from None
-        blocks.append(block.to(feature[0].device, feature[0].dtype).train(module.training))
     put = _attach if where is not None else _attach_in_branch
-    _try(model, points, blocks, put, examples[0], [len(outputs) for outputs in features])
-    for (_, module), block in zip(points, blocks, strict=True):
+    blocks = _make_and_try(model, points, factory, put, example)
+    for (_, module), (block, _) in zip(points, blocks, strict=True):
         put(module, block)
     if "torch._dynamo" in sys.modules:
         torch.compiler.reset()  # or what was compiled of this network would go on without blocks
 
     names = {module: name for name, module in model.named_modules()}
     insertions = []
-    for block, feature in zip(blocks, features, strict=True):
+    for block, channels in blocks:
         kind = type(block.block if isinstance(block, IdentityStart) else block).__name__
         parameters = sum(parameter.numel() for parameter in block.parameters())
-        insertions.append(Insertion(names[block], feature[0].shape[1], kind, parameters))
+        insertions.append(Insertion(names[block], channels, kind, parameters))
     return InsertionReport(tuple(insertions), start_as_identity)
 
 
@@ -260,112 +253,120 @@ def _refine(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
     return getattr(module, "attention_behind", module.attention)(output)
 
 
-def _examples(model: nn.Module, example: Any) -> list[Any]:
-    """What to call the network with: the example, and an image of another size if it is one."""
-    if example is None:
-        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-        if first is None:
-            raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
-        example = first.weight.new_zeros(1, first.in_channels, 224, 224)
-    if not isinstance(example, Tensor) or example.dim() != 4:
-        return [example]
-    batch, channels, height, width = example.shape
-    return [example, example.new_zeros(batch, channels, height + 64, width + 32)]
+def _image(model: nn.Module) -> Tensor:
+    """A black image with the number of channels that the network's first convolution wants."""
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None:
+        raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
+    return first.weight.new_zeros(1, first.in_channels, 224, 224)
 
 
-def _call(model: nn.Module, example: Any) -> None:
-    """Call a network without a trace in the state of the random numbers."""
-    gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
-    with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
-        model(example)
-
-
-def _find_features(model: nn.Module, names: list[str], examples: list[Any]) -> list[list[Tensor]]:
-    """Call a copy of the network: what each of the modules puts out, each time it runs.
+def _make_and_try(
+    model: nn.Module,
+    points: list[tuple[str, nn.Module]],
+    factory: AttentionFactory,
+    put: Callable[[nn.Module, nn.Module], None],
+    example: Any,
+) -> list[tuple[nn.Module, int]]:
+    """Blocks for these insertion points, with their channels; a copy of the network has run them.
 
     Raises:
-        ValueError: if the call fails, or what a module puts out is no feature map.
+        ValueError: if the network cannot be called, a module puts out no feature map, a block
+            refuses its channels, or it does not run as often as the module that it follows.
     """
-    runs = []
-    for example in examples:
-        seen: dict[str, list[Any]] = {name: [] for name in names}
-        copied = deepcopy(model).eval()
-        for name, outputs in seen.items():
-            layer = copied.get_submodule(name)
-            layer.register_forward_hook(lambda m, args, output, to=outputs: to.append(output))
-        try:
-            _call(copied, example)
-        except Exception as error:
-            if runs:
-                break  # a network for images of one size
-            what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
-            raise ValueError(
-                f"the network could not be called with {what} to find its channels; give an "
-                f"example that it can be called with: {error}"
-            ) from error
-        runs.append(list(seen.values()))
-    for name, *outputs in zip(names, *runs, strict=True):
-        told = len(runs) > 1 or not _square(examples[0])
-        if problem := _no_feature_map([x for run in outputs for x in run], told):
+    copied = deepcopy(model).eval()
+    parts = {name: copied.get_submodule(name) for name, _ in points}
+    example = _image(model) if example is None else example
+    what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
+    try:
+        runs = _watch(copied, parts, example)
+    except Exception as error:
+        raise ValueError(
+            f"the network could not be called with {what} to find its channels; give an "
+            f"example that it can be called with: {error}"
+        ) from error
+    more, told = {}, False
+    if isinstance(example, Tensor) and example.dim() == 4:
+        height, width = example.shape[2:]
+        with suppress(Exception):  # of a network for images of one size
+            other = example.new_zeros(*example.shape[:2], height + 64, width + 32)
+            more = _watch(copied, parts, other)
+        told = bool(more) or height != width
+    for name, outputs in runs.items():
+        if problem := _no_feature_map([*outputs, *more.get(name, ())], told):
             raise ValueError(f"no block can follow {name}: {problem}")
-    return runs[0]
+
+    blocks, tried = [], {}
+    for name, module in points:
+        feature = runs[name][0][1]
+        try:
+            block = factory(feature.shape[1])
+        except ValueError as error:
+            raise ValueError(f"no block for {name}: {error}") from None
+        block.to(feature.device, feature.dtype).train(module.training)
+        blocks.append((block, feature.shape[1]))
+        tried[name] = deepcopy(block).eval()
+        put(parts[name], tried[name])
+    try:
+        again = _watch(copied, tried, example)
+    except Exception as error:
+        raise ValueError(f"with the blocks the network cannot be called: {error}") from error
+    for name, outputs in runs.items():
+        if len(again[name]) != len(outputs):
+            raise ValueError(
+                f"no block can follow {name}, which runs its parts in a way of its own: the block "
+                f"would run {len(again[name])} times instead of {len(outputs)}"
+            )
+    return blocks
 
 
-def _square(example: Any) -> bool:
-    return (
-        isinstance(example, Tensor) and example.dim() == 4 and example.shape[2] == example.shape[3]
-    )
+def _watch(
+    model: nn.Module, modules: Mapping[str, nn.Module], example: Any
+) -> dict[str, list[tuple[Any, Any]]]:
+    """Call a network: what these parts of it are given first and put out, each time they run.
+
+    The state of the random numbers stays as it is.
+    """
+    calls: dict[str, list[tuple[Any, Any]]] = {name: [] for name in modules}
+
+    def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
+        pair = (args[0] if len(args) == 1 else None, output)
+        # A copy, because a later module may write over it.
+        calls[name].append(tuple(x.clone() if isinstance(x, Tensor) else x for x in pair))
+
+    hooks = [m.register_forward_hook(partial(note, name)) for name, m in modules.items()]
+    gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
+    try:
+        with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
+            model(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls
 
 
-def _no_feature_map(outputs: list[Any], told: bool) -> str:
+def _no_feature_map(runs: list[tuple[Any, Any]], told: bool) -> str:
     """Why what a module puts out is no feature map with one number of channels; or nothing.
 
     Where the size of the image does not tell the axes of the channels, two equal ones are suspected
     to be height and width.
     """
+    outputs = [output for _, output in runs]
     if not outputs:
         return "it is not run"
     if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
         return "its output is no [B, C, H, W]"
-    if len({x.shape[1] for x in outputs}) == 1:
-        _, first, second, last = outputs[0].shape
-        if told or not first == second != last:
-            return ""
+    _, first, second, last = outputs[0].shape
+    if len({x.shape[1] for x in outputs}) == 1 and (told or not first == second != last):
+        return ""
     shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
-    if all(x.shape[3] == outputs[0].shape[3] for x in outputs):
+    if all(x.shape[3] == last for x in outputs):
         return f"its output is not channels-first [B, C, H, W]; it is {shapes}"
     return f"its outputs differ in their channels: {shapes}"
 
 
-def _try(
-    model: nn.Module,
-    points: list[tuple[str, nn.Module]],
-    blocks: list[nn.Module],
-    put: Callable[[nn.Module, nn.Module], None],
-    example: Any,
-    expected: list[int],
-) -> None:
-    """Put copies of the blocks into a copy of the network, and call it.
-
-    Raises:
-        ValueError: if the call fails, or a block does not run as often as what it follows.
-    """
-    copied, calls = deepcopy(model).eval(), Counter()
-    by_name = dict(copied.named_modules())
-    for (name, _), block in zip(points, blocks, strict=True):
-        tried = deepcopy(block).eval()
-        tried.register_forward_hook(lambda m, args, output, name=name: calls.update([name]))
-        put(by_name[name], tried)
-    try:
-        _call(copied, example)
-    except Exception as error:
-        raise ValueError(f"with the blocks the network cannot be called: {error}") from error
-    for (name, _), times in zip(points, expected, strict=True):
-        if calls[name] != times:
-            raise ValueError(
-                f"no block can follow {name}, which runs its parts in a way of its own: the block "
-                f"would run {calls[name]} times instead of {times}"
-            )
+GATES = re.compile(r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]")
+"""The names of classes of attention blocks in other libraries."""
 
 
 def _hint(model: nn.Module) -> str:
@@ -374,46 +375,33 @@ def _hint(model: nn.Module) -> str:
     A branch is known by what it computes: what is put out is what came in plus the branch, or the
     ReLU of that.
     """
-    gates = [
-        (type(module).__name__, name)
-        for name, module in model.named_modules()
-        if re.search(
-            r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]", type(module).__name__
-        )
-    ]
-    own = f" It has gates of its own: {gates[0][0]} at {gates[0][1]}." if gates else ""
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def keep(name: str, args: tuple, output: Any) -> None:
-        if all(isinstance(x, Tensor) and x.dim() == 4 for x in (*args, output)) and args:
-            seen[name] = args[0].clone(), output.clone()
-
+    kinds = {name: type(module).__name__ for name, module in model.named_modules()}
+    gate = next((f"{kind} at {name}" for name, kind in kinds.items() if GATES.search(kind)), None)
+    own = f" It has gates of its own: {gate}." if gate else ""
     copied = deepcopy(model).eval()
-    for name, module in copied.named_modules():
-        module.register_forward_hook(lambda m, args, x, name=name: keep(name, args, x))
     try:
-        example = _examples(model, None)[0][..., :128, :96]
-        with torch.random.fork_rng(), torch.no_grad():
+        with torch.random.fork_rng():
             for parameter in copied.parameters():
                 if parameter.dim() == 1:
-                    parameter.uniform_(0.5, 1.5)  # a fresh normalization is hardly seen
-            copied(torch.rand_like(example))
+                    nn.init.uniform_(parameter, 0.5, 1.5)  # a fresh normalization is hardly seen
+            example = torch.rand_like(_image(model)[..., :128, :96])
+            calls = _watch(copied, dict(copied.named_modules()), example)
     except Exception:
-        seen = {}  # it needs an example of another kind
+        calls = {}  # it needs an example of another kind
+    last = {name: pairs[-1] for name, pairs in calls.items() if pairs}
+    seen = {
+        name: pair
+        for name, pair in last.items()
+        if all(isinstance(x, Tensor) and x.dim() == 4 for x in pair)
+    }
     found: Counter[str] = Counter()
-    names = [name for name, _ in copied.named_modules() if name in seen]
-    for name in names:
-        before, after = seen[name]
-        if before.shape != after.shape:
-            continue
-        for part in names:
-            branch = seen[part][1]
-            if not part.startswith(f"{name}.") or branch.shape != after.shape:
-                continue
-            total = before + branch
-            if any(torch.allclose(x, after, atol=1e-5) for x in (total, total.relu())):
-                found[re.sub(r"\d+(-\d+)?", "*", name) + part[len(name) :]] += 1
-                break
+    for name, (before, after) in seen.items():
+        for part, (_, branch) in seen.items():
+            if part.startswith(f"{name}.") and before.shape == branch.shape == after.shape:
+                total = before + branch
+                if any(torch.allclose(x, after, atol=1e-5) for x in (total, total.relu())):
+                    found[re.sub(r"\d+(-\d+)?", "*", name) + part[len(name) :]] += 1
+                    break
     if not found:
         return f"name modules in where, as in model.named_modules().{own}"
     return f"say where, such as where={found.most_common(1)[0][0]!r}.{own}"

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torchvision.models import mobilenetv2 as torchvision_mobilenet
 
 from cbam_course.attention import AttentionFactory
-from cbam_course.attention.arguments import check_choices, check_integer
-from cbam_course.attention.factory import as_factory
+from cbam_course.attention.arguments import check_choices
+
+from .attach import attach
 
 SEPARABLE = (
     *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
@@ -18,7 +19,7 @@ SEPARABLE = (
 """MobileNet v1's 13 depthwise separable convolutions: output channels at alpha 1, and stride."""
 
 
-class ConvLayer(nn.Module):
+class ConvLayer(nn.Sequential):
     """Convolution, BatchNorm, ReLU, then attention.
 
     Input ``[B, in_channels, H, W]``, output ``[B, channels, H / stride, W / stride]``.
@@ -34,9 +35,6 @@ class ConvLayer(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.attention: nn.Module = nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.attention(self.relu(self.bn(self.conv(x))))
-
 
 class MobileNetV1(nn.Module):
     r"""MobileNet version 1, with an attention block after every convolution.
@@ -50,15 +48,13 @@ class MobileNetV1(nn.Module):
     The attention of layer k is ``model.features[k].attention`` (``nn.Identity`` without attention).
 
     Args:
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         alpha: the width multiplier :math:`\alpha`: a layer of c channels has
             :math:`\lfloor \alpha c \rfloor`.
         in_channels: channels of the input image.
 
     Raises:
-        ValueError: if ``attention`` is no factory, or a number is out of its range.
+        ValueError: if ``attention`` is no factory.
 
     Source: Howard et al., "MobileNets", 2017, table 1 (whose last depthwise convolution has stride
     1: with the printed 2 the sizes of the table do not follow); the attention: CBAM (ECCV 2018),
@@ -74,9 +70,6 @@ class MobileNetV1(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        check_integer("num_classes", num_classes)
-        attention = as_factory(attention)
-
         width = int(32 * alpha)
         layers, widths = [ConvLayer(in_channels, width, 3, stride=2)], [width]
         for channels, stride in SEPARABLE:
@@ -87,12 +80,7 @@ class MobileNetV1(nn.Module):
         self.classifier = nn.Linear(width, num_classes)
         for layer in layers:
             nn.init.kaiming_normal_(layer.conv.weight, mode="fan_out", nonlinearity="relu")
-
-        # The blocks come last, so that they draw their random weights last: after one and the same
-        # seed, networks with different attention start from the same convolutions and classifier.
-        if attention is not None:
-            for layer, channels in zip(layers, widths, strict=True):
-                layer.attention = attention(channels)
+        attach(attention, [(m, "attention", c) for m, c in zip(layers, widths, strict=True)])
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""
@@ -126,9 +114,7 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
     weights fit.
 
     Args:
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         where: ``"first"``, on the channels of the image (``model.first``); ``"last"``, on the final
             map of 1280 channels (``model.last``); ``"blocks"``, at the end of each of the 17
             inverted residual branches, before the addition (``model.features[k].attention``); or a
@@ -136,8 +122,7 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
         in_channels: channels of the input image.
 
     Raises:
-        ValueError: if ``attention`` is no factory, ``where`` names something else, or a number is
-            out of its range.
+        ValueError: if ``attention`` is no factory, or ``where`` names something else.
 
     Source: Sandler, Howard, Zhu, Zhmoginov, Chen, "MobileNetV2", CVPR 2018; "first" and "last" are
     those of the tutorial "Channel attention only, in MobileNetV2".
@@ -151,29 +136,22 @@ class MobileNetV2(torchvision_mobilenet.MobileNetV2):
         where: str | Sequence[str] = "last",
         in_channels: int = 3,
     ) -> None:
-        check_integer("num_classes", num_classes)
         where = check_choices("where", where, ("first", "last", "blocks"))
-        attention = as_factory(attention)
         super().__init__(num_classes=num_classes, block=InvertedResidual)
         if in_channels != 3:
             old = self.features[0][0]
             new = nn.Conv2d(in_channels, old.out_channels, 3, stride=2, padding=1, bias=False)
             nn.init.kaiming_normal_(new.weight, mode="fan_out")
             self.features[0][0] = new
-
-        # The blocks come last, so that they draw their random weights last: after one and the same
-        # seed, networks with different attention start from the same convolutions and classifier.
         self.first: nn.Module = nn.Identity()
         self.last: nn.Module = nn.Identity()
-        if attention is not None:
-            if "first" in where:
-                self.first = attention(in_channels)
-            if "blocks" in where:
-                for block in self.features:
-                    if isinstance(block, InvertedResidual):
-                        block.attention = attention(block.out_channels)
-            if "last" in where:
-                self.last = attention(self.last_channel)
+        blocks = [block for block in self.features if isinstance(block, InvertedResidual)]
+        points = {
+            "first": [(self, "first", in_channels)],
+            "blocks": [(block, "attention", block.out_channels) for block in blocks],
+            "last": [(self, "last", self.last_channel)],
+        }
+        attach(attention, [point for name in points if name in where for point in points[name]])
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits: ``[B, in_channels, H, W]`` -> ``[B, num_classes]``."""

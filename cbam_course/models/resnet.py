@@ -8,7 +8,8 @@ from torchvision.models import resnet as torchvision_resnet
 
 from cbam_course.attention import AttentionFactory
 from cbam_course.attention.arguments import check, check_choice, check_integer
-from cbam_course.attention.factory import as_factory
+
+from .attach import attach
 
 VERSIONS = ("v1", "v1.5")
 
@@ -60,8 +61,7 @@ class Bottleneck(torchvision_resnet.Bottleneck):
     Raises:
         ValueError: for another version.
 
-    Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016; where
-    the attention is: CBAM (ECCV 2018), figure 3.
+    Source: as of :class:`BasicBlock`.
     """
 
     def __init__(self, *args, version: str = "v1.5", **kwargs) -> None:
@@ -80,18 +80,13 @@ class Bottleneck(torchvision_resnet.Bottleneck):
 
 
 class Scale(nn.Module):
-    r"""A fixed number in the place of attention: :math:`y = s x`, for any shape.
-
-    Args:
-        factor: the number s.
-    """
+    r"""A fixed number s in the place of attention: :math:`y = s x`, for any shape."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same shape."""
         return self.factor * x
 
     def extra_repr(self) -> str:
@@ -113,9 +108,7 @@ class ResNet(nn.Module):
     Args:
         block: ``"basic"`` (two 3x3 convolutions) or ``"bottleneck"`` (1x1, 3x3, 1x1).
         depths: number of blocks of each stage.
-        attention: a factory ``channels -> module``, a name of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`, or ``None`` for no attention.
-        num_classes: number of classes.
+        attention, num_classes: as of :func:`make_model`.
         widths: channels of each stage; bottleneck blocks put out four times as many.
         widen: makes the stages this many times as wide, cut to integers, as in CBAM's table 4.
         groups, width_per_group: ResNeXt's: the 3x3 convolution of a bottleneck has ``groups``
@@ -156,17 +149,12 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         bottleneck = check_choice("block", block, ("basic", "bottleneck")) == "bottleneck"
-        depths = [check_integer("each of the depths", depth) for depth in depths]
-        if len(depths) != len(widths):
-            raise ValueError(
-                f"depths and widths must have one number for each stage; got {len(depths)} depths "
-                f"and {len(widths)} widths"
-            )
         widths = [int(check_integer("each of the widths", width) * widen) for width in widths]
+        depths = [check_integer("each of the depths", depth) for depth in depths]
+        stages = f"of {len(widths)} numbers, one for each of the widths"
+        check("depths", depths, len(depths) == len(widths), stages)
         check("version", version, bottleneck or version is None, "None: basic blocks have but one")
-        check_integer("num_classes", num_classes)
         check_choice("stem", stem, ("imagenet", "cifar"))
-        attention = as_factory(attention)
         if residual_scale != 1.0:
             fine = attention is None
             check("residual_scale", residual_scale, fine, "1 for a network with attention")
@@ -187,19 +175,21 @@ class ResNet(nn.Module):
         if bottleneck:
             kind, options = Bottleneck, options | {"version": self.version}
         self.layer_names = [f"layer{number}" for number in range(1, len(depths) + 1)]
+        points = []
         for name, depth, width in zip(self.layer_names, depths, widths, strict=True):
-            blocks = []
+            blocks, outputs = [], width * kind.expansion
             for n in range(depth):
                 stride = 2 if n == 0 and name != "layer1" else 1
                 downsample = None
-                if stride != 1 or channels != width * kind.expansion:
+                if stride != 1 or channels != outputs:
                     downsample = nn.Sequential(
-                        nn.Conv2d(channels, width * kind.expansion, 1, stride=stride, bias=False),
-                        nn.BatchNorm2d(width * kind.expansion),
+                        nn.Conv2d(channels, outputs, 1, stride=stride, bias=False),
+                        nn.BatchNorm2d(outputs),
                     )
                 blocks.append(kind(channels, width, stride, downsample, **options))
-                channels = width * kind.expansion
+                channels = outputs
             setattr(self, name, nn.Sequential(*blocks))
+            points += [(block, "attention", outputs) for block in blocks]
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
 
@@ -208,13 +198,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
                 nn.init.zeros_((module.bn3 if bottleneck else module.bn2).weight)
-
-        # The blocks come last, so that they draw their random weights last: after one and the same
-        # seed, networks with different attention start from the same convolutions and classifier.
-        if attention is not None:
-            for name, width in zip(self.layer_names, widths, strict=True):
-                for residual in getattr(self, name):
-                    residual.attention = attention(width * kind.expansion)
+        attach(attention, points)
 
     def features(self, x: Tensor) -> Tensor:
         """The last feature map: ``[B, in_channels, H, W]`` -> ``[B, C, H / 32, W / 32]``.

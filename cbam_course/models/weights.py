@@ -34,7 +34,6 @@ class LoadReport:
         fresh: keys that kept their fresh values.
         unused: keys of the weights that the network does not have, or not with their shape.
         loaded_parameters: how many learned numbers ``loaded`` holds, statistics not counted.
-        fresh_parameters: the same of ``fresh``.
         reasons: why a layer that the weights do have starts fresh, by its name.
     """
 
@@ -42,7 +41,6 @@ class LoadReport:
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
     loaded_parameters: int
-    fresh_parameters: int
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -144,14 +142,14 @@ def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict
             ) from None
         raise ValueError(f"{path} is empty, torn, or not a file of weights") from None
     if isinstance(content, Mapping):
-        entries = {k: v for k, v in content.items() if _is_state(v)}
-        usual = [k for k in ("state_dict", "model") if k in entries] or list(entries)
-        if entry is not None and entry not in entries:
-            raise ValueError(f"{path} has no weights called {entry!r}; it has {list(entries)}")
-        if entry is None and len(usual) > 1:
-            raise ValueError(f"{path} has several sets of weights, {usual}: say which by entry=")
-        if entry is not None or usual:
-            content = entries[usual[0] if entry is None else entry]
+        sets = {name: value for name, value in content.items() if _is_state(value)}
+        names = [name for name in ("state_dict", "model") if name in sets] or list(sets)
+        names = names if entry is None else [entry]
+        if len(names) > 1 or (entry is not None and entry not in sets):
+            raise ValueError(
+                f"{path} has the sets of weights {list(sets)}: say which by entry=; got {entry!r}"
+            )
+        content = sets[names[0]] if names else content
     return {key: value.detach() for key, value in _checked(content, str(path)).items()}
 
 
@@ -222,15 +220,8 @@ def load_source(
         for block in dict.fromkeys(filter(None, map(attention_block, loaded))):
             check_alike(model.get_submodule(block), whose, f"nothing was loaded: {block}")
     model.load_state_dict({key: given[key] for key in loaded}, strict=False)
-    learned = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    return LoadReport(
-        loaded=tuple(loaded),
-        fresh=tuple(fresh),
-        unused=tuple(unused),
-        loaded_parameters=sum(learned.get(key, 0) for key in loaded),
-        fresh_parameters=sum(learned.get(key, 0) for key in fresh),
-        reasons=reasons,
-    )
+    learned = sum(p.numel() for name, p in model.named_parameters() if name in loaded)
+    return LoadReport(tuple(loaded), tuple(fresh), tuple(unused), learned, reasons)
 
 
 def _compare(

@@ -1,5 +1,7 @@
 """Bad arguments and bad inputs are refused at once, with what was given and what is allowed."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -16,36 +18,31 @@ from cbam_course.attention import (
 )
 from tests.support.attention_cases import few
 
-NO_COUNTS = [0, -4, 16.0, "16", True]
 
-
-def assert_refused(make, *parts):
-    """``make()`` raises a ValueError whose message holds all the parts."""
-    with pytest.raises(ValueError) as refusal:
+def assert_refused(make, message):
+    """``make()`` raises a ValueError that holds the message; ``...`` stands for anything."""
+    pattern = ".*".join(map(re.escape, message.split("...")))
+    with pytest.raises(ValueError, match=pattern):
         make()
-    for part in parts:
-        assert part in str(refusal.value)
 
 
-@pytest.mark.parametrize("value", NO_COUNTS, ids=repr)
-def test_channels_reduction_and_kernel_size(value):
+@pytest.mark.parametrize("value", [0, 16.0, "16", True], ids=repr)
+def test_what_is_no_count(value):
     for make in (SqueezeExcitation, ChannelAttention, ECA, CBAM, ConstantGate, eca_kernel_size):
-        assert_refused(lambda make=make: make(value), "channels must be an integer", repr(value))
-    for make in (SqueezeExcitation, ChannelAttention, CBAM):
+        refusal = f"channels must be an integer of at least 1; got {value!r}"
+        assert_refused(lambda make=make: make(value), refusal)
+    for make in (SqueezeExcitation, CBAM):
         assert_refused(lambda make=make: make(64, value), "reduction must be an integer")
-    for make in (
-        *(SpatialAttention, lambda k: CBAM(64, kernel_size=k), lambda k: ECA(64, k)),
-        lambda k: CBAM(64, mode="conv", channel_options={"kernel_size": k}),
-    ):
+    for make in (SpatialAttention, lambda k: CBAM(64, kernel_size=k), lambda k: ECA(64, k)):
         assert_refused(lambda make=make: make(value), "kernel_size must be an integer of at least")
-        assert_refused(lambda make=make: make(4), "kernel_size must be odd", "got 4")
+        assert_refused(lambda make=make: make(4), "kernel_size must be odd...got 4")
 
 
 @pytest.mark.parametrize("make", [SqueezeExcitation, ChannelAttention, CBAM])
 def test_a_reduction_that_leaves_no_hidden_unit(make):
     """Seen: fewer channels than the ratio, an MLP of width zero, a gate that is constant."""
-    assert_refused(lambda: make(8), "reduction 16", "8 channels", "8 // 16 = 0", "at most 8")
-    assert_refused(lambda: make(8, 9), "reduction 9", "8 // 9 = 0", "at most 8")
+    assert_refused(lambda: make(8), "reduction 16...8 channels (8 // 16 = 0)...at most 8")
+    assert_refused(lambda: make(8, 9), "reduction 9...(8 // 9 = 0)...at most 8")
     make(8, 8)
 
 
@@ -63,60 +60,47 @@ def test_any_integer_type_will_do(integer):
         assert block(torch.randn(1, 64, 4, 4)).shape == (1, 64, 4, 4)
 
 
-NO_POOLS = [(), "avgmax", ("avg", "avg"), ["max", "mean"], None, {"avg", "max"}]
-
-
-@pytest.mark.parametrize("value", NO_POOLS, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", [(), "avgmax", ("avg", "avg"), ["max", "mean"], {"avg"}], ids=str)
 def test_pools(value):
-    allowed = "pools must be one or more of 'avg', 'max', each once, as a string, list or tuple"
+    allowed = f"'max', each once, as a string, list or tuple; got {value!r}"
     for kind in (ChannelAttention, ECA):
-        assert_refused(lambda kind=kind: kind(64, pools=value), allowed, repr(value))
-    assert_refused(lambda: SpatialAttention(pools=value), "'avg', 'max', 'conv'", repr(value))
+        assert_refused(lambda kind=kind: kind(64, pools=value), f"pools must be...'avg', {allowed}")
+    assert_refused(lambda: SpatialAttention(pools=value), f"'avg', 'max', 'conv'...{value!r}")
 
 
-def test_the_learned_pool():
-    assert_refused(lambda: ECA(64, pools=("avg", "conv")), "'avg', 'max'", "conv")
-    assert_refused(lambda: SpatialAttention(pools="conv"), "1x1 convolution", "channels=C")
-
-
-@pytest.mark.parametrize("value", ["FC", None, ["conv"]], ids=repr)
-def test_choices(value):
-    orders = "'channel-spatial', 'spatial-channel', 'parallel', 'channel', 'spatial'"
-    layer = lambda: ChannelAttention(64, layer=value)  # noqa: E731
-    assert_refused(layer, "layer must be one of 'conv', 'linear'; got", repr(value))
-    assert_refused(lambda: CBAM(64, mode=value), "mode must be one of 'fc', 'conv'", repr(value))
-    assert_refused(lambda: CBAM(64, order=value), f"order must be one of {orders}", repr(value))
-
-
-IGNORED = [
-    ({"mode": "conv", "reduction": 8}, "mode 'conv' has no hidden layer", "reduction=8"),
-    ({"order": "channel", "kernel_size": 3}, "order 'channel' has no spatial", "kernel_size=3"),
-    ({"order": "channel", "spatial_options": {}}, "order 'channel'", "spatial_options={}"),
-    ({"order": "spatial", "reduction": 8}, "order 'spatial' has no channel half", "reduction=8"),
-    ({"order": "spatial", "mode": "conv"}, "order 'spatial'", "mode='conv'"),
-    ({"order": "spatial", "channel_options": {}}, "order 'spatial'", "channel_options={}"),
+ORDERS = "'channel-spatial', 'spatial-channel', 'parallel', 'channel', 'spatial'"
+REFUSED = [
+    (lambda: ECA(64, pools=("avg", "conv")), "'avg', 'max', each...'conv'"),
+    (lambda: SpatialAttention(pools="conv"), "1x1 convolution from C channels: give channels=C"),
+    (lambda: ChannelAttention(64, layer="FC"), "layer must be one of 'conv', 'linear'; got 'FC'"),
+    (lambda: ChannelAttention(64, bias="False"), "bias must be True or False; got 'False'"),
+    (lambda: CBAM(64, mode=["fc"]), "mode must be one of 'fc', 'conv'; got ['fc']"),
+    (lambda: CBAM(64, order=None), f"order must be one of {ORDERS}; got None"),
+    # What would be ignored.
+    (lambda: CBAM(64, 8, mode="conv"), "mode 'conv' has no hidden layer...reduction=8"),
+    (lambda: CBAM(64, order="channel", kernel_size=3), "'channel' has no spatial...kernel_size=3"),
+    (lambda: CBAM(64, order="channel", spatial_options={}), "'channel'...spatial_options={}"),
+    (lambda: CBAM(64, 8, order="spatial"), "'spatial' has no channel half...reduction=8"),
+    (lambda: CBAM(64, order="spatial", mode="conv"), "order 'spatial'...mode='conv'"),
+    (lambda: CBAM(64, order="spatial", channel_options={}), "'spatial'...channel_options={}"),
+    # Names and their options.
+    (lambda: make_attention("cbam"), "attention must be one of 'none', 'se'...got 'cbam'"),
+    (lambda: make_attention(["se"]), "attention must be one of 'none', 'se'...got ['se']"),
+    (lambda: make_attention("none", reduction=8), "'none' takes no options"),
+    (lambda: make_attention("cbam-conv", mode="fc"), "'cbam-conv' says the mode"),
+    (lambda: make_attention("cbam-conv", reduction=8)(64), "mode 'conv' has no"),
 ]
 
 
-@pytest.mark.parametrize(("options", "parts"), [(v[0], v[1:]) for v in IGNORED], ids=str)
-def test_what_would_be_ignored_is_refused(options, parts):
-    assert_refused(lambda: CBAM(64, **options), *parts)
+@pytest.mark.parametrize(("make", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_refused(make, message):
+    assert_refused(make, message)
 
 
-@pytest.mark.parametrize("name", ["cbam", "SE", None, ["se"]], ids=repr)
-def test_unknown_names(name):
-    assert_refused(
-        lambda: make_attention(name), "attention must be one of 'none', 'se'", repr(name)
-    )
-
-
-def test_options_of_a_name():
-    assert_refused(lambda: make_attention("none", reduction=8), "'none' takes no options")
-    assert_refused(lambda: make_attention("cbam-conv", mode="fc"), "'cbam-conv' says the mode")
+def test_arguments_that_python_refuses():
     for options in ({"channels": 32}, {"spatial_options": {"kernel_size": 3}}):
         with pytest.raises(TypeError, match="multiple values for"):
             make_attention("cbam-fc", **options)(64)
-    assert_refused(lambda: make_attention("cbam-conv", reduction=8)(64), "mode 'conv' has no")
     with pytest.raises(TypeError, match="gate_layer"):
         make_attention("se", gate_layer="sigmoid")(64)
 
@@ -125,19 +109,14 @@ def test_options_of_a_name():
 def test_inputs(case):
     block = case.make(6)
     for shape in [(2, 6), (6, 4, 5), (2, 6, 1, 4, 5)]:
-        x = torch.zeros(shape)
-        call = lambda x=x: block(x)  # noqa: E731
-        assert_refused(call, "expects a feature map [batch, ", f"shape {list(shape)}")
-    for shape in [(2, 6, 0, 5), (2, 6, 4, 0)]:
-        assert_refused(
-            lambda shape=shape: block(torch.zeros(shape)), "at least 1 x 1", str([*shape])
-        )
-    for dtype in (torch.uint8, torch.complex64):  # an image from a file
-        x = torch.zeros(2, 6, 4, 5, dtype=dtype)
-        assert_refused(lambda x=x: block(x), "floating-point", f"got {dtype}")
+        refusal = f"expects a feature map [batch, ...shape {list(shape)}"
+        assert_refused(lambda shape=shape: block(torch.zeros(shape)), refusal)
+    assert_refused(lambda: block(torch.zeros(2, 6, 0, 5)), "at least 1 x 1 x 1...[2, 6, 0, 5]")
+    image = torch.zeros(2, 6, 4, 5, dtype=torch.uint8)  # from a file
+    assert_refused(lambda: block(image), "floating-point numbers, got torch.uint8")
     x = torch.zeros(2, 7, 4, 5, dtype=torch.float64)
     if block.channels is None:
         assert block(x).shape == x.shape
     else:
-        for call in (block, block.attention_map):
-            assert_refused(lambda call=call: call(x), "[batch, 6, height, width]", "got 7 channels")
+        assert_refused(lambda: block(x), "[batch, 6, height, width]...got 7 channels")
+        assert_refused(lambda: block.attention_map(x), "got 7 channels")

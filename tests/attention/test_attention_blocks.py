@@ -5,7 +5,6 @@ import pickle
 
 import pytest
 import torch
-from torch import nn
 
 from cbam_course import attention
 from cbam_course.attention import (
@@ -55,11 +54,8 @@ def test_what_a_name_makes(name):
     ("name", "options", "found"),
     [
         ("se", {"reduction": 4}, lambda b: b.reduction == 4),
-        ("eca", {"kernel_size": 9}, lambda b: b.kernel_size == 9),
-        ("eca", {"pools": "max"}, lambda b: b.pools == ("max",)),
         ("channel-fc", {"layer": "linear"}, lambda b: isinstance(b.mlp[0], torch.nn.Linear)),
         ("spatial", {"pools": ("conv", "max")}, lambda b: b.squeeze is not None),
-        ("cbam-fc", {"reduction": 8}, lambda b: b.channel_attention.reduction == 8),
         ("cbam-fc", {"order": "parallel"}, lambda b: b.order == "parallel"),
         ("cbam-conv", {"kernel_size": 3}, lambda b: b.spatial_attention.kernel_size == 3),
     ],
@@ -71,13 +67,7 @@ def test_options_arrive(name, options, found):
 
 STORED = {
     "se": ["mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"],
-    "channel-fc": ["mlp.0.weight", "mlp.2.weight"],
-    "channel-conv": ["conv.weight"],
     "spatial": ["conv.weight"],
-    "cbam-fc": [
-        *("channel_attention.mlp.0.weight", "channel_attention.mlp.2.weight"),
-        "spatial_attention.conv.weight",
-    ],
     "cbam-conv": ["channel_attention.conv.weight", "spatial_attention.conv.weight"],
 }
 
@@ -123,51 +113,3 @@ def test_cost_table_for_32_channels(layer):
     assert [p.numel() for p in block.parameters()] == [3, 98]
     assert count(block) == 101
     assert block(torch.randn(4, 32, 16, 16)).shape == (4, 32, 16, 16)
-
-
-@pytest.mark.parametrize("mode", ["fc", "conv"])
-def test_caller_multiplies_by_the_maps(mode):
-    """The spelling of two tutorials: the halves return maps, and the caller multiplies."""
-    block = cases.cbam("channel-spatial", mode).make(8)
-    x = cases.features(2, 8, 4, 5)
-    out = block.channel_attention.attention_map(x) * x
-    out = block.spatial_attention.attention_map(out) * out
-    assert torch.equal(out, block(x))
-
-
-class AuthorsGates(nn.Module):
-    """What the authors' code computes, in other words.
-
-    Linear layers with biases; the maximum before the average; a BatchNorm inside the spatial gate.
-    """
-
-    def __init__(self, channels, reduction):
-        super().__init__()
-        self.down = nn.Linear(channels, channels // reduction)
-        self.up = nn.Linear(channels // reduction, channels)
-        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-        self.norm = nn.BatchNorm2d(1)
-
-    def forward(self, x):
-        pooled = torch.stack([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))])
-        weights = self.up(self.down(pooled).relu()).sum(0).sigmoid()
-        x = torch.einsum("bc,bchw->bchw", weights, x)
-        summary = torch.stack([x.amax(dim=1), x.mean(dim=1)], dim=1)
-        return x * self.norm(self.conv(summary)).sigmoid()
-
-
-@pytest.mark.parametrize("layer", ["linear", "conv"])
-@pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
-def test_authors_code_by_options(layer, train):
-    theirs = AuthorsGates(32, 4).double().train(train)
-    ours = CBAM(
-        32,
-        4,
-        channel_options={"bias": True, "layer": layer},
-        spatial_options={"pools": ("max", "avg"), "batch_norm": True},
-    ).double()
-    theirs.norm.running_mean += 0.3
-    for value, place in zip(theirs.state_dict().values(), ours.state_dict().values(), strict=True):
-        place.copy_(value.reshape(place.shape))
-    x = cases.features(4, 32, 6, 5)
-    torch.testing.assert_close(ours.train(train)(x), theirs(x), rtol=1e-12, atol=1e-12)

@@ -48,11 +48,6 @@ def test_a_constant_gate_starts_at_one_half_and_learns():
     assert repr(block) == "ConstantGate(channels=4)"
 
 
-def test_images_that_a_constant_gate_refuses():
-    with pytest.raises(ValueError, match=r"ConstantGate expects .*4, height.* got 3 channels"):
-        gate()(torch.zeros(1, 3, 2, 2))
-
-
 def test_blocks_of_a_network_by_name():
     network = make_model("cifar_resnet", "se", depths=[1, 2], widths=[16, 16])
     names = ["layer1.0.attention", "layer2.0.attention", "layer2.1.attention"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from cbam_course.attention import SpatialAttention, eca_kernel_size
+from cbam_course.attention import eca_kernel_size
 from tests.support import attention_cases as cases
 from tests.support import equations as reference
 
@@ -70,18 +70,6 @@ def test_batch_norm_in_training():
     for name, seen in (("running_mean", mean), ("running_var", unbiased)):
         old = before[f"bn.{name}"].item()
         assert_allclose(block.state_dict()[f"bn.{name}"], [0.9 * old + 0.1 * seen], **EXACT)
-
-
-def test_order_of_pools_is_the_order_of_the_input_maps():
-    """The same kernel, its two slices exchanged, is the authors' order of the maps."""
-    x = cases.features(2, 6, 4, 5)
-    ours, theirs = (
-        SpatialAttention(3, pools=pools).double() for pools in (("avg", "max"), ("max", "avg"))
-    )
-    theirs.conv.weight.data = ours.conv.weight.data.flip(1)
-    torch.testing.assert_close(theirs(x), ours(x), rtol=1e-12, atol=1e-12)
-    theirs.conv.weight.data = ours.conv.weight.data.clone()
-    assert (theirs(x) - ours(x)).abs().max() > 1e-3
 
 
 SIZES = {1: 1, 2: 1, 4: 1, 8: 3, 16: 3, 32: 3, 64: 3, 128: 5, 256: 5, 512: 5, 1024: 5, 2048: 7}

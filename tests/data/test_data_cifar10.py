@@ -13,11 +13,13 @@ import socket
 import sys
 import tarfile
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torchvision.datasets import CIFAR10
 
 from cbam_course.data import CIFAR10_CLASSES, DatasetUnavailable, cifar10
 from cbam_course.records import reading
@@ -89,37 +91,39 @@ def test_cache_is_loaded(cached, arrays):
 def test_folder_comes_from_argument_then_environment(cached, monkeypatch, tmp_path):
     monkeypatch.setenv("CBAM_COURSE_DATA", str(cached.parent))
     assert len(cifar10(download=False).x_test) == 10
-    with pytest.raises(DatasetUnavailable, match="elsewhere"):
+    with pytest.raises(
+        DatasetUnavailable, match=r"elsewhere, .*data\.shapes\(\).*--dataset shapes"
+    ):
         cifar10(tmp_path / "elsewhere", download=False)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", lambda path: tmp_path.joinpath(*path.parts[1:]))
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    "platform, variable, parts",
-    [
-        ("linux", "XDG_CACHE_HOME", ("base", "cbam-course")),
-        ("win32", "LOCALAPPDATA", ("base", "cbam-course")),
-        ("linux", None, (".cache", "cbam-course")),
-        ("darwin", None, ("Library", "Caches", "cbam-course")),
-        ("win32", None, ("AppData", "Local", "cbam-course")),
-    ],
+    "platform, expected",
+    [("linux", ".cache"), ("darwin", "Library/Caches"), ("win32", "AppData/Local")],
 )
-def test_cache_folder_of_each_platform(platform, variable, parts, monkeypatch, tmp_path):
-    for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+def test_cache_folder_of_each_platform(platform, expected, monkeypatch, home):
     monkeypatch.setattr(sys, "platform", platform)
+    assert module.cache_folder() == home / expected / "cbam-course"
+    variable = {"linux": "XDG_CACHE_HOME", "win32": "LOCALAPPDATA"}.get(platform)
     if variable:
-        monkeypatch.setenv(variable, str(tmp_path / "base"))
-    assert module.cache_folder() == tmp_path.joinpath(*parts)
+        monkeypatch.setenv(variable, "~/base")
+        assert module.cache_folder() == home / "base" / "cbam-course"
 
 
-def test_no_home_folder_is_reported(monkeypatch):
-    def homeless():
+def test_no_home_folder_is_reported(monkeypatch, home):
+    def homeless(path):
         raise RuntimeError("Could not determine home directory.")
 
-    for name in ("CBAM_COURSE_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(Path, "expanduser", homeless)
     with pytest.raises(DatasetUnavailable, match="environment variable CBAM_COURSE_DATA"):
         cifar10(download=False)
 
@@ -134,10 +138,13 @@ def refused(path: Path, message: str) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("kept", [0, 1, 1000, 50_000, 180_000, -1])
-def test_cut_off_file_is_refused(cached, kept):
-    cached.write_bytes(cached.read_bytes()[:kept])
-    refused(cached, "damaged")
+def test_cut_off_and_other_files_are_refused(cached):
+    whole = cached.read_bytes()
+    np.save(cached.with_suffix(".npy"), np.zeros(3))
+    other = cached.with_suffix(".npy").read_bytes()
+    for content in (b"", whole[:1], whole[:50_000], whole[:-1], other, b"<html>404</html>"):
+        cached.write_bytes(content)
+        refused(cached, "is damaged or is not CIFAR-10")
 
 
 def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
@@ -157,34 +164,24 @@ def test_a_single_changed_byte_anywhere_is_refused(cached, arrays):
 @pytest.mark.parametrize(
     "name, change, message",
     [
-        ("x_train", lambda x: x.astype(np.float32), "x_train is float32"),
-        ("y_test", lambda y: y.astype(np.int64), "y_test is int64"),
-        ("x_test", lambda x: x.transpose(0, 3, 1, 2), r"x_test is uint8 \[10, 3, 32, 32\]"),
-        ("x_train", lambda x: x[:-1], r"x_train is uint8 \[49, "),
+        ("x_train", lambda x: x.astype(np.float32), ""),
+        ("y_test", lambda y: y.astype(np.int64), ""),
+        ("x_test", lambda x: x.transpose(0, 3, 1, 2), "checksum"),
+        ("x_train", lambda x: x[:-1], ""),
         ("y_train", lambda y: y + 1, "checksum"),
-        ("y_train", lambda y: y[::-1], "checksum"),
         ("x_train", lambda x: np.concatenate([x[:1], x[:-1]]), "checksum"),
         ("y_train", lambda y: y.astype(object), "pickle"),
     ],
 )
 def test_other_contents_are_refused(cached, arrays, name, change, message):
     np.savez(cached, **(arrays | {name: change(arrays[name])}))
-    refused(cached, message)
+    refused(cached, f"is damaged or is not CIFAR-10: .*{message}")
     np.savez(cached, **{key: array for key, array in arrays.items() if key != name})
-    refused(cached, f"lacks {name}")
+    refused(cached, f"{name} is not a file in the archive")
 
 
-def test_other_files_are_refused(cached):
-    np.save(cached.with_suffix(".npy"), np.zeros(3))
-    cached.with_suffix(".npy").replace(cached)
-    refused(cached, "no .npz archive")
-    cached.write_text("<html>404</html>")
-    refused(cached, "no .npz archive")
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_copy_in_another_order_is_put_in_order(cached, arrays, seed):
-    copy = shuffled(arrays, seed)
+def test_a_copy_in_another_order_is_put_in_order(cached, arrays):
+    copy = shuffled(arrays, seed=1)
     assert not (copy["y_train"] == arrays["y_train"]).all()
     np.savez(cached, **copy)
     assert equal(cifar10(cached.parent, download=False), arrays)
@@ -202,26 +199,6 @@ def test_keys_depend_on_every_pixel_its_position_and_the_label(arrays):
         assert (module.content_keys(changed, y) != keys).all()
     assert (module.content_keys(x[:, ::-1], y) != keys).all()
     assert (module.content_keys(x, (y + 1) % 10) != keys).all()
-
-
-def test_a_write_that_is_broken_off_leaves_nothing(arrays, small, tmp_path, monkeypatch):
-    def fail_halfway(file, **_):
-        file.write(b"PK\x03\x04 half an archive")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(np, "savez", fail_halfway)
-    with pytest.raises(KeyboardInterrupt):
-        module._save(tmp_path / "cifar10.npz", arrays)
-    assert os.listdir(tmp_path) == []
-
-
-def test_missing_set_names_the_embedded_one(tmp_path):
-    with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)") as caught:
-        cifar10(tmp_path / "nowhere", download=False)
-    assert isinstance(caught.value, RuntimeError)
-    assert "--dataset shapes" in str(caught.value)
-    assert str(tmp_path) in str(caught.value)
-    assert not (tmp_path / "nowhere").exists()
 
 
 # torchvision's layout and the download
@@ -255,51 +232,16 @@ def archive(arrays):
     return packed.getvalue(), sums
 
 
-class Host(ThreadingHTTPServer):
-    """The server; ``behavior`` says what it does with a request for the archive."""
-
-    daemon_threads = True
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.behavior = "serve"
-        self.downloads = 0
-        self.released = threading.Event()
-        super().__init__(("127.0.0.1", 0), Answer)
-
-
-class Answer(BaseHTTPRequestHandler):
-    def do_GET(self):
-        content = self.server.content
-        if self.server.behavior == "missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        # torchvision first looks for redirections, with a GET that carries this header.
-        if self.headers.get("Method") == "HEAD":
-            return
-        self.server.downloads += 1
-        if self.server.behavior == "serve":
-            self.wfile.write(content)
-        else:
-            self.wfile.write(content[: len(content) // 2])
-            if self.server.behavior == "stall":
-                self.server.released.wait(20)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def host(archive, small, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
+def offered(archive, small, monkeypatch, tmp_path_factory):
+    """The archive's file on a server from which torchvision downloads it."""
     content, sums = archive
-    server = Host(content)
+    file = tmp_path_factory.mktemp("host") / CIFAR10.filename
+    file.write_bytes(content)
+    handler = partial(SimpleHTTPRequestHandler, directory=file.parent)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_address[1]}/cifar-10-python.tar.gz"
+    address = f"http://127.0.0.1:{server.server_address[1]}/{file.name}"
     monkeypatch.setattr(CIFAR10, "url", address)
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
     for field in ("train_list", "test_list"):
@@ -307,41 +249,43 @@ def host(archive, small, monkeypatch):
         monkeypatch.setattr(CIFAR10, field, [[name, sums[name]] for name in names])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
     monkeypatch.setenv("no_proxy", "*")
-    yield server
-    server.released.set()
+    yield file
     server.shutdown()
     server.server_close()
 
 
-def test_download_is_decoded_and_kept(host, arrays, tmp_path, capfd):
+def test_download_is_decoded_and_kept(offered, arrays, tmp_path, capfd):
     folder = tmp_path / "new" / "folder"
     assert equal(cifar10(folder), arrays)
     assert "170 MB" in capfd.readouterr().err
     assert set(os.listdir(folder)) == {"cifar10.npz"}
-    assert equal(cifar10(folder, download=False), arrays)
-    assert host.downloads == 1
+    offered.unlink()
+    assert equal(cifar10(folder), arrays)
 
 
 @pytest.mark.parametrize(
     ("behavior", "reason"), [("cut", ""), ("stall", "timed out"), ("missing", "404")]
 )
 def test_a_download_that_fails_can_be_repeated(
-    host, arrays, tmp_path, monkeypatch, behavior, reason
+    offered, archive, arrays, tmp_path, monkeypatch, behavior, reason
 ):
-    host.behavior = behavior
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "STALL_SECONDS", 0.2 if behavior == "stall" else 60)
+    offered.write_bytes(archive[0][:5000])
+    if behavior == "missing":
+        offered.unlink()
+    with monkeypatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as silent:
+        if behavior == "stall":
+            patch.setattr(module, "STALL_SECONDS", 0.2)
+            patch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/archive")
         with pytest.raises(DatasetUnavailable, match=rf"{reason}.*data\.shapes\(\)"):
             cifar10(tmp_path)
     assert os.listdir(tmp_path) == [] and socket.getdefaulttimeout() is None
-    host.behavior = "serve"
+    offered.write_bytes(archive[0])
     assert equal(cifar10(tmp_path), arrays)
     assert os.listdir(tmp_path) == ["cifar10.npz"]
 
 
-def test_no_network_gives_one_clear_error(host, tmp_path):
-    host.shutdown()
-    host.server_close()
+def test_no_network_gives_one_clear_error(offered, tmp_path, monkeypatch):
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/archive")
     with pytest.raises(DatasetUnavailable, match=r"data\.shapes\(\)") as caught:
         cifar10(tmp_path)
     message = str(caught.value)
@@ -349,48 +293,47 @@ def test_no_network_gives_one_clear_error(host, tmp_path):
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_folder_that_cannot_be_made_is_reported(host, tmp_path):
+def test_folder_that_cannot_be_made_is_reported(offered, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DatasetUnavailable, match="file"):
         cifar10(tmp_path / "file" / "folder")
 
 
-def unpack(content: bytes, folder: Path) -> Path:
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+def unpack(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     return folder / "cifar-10-batches-py"
 
 
 @pytest.mark.parametrize("left", ["folder", "archive", "archive and torn folder"])
-def test_what_torchvision_left_is_used(host, arrays, tmp_path, left):
+def test_what_torchvision_left_is_used(offered, arrays, tmp_path, left):
     if left == "folder":
-        unpack(host.content, tmp_path)
+        unpack(offered, tmp_path)
     else:
-        (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content)
+        (tmp_path / "cifar-10-python.tar.gz").write_bytes(offered.read_bytes())
     if "torn" in left:
         (tmp_path / "cifar-10-batches-py").mkdir()
     there = set(os.listdir(tmp_path))
     assert equal(cifar10(tmp_path, download=False), arrays)
     assert set(os.listdir(tmp_path)) == there | {"cifar10.npz"}
-    assert host.downloads == 0
 
 
-def test_torn_torchvision_copy_is_not_used(host, arrays, tmp_path):
-    (tmp_path / "cifar-10-python.tar.gz").write_bytes(host.content[:5000])
-    batch = unpack(host.content, tmp_path) / "data_batch_3"
+def test_torn_torchvision_copy_is_not_used(offered, arrays, tmp_path):
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(offered.read_bytes()[:5000])
+    batch = unpack(offered, tmp_path) / "data_batch_3"
     batch.write_bytes(batch.read_bytes()[:-1])
     with pytest.raises(DatasetUnavailable, match="no whole copy"):
         cifar10(tmp_path, download=False)
     assert equal(cifar10(tmp_path), arrays)
-    assert host.downloads == 1
 
 
-def test_folder_that_cannot_be_written_still_serves(host, arrays, tmp_path, monkeypatch):
-    def full(*_, **__):
+def test_folder_that_cannot_be_written_still_serves(offered, arrays, tmp_path, monkeypatch):
+    def full(file, **_):
+        file.write(b"PK\x03\x04 half an archive")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    unpack(host.content, tmp_path)
+    unpack(offered, tmp_path)
     with pytest.warns(UserWarning, match="No space left"):
         assert equal(cifar10(tmp_path, download=False), arrays)
     assert set(os.listdir(tmp_path)) == {"cifar-10-batches-py"}

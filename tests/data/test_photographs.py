@@ -56,7 +56,6 @@ def test_the_banks_of_the_photographs():
         ((0.2, 0.2, 0.6), {"blue over yellow": 0.6}),
         ((0.6, 0.6, 0.2), {"yellow over blue": 0.6}),
         ((1.0, 0.0, 0.5), {"red over green": 1.0}),
-        ((0.5, 0.5, 0.5), {}),
     ],
 )
 def test_plain_colors(color, expected):
@@ -98,7 +97,6 @@ def test_central_square_is_taken():
 @pytest.mark.parametrize(
     "image, message",
     [
-        (torch.zeros(1, 32, 32), r"\[3, H, W\], got \[1, 32, 32\]"),
         (torch.zeros(2, 3, 32, 32), r"got \[2, 3, 32, 32\]"),
         (torch.full((3, 32, 32), 200.0), "0 to 1, got 200 to 200"),
         (torch.full((3, 32, 32), torch.nan), "nan"),

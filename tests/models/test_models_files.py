@@ -1,5 +1,6 @@
 """Files of weights: state dicts are read, and nothing else is."""
 
+import argparse
 import io
 import pickle
 
@@ -74,6 +75,31 @@ def test_module_is_left_out_only_if_all_have_it(tmp_path):
     assert list(read_weights(tmp_path / "some.pth")) == ["module.a", "module.module.b", "c"]
 
 
+@pytest.fixture
+def state():
+    return {key: value.detach() for key, value in nn.Linear(2, 3).state_dict().items()}
+
+
+def test_an_entry_is_found_or_named(tmp_path, state):
+    torch.save({"epoch": 3, "net": state, "optimizer": {"lr": 0.1}}, tmp_path / "file.pth")
+    assert read_weights(tmp_path / "file.pth").keys() == state.keys()
+    twice = {key: 2 * value for key, value in state.items()}
+    torch.save({"net": state, "ema": twice}, tmp_path / "file.pth")
+    with pytest.raises(ValueError, match=r"\['net', 'ema'\]: say which by entry="):
+        read_weights(tmp_path / "file.pth")
+    assert torch.equal(read_weights(tmp_path / "file.pth", "ema")["bias"], twice["bias"])
+    with pytest.raises(ValueError, match="say which by entry=; got 'best'"):
+        read_weights(tmp_path / "file.pth", "best")
+
+
+def test_what_lies_beside_the_weights(tmp_path, state):
+    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, tmp_path / "file.pth")
+    with pytest.raises(
+        ValueError, match="would run argparse.Namespace.*beside something else.* save them alone"
+    ):
+        read_weights(tmp_path / "file.pth")
+
+
 # What is refused
 
 
@@ -117,7 +143,6 @@ def test_a_whole_model(tmp_path):
 
 FOREIGN = {
     "nothing": b"",
-    "page": b"<!DOCTYPE html><html>Not found</html>" * 9,
     "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
     "bytes": bytes(range(256)) * 9,
 }
@@ -153,9 +178,7 @@ def test_torn_files(tmp_path, name):
 @pytest.mark.parametrize(
     "content",
     [
-        [torch.ones(1)],
         torch.ones(1),
-        {},
         {"epoch": 3, "lr": 0.1},
         {"state_dict": {}},
         {"a": torch.ones(1), 3: torch.ones(1)},

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from cbam_course.attention import ATTENTION_NAMES, CBAM, ChannelAttention, make_attention
+from cbam_course.attention import CBAM, ChannelAttention, make_attention
 from cbam_course.models import (
     MODEL_NAMES,
     BasicBlock,
@@ -53,7 +53,6 @@ PINNED = {  # tensors, a hash of their names and shapes, the next random number
     ("cifar_cnn", "se"): (56, "506a72cc", 1671911362),
     ("cifar_cnn", "eca"): (47, "8c9df435", 1421436078),
     ("cifar_cnn", "channel-fc"): (50, "6c3eafbd", 665234166),
-    ("cifar_cnn", "channel-conv"): (47, "8c9df435", 1421436078),
     ("cifar_cnn", "spatial"): (47, "c136d4b6", 1084836907),
     ("cifar_cnn", "cbam-fc"): (53, "9bd64561", 2010515336),
     ("cifar_cnn", "cbam-conv"): (50, "3bb28c03", 1678877533),
@@ -93,7 +92,7 @@ def test_initial_weights():
         assert found[key].double().abs().mean().item() == pytest.approx(mean, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_torchvisions_initial_weights(name):
     torch.manual_seed(1)
     ours = make_model(name, num_classes=10).state_dict()
@@ -106,7 +105,7 @@ def test_torchvisions_initial_weights(name):
 def test_same_seed_same_backbone_whatever_the_attention(name):
     torch.manual_seed(3)
     plain = small(name).state_dict()
-    for attention in ATTENTION_NAMES[1:]:
+    for attention in ("se", "cbam-fc"):
         torch.manual_seed(3)
         other = small(name, attention).state_dict()
         assert plain.keys() < other.keys()
@@ -123,26 +122,10 @@ def test_v2_first_convolution_of_other_channels_is_initialized_alike():
 # Against the networks of others
 
 
-def torchvision_resnext101_32x4d():
-    block = torchvision.models.resnet.Bottleneck
-    return torchvision.models.ResNet(block, [3, 4, 23, 3], groups=32, width_per_group=4)
-
-
-@pytest.mark.parametrize(
-    ("name", "theirs"),
-    [
-        ("resnet18", torchvision.models.resnet18),
-        ("resnet34", torchvision.models.resnet34),
-        ("resnet50", torchvision.models.resnet50),
-        ("resnet101", torchvision.models.resnet101),
-        ("resnext50_32x4d", torchvision.models.resnext50_32x4d),
-        ("resnext101_32x4d", torchvision_resnext101_32x4d),
-        ("mobilenet_v2", torchvision.models.mobilenet_v2),
-    ],
-)
-def test_torchvisions_keys_and_outputs(name, theirs):
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d", "mobilenet_v2"])
+def test_torchvisions_keys_and_outputs(name):
     torch.manual_seed(0)
-    theirs = networks.randomize_statistics(theirs())
+    theirs = networks.randomize_statistics(getattr(torchvision.models, name)())
     with META:
         ours = make_model(name)
     assert list(ours.state_dict()) == list(theirs.state_dict())
@@ -184,28 +167,13 @@ def test_cifar_cnn_equals_the_network_written_out():
 # Counts; those of the papers are tested with their tables
 
 
-def he(widths, depth):
-    """Parameters of a residual network of basic blocks for 32 x 32 images, by hand."""
-    total = 27 * widths[0] + 2 * widths[0]
-    before = widths[0]
-    for width in widths:
-        for _ in range(depth):
-            total += 9 * before * width + 9 * width * width + 4 * width
-            if before != width:
-                total += before * width + 2 * width
-            before = width
-    return total + widths[-1] * 10 + 10
-
-
-@pytest.mark.parametrize("depth", [3, 9])
-def test_the_networks_for_cifar_by_hand(depth):
-    """He's 0.27 M for ResNet-20, here with 1x1 convolutions in two shortcuts."""
+@pytest.mark.parametrize(("depth", "plain"), [(3, 269_722), (9, 853_018)])
+def test_the_networks_for_cifar(depth, plain):
+    """He's 0.27 M of ResNet-20 and 0.85 M of ResNet-56; here two shortcuts have a convolution."""
     model = make_model("cifar_resnet", depths=(depth,) * 3)
-    assert networks.parameters(model) == he((16, 32, 64), depth)
-    assert networks.parameters(make_model("cifar_resnet")) == 272_474
-    assert sum(isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3) for m in model.modules()) == (
-        6 * depth + 1
-    )
+    assert networks.parameters(model) == plain + (16 * 32 + 2 * 32) + (32 * 64 + 2 * 64)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert sum(m.kernel_size == (3, 3) for m in convolutions) == 6 * depth + 1
 
 
 def convolution(inputs: int, outputs: int) -> int:
@@ -218,11 +186,8 @@ def convolution(inputs: int, outputs: int) -> int:
     [
         # Two layers without bias C -> C/16 -> C, and a 7x7 convolution of two maps, per stage.
         ("cbam-fc", {}, sum(2 * c * (c // 16) + 98 for c in (64, 128, 256))),
-        ("cbam-fc", {"reduction": 8}, sum(2 * c * (c // 8) + 98 for c in (64, 128, 256))),
         ("cbam-conv", {}, (3 + 98) + (5 + 98) + (5 + 98)),
         ("se", {}, sum(2 * c * (c // 16) + c // 16 + c for c in (64, 128, 256))),
-        ("spatial", {}, 3 * 98),
-        ("none", {}, 0),
     ],
 )
 def test_parameters_of_cifar_cnn_by_hand(name, options, extra):
@@ -289,9 +254,7 @@ def test_mobilenet_v1_weighs_what_the_relu_puts_out():
 @pytest.mark.parametrize(
     ("where", "points"),
     [
-        ("first", ["first"]),
-        (("first", "last"), ["first", "last"]),
-        ("blocks", [f"features.{k}.attention" for k in range(1, 18)]),
+        (("last", "first"), ["first", "last"]),
         (["blocks", "last"], [f"features.{k}.attention" for k in range(1, 18)] + ["last"]),
     ],
 )
@@ -320,10 +283,9 @@ def test_mobilenet_v2_by_hand():
 
 
 @families
-@pytest.mark.parametrize("attention", ["none", "se", "cbam-conv", "cbam-fc"])
-def test_gradients_reach_every_parameter(name, attention):
+def test_gradients_reach_every_parameter(name):
     torch.manual_seed(2)
-    model = small(name, attention, in_channels=6)
+    model = small(name, "cbam-fc", in_channels=6)
     logits = model(torch.randn(4, 6, 64, 48))
     assert logits.shape == (4, 5)
     logits.square().sum().backward()
@@ -335,8 +297,6 @@ def test_gradients_reach_every_parameter(name, attention):
     ("stem", "size", "expected"),
     [
         ("imagenet", (33, 97), (2, 4)),
-        ("imagenet", (224, 224), (7, 7)),
-        ("cifar", (32, 32), (4, 4)),
         ("cifar", (8, 13), (1, 2)),
     ],
 )
@@ -382,7 +342,7 @@ def test_names_and_options():
         (lambda: make_model("resnet18", version="v1"), "version must be None: basic"),
         (lambda: make_model("resnet18", stem="mnist"), "stem must be one of 'imagenet', 'cifar'"),
         (lambda: make_model("resnet50", version="v2"), "version must be one of 'v1', 'v1.5'"),
-        (lambda: make_model("cifar_resnet", depths=(3, 3)), "2 depths and 3 widths"),
+        (lambda: make_model("cifar_resnet", depths=(3, 3)), r"depths must be of 3 .* got \[3, 3\]"),
         (lambda: make_model("cifar_resnet", block="wide"), "block must be one of 'basic'"),
         (lambda: small("cifar_resnet", widths=(8, 2.5)), "widths must be an integer .* got 2.5"),
         (lambda: make_model("cifar_resnet", "se", widths=(8, 8, 8)), "leaves no hidden unit for 8"),

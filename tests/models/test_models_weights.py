@@ -71,19 +71,15 @@ def refuses(model, weights, message):
 # -- files of torchvision's weights, and the report ------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_resnet50_from_a_file_with_another_number_of_classes(plain50, tmp_path, suffix):
-    path = tmp_path / f"resnet50{suffix}"
+def test_resnet50_from_a_file_with_another_number_of_classes(plain50, tmp_path):
+    path = tmp_path / "resnet50.safetensors"
     write(plain50.state_dict(), path)
     model = resnet50_cbam(weights=path, num_classes=10)
     report = model.load_report
     theirs, ours = plain50.state_dict(), model.state_dict()
     assert set(report.loaded) == theirs.keys() - {"fc.weight", "fc.bias"}
     assert all(torch.equal(ours[key], theirs[key]) for key in report.loaded)
-    assert report.fresh == tuple(key for key in ours if key not in report.loaded)
-    assert set(report.unused) == {"fc.bias", "fc.weight"}
     assert report.loaded_parameters == 25_557_032 - (2048 * 1000 + 1000) == 23_508_032
-    assert report.loaded_parameters + report.fresh_parameters == networks.parameters(model)
     assert str(report).splitlines() == [
         "loaded        318 tensors, 23,508,032 parameters: conv1, bn1, layer1 to layer4",
         "starts fresh  16 attention blocks: layer1.0.attention to layer4.2.attention",
@@ -108,10 +104,8 @@ def test_the_classes_are_those_of_the_weights_unless_told():
     state = torchvision.models.resnet18(num_classes=7).state_dict()
     assert resnet18(weights=state).fc.out_features == 7
     assert resnet18(weights=state, num_classes=3).fc.out_features == 3
-    for name, options in (("cifar_cnn", {"widths": (4,)}), ("mobilenet_v2", {})):
-        state = make_model(name, num_classes=6, **options).state_dict()
-        model = make_model(name, weights=state, **options)
-        assert [m for m in model.modules() if isinstance(m, nn.Linear)][-1].out_features == 6
+    state = make_model("cifar_cnn", num_classes=6, widths=(4,)).state_dict()
+    assert make_model("cifar_cnn", weights=state, widths=(4,)).classifier.out_features == 6
 
 
 def test_mobilenet_v2_first_and_last(tmp_path):
@@ -121,9 +115,6 @@ def test_mobilenet_v2_first_and_last(tmp_path):
     factory = make_attention("channel-fc", reduction=1)
     model = mobilenet_v2(factory, where=("first", "last"), in_channels=6, weights=path)
     assert model.classifier[1].out_features == 12
-    kept = theirs.state_dict().keys() - {"features.0.0.weight"}
-    assert set(model.load_report.loaded) == kept
-    assert all(torch.equal(model.state_dict()[key], theirs.state_dict()[key]) for key in kept)
     lines = str(model.load_report).splitlines()
     assert lines[0].endswith("parameters: features, classifier")
     assert lines[1:] == [
@@ -137,7 +128,6 @@ def test_mobilenet_v2_first_and_last(tmp_path):
     ("name", "attention", "options"),
     [
         ("resnet18", "cbam-fc", {"stem": "cifar"}),
-        ("wide_resnet18", "eca", {"widen": 0.25}),
         ("mobilenet_v1", "cbam-conv", {"alpha": 0.25}),
         ("mobilenet_v2", "cbam-fc", {"where": ("blocks", "last")}),
         ("cifar_cnn", "se", {"widths": (16, 32)}),
@@ -177,13 +167,6 @@ def test_torchvisions_weights(downloads, plain18, weights):
     assert torch.equal(model.fc.weight, plain18.fc.weight)
 
 
-def test_torchvisions_weights_into_a_network_that_is_there(downloads, plain18):
-    model = torchvision.models.resnet18(num_classes=10)
-    report = load_weights(model, ResNet18_Weights.DEFAULT)
-    assert report.fresh == ("fc.weight", "fc.bias")
-    assert torch.equal(model.conv1.weight, plain18.conv1.weight)
-
-
 def test_a_real_download(plain18, tmp_path, monkeypatch):
     """torchvision's own loading code, from a file: hash checked, nothing unpickled but tensors."""
     torch.save(plain18.state_dict(), tmp_path / "weights.pth")
@@ -209,16 +192,15 @@ def test_version_1_refuses_version_1_5_before_any_download(downloads):
     assert downloads == []
 
 
-@pytest.mark.parametrize("weights", [True, {}, {"fc.weight": 3}])
-def test_refuses_what_are_no_weights(weights):
+def test_refuses_what_are_no_weights():
     with pytest.raises(ValueError, match="what was given as weights is no state dict, .* got "):
-        resnet18(weights=weights)
+        resnet18(weights={"fc.weight": 3})
 
 
-@pytest.mark.parametrize("name", ["resnet18", "wide_resnet18"])
-def test_neither_a_name_nor_a_file(name):
-    with pytest.raises(ValueError, match=f"'IMAGENET' are neither a file nor .* for {name}"):
-        make_model(name, weights="IMAGENET")
+def test_neither_a_name_nor_a_file():
+    for name in ("resnet18", "wide_resnet18"):  # torchvision has weights for the first alone
+        with pytest.raises(ValueError, match=f"'IMAGENET' are neither a file nor .* for {name}"):
+            make_model(name, weights="IMAGENET")
 
 
 # -- other networks' weights -----------------------------------------------------------------------
@@ -231,9 +213,7 @@ def test_neither_a_name_nor_a_file(name):
             *("resnet18", "resnet34"),
             r"layer1.2.conv1.weight is \[64, .* in the weights and not in the network, .* 93 more",
         ),
-        ("resnet34", "resnet18", "layer1.2.conv1.weight is not in the weights and .* 93 more"),
         ("resnet18", "resnet50", r"is \[64, 64, 1, 1\] in the weights and \[64, 64, 3, 3\] in the"),
-        ("resnet50", "resnext50_32x4d", "not fit ResNet, nothing was loaded"),
         ("mobilenet_v2", "resnet18", "not fit MobileNetV2, nothing was loaded"),
     ],
 )
@@ -281,8 +261,6 @@ def test_another_attention_starts_fresh_and_the_old_one_is_left_over():
     "options",
     [
         {"reduction": 4},
-        {"reduction": 2, "kernel_size": 3},
-        {"reduction": 2, "channel_options": {"bias": True}},
         {"reduction": 2, "spatial_options": {"batch_norm": True}},
         {"reduction": 2, "order": "channel"},
     ],
@@ -320,30 +298,14 @@ def official(channels):
     return official_cbam(channels, reduction=2)
 
 
-def test_the_authors_layout():
-    torch.manual_seed(2)
-    theirs = small(official)
-    state = {f"module.{key}": value for key, value in to_official(theirs).items()}
-    assert "module.layer1.0.cbam.ChannelGate.mlp.1.weight" in state
-    model = small(official, num_classes=3)
-    report = load_weights(model, state)
-    assert set(report.fresh) == set(report.unused) == {"fc.weight", "fc.bias"}
-    x = torch.randn(2, 3, 16, 16)
-    assert torch.equal(model.features(x), theirs.features(x))
-
-
-@pytest.mark.parametrize("pools", [("avg", "max"), ("max", "avg")])
-def test_the_order_of_the_maps_is_no_weight_but_is_checked(pools):
-    state = to_official(small(official))
+def test_the_order_of_the_maps_is_no_weight_but_is_checked():
     options = {
         "channel_options": {"bias": True},
-        "spatial_options": {"pools": pools, "batch_norm": True},
+        "spatial_options": {"pools": ("avg", "max"), "batch_norm": True},
     }
     model = small(make_attention("cbam-fc", reduction=2, **options))
-    if pools == ("max", "avg"):
-        assert load_weights(model, state).fresh == ()
-    else:
-        refuses(model, state, "nothing was loaded: layer1.0.attention computes something else")
+    state = to_official(small(official))
+    refuses(model, state, "nothing was loaded: layer1.0.attention computes something else")
 
 
 def test_the_authors_weights_are_of_version_1_5():

@@ -1,10 +1,29 @@
-"""What the tests of the networks share: counted parameters, random statistics, given weights."""
+"""What the tests of the networks share: counted parameters, random values, given weights."""
 
+import torch
 from torch import nn
 
 
 def parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
+
+
+def images(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def randomize(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Random values everywhere: nothing is 0 or 1, so nothing can be left out unseen."""
+    generator = torch.Generator().manual_seed(seed)
+    for key, value in model.state_dict().items():
+        if value.is_floating_point():
+            random = torch.randn(value.shape, generator=generator)
+            if key.endswith("running_var") or "bn" in key and key.endswith("weight"):
+                random = random.abs() + 0.5
+            value.copy_(random / max(1, value[0].numel() if value.dim() else 1) ** 0.5)
+        else:
+            value.fill_(7)  # the counters of BatchNorm
+    return model
 
 
 def randomize_statistics(model: nn.Module) -> nn.Module:
