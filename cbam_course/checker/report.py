@@ -5,6 +5,7 @@ import tomllib
 from dataclasses import asdict, dataclass, field
 from html import escape
 from importlib.resources import files
+from textwrap import fill
 
 FINDINGS = tomllib.loads(files(__package__).joinpath("findings.toml").read_text("utf-8"))
 PLACES = FINDINGS.pop("places")
@@ -76,8 +77,9 @@ class Report:
 
     def __str__(self) -> str:
         details = ", ".join(f"{name} {value}" for name, value in self.details.items())
-        text = f"{self.kind}{f' ({details})' if details else ''}: {self.verdict}"
-        text += f"\n  {self.reason}" if self.reason else ""
+        text = f"{self.kind}: {self.verdict}"
+        for part in filter(None, (details, self.reason)):
+            text += "\n" + fill(part, 96, initial_indent="  ", subsequent_indent="  ")
         for one in self.findings:
             text += f"\n  {'wrong' if one.wrong else 'differs'}: {one.sentence} [{one.code}]"
             for name in ("given", "expected", "got", "place", "seen"):

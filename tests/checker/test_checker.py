@@ -206,7 +206,7 @@ def test_a_swallowed_argument():
 
 def test_the_report_as_text_table_and_json():
     report = check(WRONG["two MLPs"][0])
-    assert str(report).startswith("CBAM (returns refined features, order channel-spatial,")
+    assert str(report).startswith("CBAM: wrong\n  returns refined features, order channel-spatial,")
     assert "wrong: average and maximum go through different MLPs [unshared-mlp]" in str(report)
     assert "seen:     Peachypie98/CBAM issue 3" in str(report)
     assert "<td>unshared-mlp</td>" in report._repr_html_()
