@@ -150,8 +150,11 @@ def _halves(probe: Probe, report: Report) -> list[Half]:
     probe.zero()
     still = probe.gate(x)
     if apart := differs(still, still.mean()):
+        other = torch.cat([features(probe.channels, seed=1)[:, :, :6], x[:, :, 6:]], dim=2)
         if probe.refines and not differs((still / x.flatten(2)).std(), 0):
             add(finding("features-twice", "a gate in proportion to the features"))
+        elif not differs(probe.gate(other)[..., 60:], still[..., 60:]):
+            raise CannotJudge("each value is changed by itself: by a ReLU, or the like")
         elif names:
             add(finding("hidden-weights", apart))
         else:
@@ -160,14 +163,16 @@ def _halves(probe: Probe, report: Report) -> list[Half]:
                 "are no nn.Parameter"
             )
         return []
+    same = True
     for seed in range(8):  # with some weights the few hidden units may all be silent
         probe.draw(gain=0.6, seed=seed)
         gate = probe.gate(x)
+        same = same and not differs(gate, gate[:1])
         flat = [axis for axis in (1, 2) if not differs(gate, gate.mean(axis, keepdim=True))]
         if not flat:
             return _two(probe, gate, seed, report)
-    if len(flat) == 2:
-        add(finding("constant-gate", f"{float(gate.mean()):.3g} everywhere", names="four images"))
+    if same:
+        add(finding("constant-gate", "the same gates", names="four images"))
         return []
     half = Half(probe, "channel" if flat == [2] else "spatial", names, [])
     if probe.refines and abs(half.start - 1.5) < 1e-4:

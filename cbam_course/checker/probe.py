@@ -29,7 +29,7 @@ class Probe:
 
     def __init__(self, block: nn.Module, channels: int) -> None:
         self.channels, self.refines, self.rest, self.fixed = channels, True, 0.0, set()
-        self.block, self.type = copy.deepcopy(block).cpu().eval(), torch.float32
+        self.block, self.type = copy.deepcopy(block).cpu().float().eval(), torch.float32
         self(features(channels))  # a lazy layer gets its weights
         try:
             self.block.double()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cbam_course.attention import CBAM, ECA, SqueezeExcitation
+from cbam_course.attention import CBAM, ECA, ConstantGate, SqueezeExcitation
 from cbam_course.checker import check, contract, judge
 from cbam_course.cli import main
 from tests.support import attention_cases, right_blocks
@@ -158,6 +158,12 @@ class Needs(nn.Module):
         return undefined  # noqa: F821
 
 
+class SimAM(nn.Module):
+    def forward(self, x):
+        far = (x - x.mean((2, 3), keepdim=True)).square()
+        return x * (far / (4 * far.mean((2, 3), keepdim=True)) + 0.5).sigmoid()
+
+
 @pytest.mark.parametrize(
     "block, reason",
     [
@@ -166,6 +172,9 @@ class Needs(nn.Module):
         (lambda channels: "text", "it made str, and not a torch.nn.Module"),
         (nn.Linear(3, 3), "mat1 and mat2 shapes cannot be multiplied"),
         (nn.Softmax2d(), "is no product of x and a gate"),
+        (nn.Sequential(CBAM(64), nn.ReLU()), "each value is changed by itself"),
+        (SimAM(), "the block has no parameter"),
+        (nn.SiLU(), "each value is changed by itself"),
     ],
 )
 def test_what_cannot_be_judged_is_told_in_a_line(block, reason):
@@ -180,6 +189,14 @@ def test_arguments_of_the_check():
     with pytest.raises(ValueError, match="made already, so reduction would be ignored"):
         check(CBAM(64), 64, reduction=8)
     assert codes(check(Needs, 64, height=1)) == {"undefined-name"}
+
+
+def test_a_gate_that_does_not_look_is_constant(no_formats):
+    assert codes(check(ConstantGate)) == codes(check(nn.Identity())) == {"constant-gate"}
+
+
+def test_a_block_in_half_precision(no_formats):
+    assert check(CBAM(64).half()).verdict == "right"
 
 
 class EvenFails(nn.Module):
