@@ -163,18 +163,19 @@ def _halves(probe: Probe, report: Report) -> list[Half]:
                 "are no nn.Parameter"
             )
         return []
-    same = True
+    same, flat = True, {1, 2}
     for seed in range(8):  # with some weights the few hidden units may all be silent
         probe.draw(gain=0.6, seed=seed)
         gate = probe.gate(x)
         same = same and not differs(gate, gate[:1])
-        flat = [axis for axis in (1, 2) if not differs(gate, gate.mean(axis, keepdim=True))]
-        if not flat:
+        here = {axis for axis in (1, 2) if not differs(gate, gate.mean(axis, keepdim=True))}
+        flat &= here
+        if not here:
             return _two(probe, gate, seed, report)
     if same:
         add(finding("constant-gate", "the same gates", names="four images"))
         return []
-    half = Half(probe, "channel" if flat == [2] else "spatial", names, [])
+    half = Half(probe, "channel" if flat == {2} else "spatial", names, [])
     if probe.refines and abs(half.start - 1.5) < 1e-4:
         _residual(probe, report)
         half.start -= 1
