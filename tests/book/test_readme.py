@@ -11,19 +11,33 @@ from PIL import Image
 from cbam_course import diagrams, records
 from cbam_course.cli import main
 from tests.support.project import ROOT, chapters
+from tests.tools import welcome_image
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_stored_image_is_the_drawing():
+def same_image(path, figure, dpi):
+    """The mean difference of a stored image and a figure, in steps of 255."""
     drawn = io.BytesIO()
-    diagrams.cbam().savefig(drawn, format="png", dpi=150)
-    stored = Image.open(ROOT / "book" / "_static" / "cbam.png").convert("RGB")
-    now = Image.open(drawn).convert("RGB")
+    figure.savefig(drawn, format="png", dpi=dpi)
+    stored, now = (Image.open(file).convert("RGB") for file in (path, drawn))
     assert stored.size == now.size
+    return np.abs(np.asarray(stored, float) - np.asarray(now, float)).mean()
+
+
+def test_the_stored_image_is_the_drawing():
     # The stored image has fewer colors, and fonts are drawn a little differently elsewhere.
-    difference = np.abs(np.asarray(stored, float) - np.asarray(now, float))
-    assert difference.mean() < 1.5
+    assert same_image(ROOT / "book" / "_static" / "cbam.png", diagrams.cbam(), dpi=150) < 1.5
+
+
+def test_the_strip_is_what_the_network_computes():
+    assert same_image(welcome_image.FILE, welcome_image.strip(), dpi=120) < 1.5
+    said, with_gates_open = (
+        answer.replace("%", " %").split(" ", 1) for answer in welcome_image.answers()
+    )
+    page = " ".join((ROOT / "book" / "intro.md").read_text(encoding="utf-8").split())
+    assert f'says "{said[0]}" ({said[1]}); with every gate held open it says' in page
+    assert f'it says "{with_gates_open[0]}" ({with_gates_open[1]})' in page
 
 
 def test_the_code_runs_and_gives_the_shapes_beside_it():
@@ -72,7 +86,10 @@ def test_all_chapters_are_listed():
 def test_the_welcome_page_lists_all_chapters_with_their_minutes():
     page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
     listed = re.findall(
-        r"^\| \d+ \[(.+)\]\(\.\./notebooks/(\w+)\) .*\| (\d+) \|$", page, re.MULTILINE
+        r"^:::\{grid-item-card\} \d+ (.+)\n:link: \.\./notebooks/(\w+)\n"
+        r"(?:.*\n)+?(\d+) minutes$",
+        page,
+        re.MULTILINE,
     )
     said = []
     for path in chapters():
@@ -93,8 +110,10 @@ def test_the_welcome_page_tells_what_the_records_say():
         r"\((\w+) seeds, 95 % interval ([\d.]+) to ([\d.]+)\)",
         text,
     )
-    row = records.summary(records.table("small-replication")).loc["CBAM (FC)"]
+    runs = records.summary(records.table("small-replication"))
+    row = runs.loc["CBAM (FC)"]
     assert said[2] == "fifteen" and row["seeds"] == 15
+    assert f"at {runs.loc['no attention', 'accuracy']:.0f} % accuracy" in text
     found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
     assert [said[1], said[3], said[4]] == found
 
