@@ -67,7 +67,7 @@ mutants: python
 
 checker: python
 	@"$(PYTHON)" -m tests.tools.environment test
-	@.venv/bin/python -m tests.tools.checker $(ARGS)
+	@.venv/bin/python -m tests.tools.checker
 
 matrix: python
 	@"$(PYTHON)" -m tests.tools.matrix $(ARGS)

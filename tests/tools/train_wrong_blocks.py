@@ -1,17 +1,16 @@
 """How well wrong blocks train: the runs behind the table of the page "Is my CBAM right?".
 
-`python -m tests.tools.train_wrong_blocks` prints the table of the recorded runs, and
-`python -m tests.tools.train_wrong_blocks runs.json` makes them again, a quarter of an hour on one
-core; what is in `runs.json` already is kept. All blocks get the same images and the same seeds.
+`python -m tests.tools.train_wrong_blocks runs.json` makes the runs in a quarter of an hour of one
+core, and writes each as it is finished; without a file it prints the table of the recorded ones.
 """
 
 import json
 import sys
-import warnings
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from cbam_course import data, models
@@ -22,91 +21,80 @@ from tests.support.project import ROOT
 from tests.support.wrong_blocks import WRONG, Right
 
 RECORD = ROOT / "book" / "wrong_blocks.json"
-RIGHT, NONE = "right block", "no attention"
+RIGHT = "right block"
 CHOSEN = (
-    "average added twice", "two MLPs", "pools added before the MLP", "maximum of a window",
-    "no hidden unit", "two sigmoids on the channel map", "no sigmoid on the spatial map",
-    "residual", "features twice",
+    "average added twice", "two MLPs", "maximum of a window", "no hidden unit", "features twice",
+    "two sigmoids on the channel map", "no sigmoid on the spatial map", "residual",
 )  # fmt: skip
 SEEDS = range(5)
-KINDS, DRAWN, TESTED = 5, 8000, 2000  # of the ten kinds of shapes the first five, half the images
-NETWORK = {"depths": [1, 1, 1], "widths": [16, 32, 64]}
-CONFIG = TrainConfig(
-    epochs=3, batch_size=64, learning_rate=8e-3, image_size=16, crop=False, device="cpu",
-    precision="float32",
-)  # fmt: skip
+KINDS, DRAWN, TESTED = 5, 8000, 2000  # the first five of ten kinds of shapes: half of the images
+NETWORK = {"name": "cifar-resnet", "depths": [1, 1, 1], "widths": [16, 32, 64]}
+CONFIG = TrainConfig(epochs=3, batch_size=64, learning_rate=8e-3, image_size=16, crop=False)
+CONFIG = replace(CONFIG, device="cpu", precision="float32")
 
 
 def blocks() -> dict:
-    """What makes each block from the number of channels; with r = 4, where it has an r."""
-    wrong = {name: WRONG[name][0] for name in CHOSEN}
-    return {NONE: None, RIGHT: partial(Right, reduction=4)} | {
-        name: block if isinstance(block, partial) else partial(block, reduction=4)
-        for name, block in wrong.items()
-    }
+    """What makes each block from the number of channels, with r = 4; ``None`` without attention."""
+    made = {name: WRONG[name][0] for name in CHOSEN}
+    narrow = {k: v if isinstance(v, partial) else partial(v, reduction=4) for k, v in made.items()}
+    return {"no attention": None, RIGHT: partial(Right, reduction=4), **narrow}
 
 
-def images() -> data.ImageSet:
+def network(block: partial | None) -> torch.nn.Module:
+    """A small ResNet with the block at the end of each branch."""
+    return models.make_model(attention=block, num_classes=KINDS, **NETWORK)
+
+
+def shapes() -> data.ImageSet:
     """Drawn shapes of the first kinds only."""
     drawn = data.shapes(DRAWN, TESTED)
-    kept = [labels < KINDS for labels in (drawn.y_train, drawn.y_test)]
-    parts = (drawn.x_train, drawn.y_train), (drawn.x_test, drawn.y_test)
-    arrays = [array[keep] for keep, part in zip(kept, parts, strict=True) for array in part]
+    train, test = drawn.y_train < KINDS, drawn.y_test < KINDS
+    arrays = drawn.x_train[train], drawn.y_train[train], drawn.x_test[test], drawn.y_test[test]
     return data.ImageSet("shapes", *arrays, drawn.classes[:KINDS])
 
 
 def main(path: Path) -> None:
-    """Train what is not in the file yet, and write each run as it is finished."""
-    warnings.simplefilter("ignore")  # of a layer without elements
+    """Train every block with every seed, and write each run as it is finished."""
     torch.set_num_threads(1)
-    shapes = images()
-    config = {k: v for k, v in CONFIG.to_dict().items() if k not in ("model", "seed", "attention")}
+    images = shapes()
     record = {
         "command": "python -m tests.tools.train_wrong_blocks runs.json",
-        "network": {"model": "cifar-resnet", **NETWORK}, "config": config,
-        "data": {"kinds": list(shapes.classes), "train": len(shapes.y_train),
-                 "test": len(shapes.y_test)},
-        "seeds": list(SEEDS), "machine": {}, "runs": [],
-    }  # fmt: skip
-    if path.exists():
-        record["runs"] = json.loads(path.read_text("utf-8"))["runs"]
-    done = {(run["block"], run["seed"]) for run in record["runs"]}
-    for seed in SEEDS:
-        for name, block in blocks().items():
-            if (name, seed) in done:
-                continue
-            seed_epoch(seed, 0)
-            network = models.make_model("cifar-resnet", block, num_classes=KINDS, **NETWORK)
-            trained = train(
-                TrainConfig(**CONFIG.to_dict() | {"seed": seed}), shapes, model=network,
-                progress=False,
-            ).history  # fmt: skip
-            record["machine"] = {k: trained.sessions[-1][k] for k in ("device", "system", "versions")}
-            accuracies = [round(row["test_accuracy"], 6) for row in trained.epochs]
-            run = {"block": name, "seed": seed, "parameters": trained.model["parameters"],
-                   "test_accuracy": accuracies, "seconds": round(trained.seconds, 1)}  # fmt: skip
-            record["runs"].append(run)
-            print(run, flush=True)
-            text = json.dumps(record | {"runs": []}, indent=1).removesuffix("[]\n}")
-            text += "[\n  " + ",\n  ".join(map(json.dumps, record["runs"])) + "\n ]\n}\n"
-            write_whole(path, lambda file, text=text: file.write(text.encode()))
+        "network": NETWORK,
+        "config": {k: v for k, v in CONFIG.to_dict().items() if k not in ("model", "seed")},
+        "images": [images.classes, len(images.y_train), len(images.y_test)],
+        "seeds": list(SEEDS),
+        "runs": [],
+    }
+    for seed, (name, block) in product(SEEDS, blocks().items()):
+        seed_epoch(seed, 0)  # the seed of the weights
+        history = train(replace(CONFIG, seed=seed), images, model=network(block)).history
+        run = {"block": name, "seed": seed, "parameters": history.model["parameters"]}
+        run["test_accuracy"] = [round(row["test_accuracy"], 6) for row in history.epochs]
+        record["runs"].append(run | {"seconds": round(history.seconds, 1)})
+        record["session"] = history.sessions[-1]  # of the last run: device and versions
+        write_whole(path, lambda file: file.write(as_text(record).encode()))
+
+
+def as_text(record: dict) -> str:
+    """JSON with a line for each run."""
+    runs = ",\n  ".join(map(json.dumps, record["runs"]))
+    text = json.dumps(record | {"runs": None}, indent=1)
+    return text.replace('"runs": null', f'"runs": [\n  {runs}\n ]') + "\n"
 
 
 def table(record: dict) -> list[str]:
     """The page's rows: mean accuracy, and the difference from the right block, paired by seed."""
     last = {(run["block"], run["seed"]): 100 * run["test_accuracy"][-1] for run in record["runs"]}
     rows = []
-    for name in dict.fromkeys(run["block"] for run in record["runs"]):
-        own = np.array([last[name, seed] for seed in record["seeds"]])
-        mean, low, high = mean_interval(own - [last[RIGHT, seed] for seed in record["seeds"]])
-        difference = "" if name == RIGHT else f"{mean:+.1f}"
-        interval = "" if name == RIGHT else f"{low:+.1f} to {high:+.1f}"
-        rows.append(f"| {name} | {own.mean():.1f} | {difference} | {interval} |")
+    for name in blocks():
+        own = [last[name, seed] for seed in record["seeds"]]
+        mean, low, high = mean_interval([last[name, s] - last[RIGHT, s] for s in record["seeds"]])
+        compared = f"{mean:+.1f} | {low:+.1f} to {high:+.1f}" if name != RIGHT else "|"
+        rows.append(f"| {name} | {sum(own) / len(own):.1f} | {compared} |")
     return rows
 
 
 if __name__ == "__main__":
     if sys.argv[1:]:
         main(Path(sys.argv[1]))
-    else:
-        print(*table(json.loads(RECORD.read_text("utf-8"))), sep="\n")
+    print(*table(json.loads(Path(*sys.argv[1:] or [RECORD]).read_text("utf-8"))), sep="\n")
