@@ -90,6 +90,28 @@ def test_the_table_is_that_of_the_recorded_runs():
     assert all(len(accuracies) == record["config"]["epochs"] for accuracies in runs.values())
 
 
+def test_what_the_page_says_of_the_table():
+    record = json.loads(train_wrong_blocks.RECORD.read_text(encoding="utf-8"))
+    last = {(run["block"], run["seed"]): run["test_accuracy"][-1] for run in record["runs"]}
+    right = [last["right block", seed] for seed in record["seeds"]]
+    points = {
+        name: [100 * (last[name, seed] - own) for seed, own in enumerate(right)]
+        for name in train_wrong_blocks.CHOSEN
+    }
+    means = {name: sum(values) / len(values) for name, values in points.items()}
+    gain, loss = means.pop("residual"), means.pop("no sigmoid on the spatial map")
+    text = " ".join(PAGE.split())
+    assert f"gains {gain:.1f} points, with every seed" in text and min(points["residual"]) > 0
+    assert f"{-loss:.1f} points are lost, with every seed a few" in text
+    assert max(points["no sigmoid on the spatial map"]) < 0
+    least, most = min(means.values()), max(means.values())
+    assert f"a little higher, by {least:.1f} to {most:.1f} points" in text and least > 0
+    rows = [row for row in train_wrong_blocks.table(record) if row.split(" | ")[0][2:] in means]
+    clear = [row for row in rows if "to +" in row and "| -" not in row]
+    assert len(means) == 6 and len(clear) == 1 and "maximum of a window" in clear[0]
+    assert f"{100 * sum(right) / len(right):.0f} % for the right block" in text
+
+
 def test_the_record_is_of_what_the_command_trains():
     record = json.loads(train_wrong_blocks.RECORD.read_text(encoding="utf-8"))
     blocks = train_wrong_blocks.blocks()

@@ -1,7 +1,7 @@
 """How well wrong blocks train: the runs behind the table of the page "Is my CBAM right?".
 
-`python -m tests.tools.train_wrong_blocks runs.json` makes the runs in a quarter of an hour of one
-core, and writes each as it is finished; without a file it prints the table of the recorded ones.
+`python -m tests.tools.train_wrong_blocks runs.json` makes the runs in about a quarter of an hour of
+one core, and writes each as it ends; without a file it prints the table of the recorded ones.
 """
 
 import json
