@@ -10,8 +10,8 @@ ARGS ?=
 
 export OMP_NUM_THREADS
 .DEFAULT_GOAL := help
-.PHONY: help book serve test notebooks exercises mutants matrix colab address constraints clean \
-  distclean python
+.PHONY: help book serve test notebooks exercises mutants checker matrix colab address constraints \
+  clean distclean python
 
 help:
 	@echo "make book       build the site and say where it is (sets up .venv-book)"
@@ -20,6 +20,7 @@ help:
 	@echo "make notebooks  run all chapters again and store their outputs"
 	@echo "make exercises  store the outputs of right answers in the exercises again"
 	@echo "make mutants    break every solution in many ways and see the checks notice"
+	@echo "make checker    show what the checker of blocks catches, misses and wrongly accuses"
 	@echo "make matrix     run chapters and exercises under other Pythons, processors and versions"
 	@echo "make colab      run each notebook alone, as on Colab, in a fresh environment"
 	@echo "make address    write the repository's address from pyproject.toml everywhere"
@@ -63,6 +64,10 @@ exercises: python
 mutants: python
 	@"$(PYTHON)" -m tests.tools.environment test
 	@.venv/bin/python -m tests.tools.mutants $(ARGS)
+
+checker: python
+	@"$(PYTHON)" -m tests.tools.environment test
+	@.venv/bin/python -m tests.tools.checker
 
 matrix: python
 	@"$(PYTHON)" -m tests.tools.matrix $(ARGS)

@@ -10,6 +10,7 @@ LONGEST = (
     "test_exercises.py",
     "test_export.py",
     "test_book.py",
+    "test_checker.py",
     "test_grading_attacks.py",
     "test_mutants.py",
     "06_real_networks.ipynb",

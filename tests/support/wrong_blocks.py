@@ -62,9 +62,9 @@ class RatioIgnored(Right):
 
 
 class Unshared(Right):
-    def __init__(self, channels):
-        super().__init__(channels)
-        self.other = Right(channels).mlp
+    def __init__(self, channels, reduction=16):
+        super().__init__(channels, reduction)
+        self.other = Right(channels, reduction).mlp
 
     def channel_scores(self, x):
         return self.mlp(self.average(x)) + self.other(self.maximum(x))
