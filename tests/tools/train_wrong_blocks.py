@@ -25,6 +25,7 @@ RIGHT = "right block"
 CHOSEN = (
     "average added twice", "two MLPs", "maximum of a window", "no hidden unit", "features twice",
     "two sigmoids on the channel map", "no sigmoid on the spatial map", "residual",
+    "pools added before the MLP",
 )  # fmt: skip
 SEEDS = range(5)
 KINDS, DRAWN, TESTED = 5, 8000, 2000  # the first five of ten kinds of shapes: half of the images
