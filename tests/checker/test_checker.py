@@ -83,7 +83,7 @@ def test_this_package_passes(case, no_formats):
     assert ("max-first" in codes(report)) == (pools.get("pools") == ("max", "avg"))
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(
     channels=st.integers(4, 96),
     width=st.integers(1, 12),
