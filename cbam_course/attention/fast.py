@@ -128,21 +128,20 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, halves: tuple, x: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
-        refined, parts = torch.empty_like(x), _parts(x)
+        refined, size = torch.empty_like(x), _part(x)
+        parts, products = x.split(size), refined.split(size)
         ctx.halves, ctx.graphs, maps, positions = halves, [], [], []
         for half in halves:
-            pooled = []
-            for part in parts:
-                features = x[part]
-                if maps:
-                    features = torch.mul(features, maps[0][part], out=refined[part])
-                pooled.append(_pool(features, half, part.start * x[0].numel()))
-            *values, found = (_join(each) for each in zip(*pooled, strict=True))
+            if maps:
+                weighed = zip(parts, maps[0].split(size), products, strict=True)
+                parts = (torch.mul(part, m, out=product) for part, m, product in weighed)
+            pooled = [_pool(part, half) for part in parts]
+            *values, where = (_join(each) for each in zip(*pooled, strict=True))
             with torch.enable_grad():
                 attention = half.gate([each.requires_grad_() for each in values])
             ctx.graphs.append((values, attention, list(half.parameters())))
             maps.append(attention.detach())
-            positions.append(found)
+            positions.append(where)
         if len(maps) == 1:
             torch.mul(x, maps[0], out=refined)
         else:
@@ -158,67 +157,84 @@ class _Fused(torch.autograd.Function):
         maps, positions, parameters = saved[:count], saved[count : 2 * count], saved[2 * count :]
         if torch.is_grad_enabled():  # the gradients are to be differentiated
             return None, *_plain_gradients(halves, x, parameters, (grad, *map_grads))
-        if grad is None:  # a loss on the maps alone
+        if grad is None:  # a loss of the maps alone
             grad = x.new_zeros(()).expand_as(x)
-        parts, to_x, to_weights = _parts(x), torch.empty_like(x), []
-        scratch = torch.empty_like(x[parts[0]])
+        to_x, size = torch.empty_like(x, memory_format=_format(grad)), _part(x)
+        parts, belows, aboves = x.split(size), to_x.split(size), grad.split(size)
+        cuts = [attention.split(size) for attention in maps]
+        where = [_moved(each, x, to_x, size) for each in positions]
+        pooled, to_weights, scratch = (), [], torch.empty_like(belows[0])
 
-        def descend(number: int, part: slice) -> Tensor:
-            """From the gradient after a half to that of its features."""
-            above = grad if number == count - 1 else to_x
-            into = torch.mul(above[part], maps[number][part], out=to_x[part])
-            _spread(into, halves[number], [g[part] for g in pooled], positions[number], part)
-            return into
+        def descend(i: int, number: int) -> Tensor:
+            """Part i of the gradient of a half's features, from that of the features it refined."""
+            above = aboves[i] if number == count - 1 else belows[i]
+            below = torch.mul(above, cuts[number][i], out=belows[i])
+            _spread(below, halves[number], [cut[i] for cut in pooled], where[number][i])
+            return below
 
-        pooled: tuple[Tensor, ...] = ()
         for number in reversed(range(count)):
-            half, sums = halves[number], []
-            for part in parts:
-                above = grad[part] if number == count - 1 else descend(number + 1, part)
-                product = scratch[: len(above)]
-                before = torch.mul(x[part], maps[0][part], out=product) if number else x[part]
-                sums.append(torch.mul(before, above, out=product).sum(half.fused_over, True))
-            to_map = _join(sums) if map_grads[number] is None else _join(sums) + map_grads[number]
-            pooled, grads = _through_gate(*ctx.graphs[number], to_map)
-            to_weights = [*grads, *to_weights]
-        if ctx.needs_input_grad[1]:
-            for part in parts:
-                descend(0, part)
-        return None, to_x if ctx.needs_input_grad[1] else None, *to_weights
+            sums = []
+            for i, part in enumerate(parts):
+                above = aboves[i] if number == count - 1 else descend(i, number + 1)
+                product = scratch[: len(part)]
+                before = torch.mul(part, cuts[0][i], out=product) if number else part
+                torch.mul(above, before, out=product)
+                sums.append(product.sum(halves[number].fused_over, keepdim=True))
+            to_map = _join(sums)
+            if map_grads[number] is not None:
+                to_map = to_map + map_grads[number]
+            to_pooled, found = _through_gate(*ctx.graphs[number], to_map)
+            pooled, to_weights = [each.split(size) for each in to_pooled], [*found, *to_weights]
+        if not ctx.needs_input_grad[1]:
+            return None, None, *to_weights
+        for i in range(len(parts)):
+            descend(i, 0)
+        return None, to_x, *to_weights
 
 
-def _parts(x: Tensor) -> list[slice]:
-    """The batch in parts that stay in a CPU's cache; a GPU takes it as a whole."""
-    size = max(1, PART // x[0].numel()) if x.device.type == "cpu" else len(x)
-    return [slice(start, min(start + size, len(x))) for start in range(0, len(x), size)]
+def _part(x: Tensor) -> int:
+    """How many images are taken at a time."""
+    return max(1, PART // x[0].numel()) if x.device.type == "cpu" else len(x)
 
 
-def _join(values: tuple) -> Tensor | None:
-    return values[0] if len(values) == 1 or values[0] is None else torch.cat(values)
+def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
+    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat(parts)
+
+
+def _format(x: Tensor) -> torch.memory_format:
+    """The memory format of products with ``x``."""
+    for form in (torch.contiguous_format, torch.channels_last):
+        if x.is_contiguous(memory_format=form):
+            return form
+    return torch.preserve_format
 
 
 def _in_memory(x: Tensor) -> Tensor:
     """As the numbers lie, ``[B, R, S]``: ``[B, C, H * W]``, or in channels_last the other way."""
-    return (x if x.is_contiguous() else x.permute(0, 2, 3, 1)).view(len(x), *_rows(x))
+    return x.flatten(2) if x.is_contiguous() else x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _rows(x: Tensor) -> tuple[int, int]:
-    _, channels, height, width = x.shape
-    size = height * width
-    return (channels, size) if x.is_contiguous() else (size, channels)
+def _moved(positions: Tensor | None, old: Tensor, new: Tensor, size: int) -> Sequence:
+    """The positions, which count the numbers of ``old``, as those of ``new``, in parts."""
+    if positions is None:
+        return [None] * len(old)
+    if old.is_contiguous() != new.is_contiguous():
+        rows, columns = _in_memory(old[:1]).shape[1:]
+        within = positions % (rows * columns)
+        positions = positions - within + within % columns * rows + within // columns
+    return positions.split(size)
 
 
-def _pool(x: Tensor, half: nn.Module, start: int) -> list[Tensor | None]:
-    """The pooled values and, at the end, where in memory the maxima are, counted from ``start``."""
+def _pool(x: Tensor, half: nn.Module) -> list[Tensor | None]:
+    """The pooled values and, at the end, the positions of the maxima in the memory of ``x``."""
     over, pooled, positions = half.fused_over, [], None
     for pool in half.pools:
         if pool == "avg":
             pooled.append(x.mean(over, keepdim=over == (1,)))
-            continue
-        maximum = _inner_maximum if x.is_contiguous() == (over == (2, 3)) else _outer_maximum
-        values, positions = maximum(_in_memory(x))
-        positions = positions + start
-        pooled.append(values if over == (2, 3) else values.view(len(x), 1, *x.shape[2:]))
+        else:
+            inner = x.is_contiguous() == (over == (2, 3))
+            values, positions = (_inner_maximum if inner else _outer_maximum)(_in_memory(x))
+            pooled.append(values if over == (2, 3) else values.view(len(x), 1, *x.shape[2:]))
     return [*pooled, positions]
 
 
@@ -250,18 +266,14 @@ def _inner_maximum(x: Tensor) -> tuple[Tensor, Tensor]:
     return values.view(batch, rows), (index + starts).view(batch, rows)
 
 
-def _spread(
-    gradient: Tensor, half: nn.Module, pooled: list[Tensor], positions: Tensor | None, part: slice
-) -> None:
-    """Add the gradients of the pooled values to that of the features, in autograd's order."""
-    size = gradient[0].numel()
+def _spread(x: Tensor, half: nn.Module, pooled: list[Tensor], positions: Tensor | None) -> None:
+    """Add to the gradient ``x`` those of the pooled values, in the order in which autograd does."""
     for pool, grad in reversed(list(zip(half.pools, pooled, strict=True))):
         if pool == "max":
-            where = positions[part].flatten() - part.start * size
-            _in_memory(gradient).view(-1).scatter_add_(0, where, grad.flatten())
+            _in_memory(x).view(-1).scatter_add_(0, positions.flatten(), grad.flatten())
         else:
-            grad = grad[:, :, None, None] if half.fused_over == (2, 3) else grad
-            gradient.add_(grad / (gradient.numel() // grad.numel()))
+            grad = grad / (x.numel() // grad.numel())
+            x.add_(grad[:, :, None, None] if half.fused_over == (2, 3) else grad)
 
 
 def _through_gate(
