@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules import module as hooks_of_all
 
-PART = 2**18
-"""Numbers that the passes over a batch on a CPU take at a time, so that they stay in its cache."""
+PART = 2**16, 2**18
+"""How many numbers the passes over a batch on a CPU take at a time, so that they stay in its cache:
+the sixteenth of a batch, for which memory is taken meanwhile, but between these."""
 
 _LAYERS = {nn.Sequential, nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.BatchNorm2d}
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -163,7 +164,7 @@ class _Fused(torch.autograd.Function):
         parts, belows, aboves = x.split(size), to_x.split(size), grad.split(size)
         cuts = [attention.split(size) for attention in maps]
         where = [_moved(each, x, to_x, size) for each in positions]
-        pooled, to_weights, scratch = (), [], torch.empty_like(belows[0])
+        pooled, to_weights = (), []
 
         def descend(i: int, number: int) -> Tensor:
             """Part i of the gradient of a half's features, from that of the features it refined."""
@@ -172,18 +173,20 @@ class _Fused(torch.autograd.Function):
             _spread(below, halves[number], [cut[i] for cut in pooled], where[number][i])
             return below
 
-        for number in reversed(range(count)):
-            sums = []
+        def to_map(number: int) -> Tensor:
+            """The gradient of a half's map, which meets that of the features refined by it."""
+            scratch, sums = torch.empty_like(belows[0]), []
             for i, part in enumerate(parts):
                 above = aboves[i] if number == count - 1 else descend(i, number + 1)
                 product = scratch[: len(part)]
                 before = torch.mul(part, cuts[0][i], out=product) if number else part
                 torch.mul(above, before, out=product)
                 sums.append(product.sum(halves[number].fused_over, keepdim=True))
-            to_map = _join(sums)
-            if map_grads[number] is not None:
-                to_map = to_map + map_grads[number]
-            to_pooled, found = _through_gate(*ctx.graphs[number], to_map)
+            given = map_grads[number]
+            return _join(sums) if given is None else _join(sums) + given
+
+        for number in reversed(range(count)):
+            to_pooled, found = _through_gate(*ctx.graphs[number], to_map(number))
             pooled, to_weights = [each.split(size) for each in to_pooled], [*found, *to_weights]
         if not ctx.needs_input_grad[1]:
             return None, None, *to_weights
@@ -194,7 +197,9 @@ class _Fused(torch.autograd.Function):
 
 def _part(x: Tensor) -> int:
     """How many images are taken at a time."""
-    return max(1, PART // x[0].numel()) if x.device.type == "cpu" else len(x)
+    if x.device.type != "cpu":
+        return len(x)
+    return max(1, min(max(x.numel() // 16, PART[0]), PART[1]) // x[0].numel())
 
 
 def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
@@ -234,6 +239,7 @@ def _pool(x: Tensor, half: nn.Module) -> list[Tensor | None]:
         else:
             inner = x.is_contiguous() == (over == (2, 3))
             values, positions = (_inner_maximum if inner else _outer_maximum)(_in_memory(x))
+            positions = positions.int() if x.numel() < 2**31 else positions
             pooled.append(values if over == (2, 3) else values.view(len(x), 1, *x.shape[2:]))
     return [*pooled, positions]
 
@@ -270,7 +276,7 @@ def _spread(x: Tensor, half: nn.Module, pooled: list[Tensor], positions: Tensor 
     """Add to the gradient ``x`` those of the pooled values, in the order in which autograd does."""
     for pool, grad in reversed(list(zip(half.pools, pooled, strict=True))):
         if pool == "max":
-            _in_memory(x).view(-1).scatter_add_(0, positions.flatten(), grad.flatten())
+            _in_memory(x).view(-1).scatter_add_(0, positions.flatten().long(), grad.flatten())
         else:
             grad = grad / (x.numel() // grad.numel())
             x.add_(grad[:, :, None, None] if half.fused_over == (2, 3) else grad)
