@@ -73,9 +73,11 @@ def fusable(x: Tensor, *halves: nn.Module) -> bool:
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or type(x) is not Tensor:
         return False  # torch.fx and torch.export come with tensors of other types
-    if not (getattr(_state, "enabled", True) and torch.is_grad_enabled()):
+    if not getattr(_state, "enabled", True):
         return False
-    return _is_plain_map(x) and all(map(_is_plain_half, halves)) and _wants_gradient(x, halves)
+    if not (_is_plain_map(x) and all(map(_is_plain_half, halves))):
+        return False
+    return len(halves) > 1 or _wants_gradient(x, halves)  # else there is nothing to gain
 
 
 def _is_plain_map(x: Tensor) -> bool:
@@ -106,7 +108,9 @@ def _is_plain_half(half: nn.Module) -> bool:
 
 
 def _wants_gradient(x: Tensor, halves: tuple[nn.Module, ...]) -> bool:
-    return x.requires_grad or any(p.requires_grad for half in halves for p in half.parameters())
+    return torch.is_grad_enabled() and (
+        x.requires_grad or any(p.requires_grad for half in halves for p in half.parameters())
+    )
 
 
 def fused(x: Tensor, *halves: nn.Module) -> tuple[Tensor, ...]:
@@ -121,6 +125,9 @@ def fused(x: Tensor, *halves: nn.Module) -> tuple[Tensor, ...]:
     """
     for half in halves:
         half.check_input(x)
+    if not _wants_gradient(x, halves):
+        refined, maps, *_ = _refine(halves, x, False)
+        return refined, *maps
     return _Fused.apply(halves, x, *(p for half in halves for p in half.parameters()))
 
 
@@ -129,24 +136,8 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, halves: tuple, x: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
-        refined, size = torch.empty_like(x), _part(x)
-        parts, products = x.split(size), refined.split(size)
-        ctx.halves, ctx.graphs, maps, positions = halves, [], [], []
-        for half in halves:
-            if maps:
-                weighed = zip(parts, maps[0].split(size), products, strict=True)
-                parts = (torch.mul(part, m, out=product) for part, m, product in weighed)
-            pooled = [_pool(part, half) for part in parts]
-            *values, where = (_join(each) for each in zip(*pooled, strict=True))
-            with torch.enable_grad():
-                attention = half.gate([each.requires_grad_() for each in values])
-            ctx.graphs.append((values, attention, list(half.parameters())))
-            maps.append(attention.detach())
-            positions.append(where)
-        if len(maps) == 1:
-            torch.mul(x, maps[0], out=refined)
-        else:
-            refined.mul_(maps[1])
+        refined, maps, positions, ctx.graphs = _refine(halves, x, True)
+        ctx.halves = halves
         ctx.save_for_backward(x, *maps, *positions, *parameters)
         ctx.set_materialize_grads(False)
         return refined, *maps
@@ -195,6 +186,29 @@ class _Fused(torch.autograd.Function):
         return None, to_x, *to_weights
 
 
+def _refine(halves: tuple, x: Tensor, gradient: bool) -> tuple[Tensor, list, list, list]:
+    """The refined features and the maps; for a gradient, the positions and the gates' graphs."""
+    refined, size = torch.empty_like(x), _part(x)
+    parts, products = x.split(size), refined.split(size)
+    maps, positions, graphs = [], [], []
+    for half in halves:
+        if maps:
+            weighed = zip(parts, maps[0].split(size), products, strict=True)
+            parts = (torch.mul(part, m, out=product) for part, m, product in weighed)
+        pooled = [_pool(part, half, gradient) for part in parts]
+        *values, where = (_join(each) for each in zip(*pooled, strict=True))
+        with torch.set_grad_enabled(gradient):
+            attention = half.gate([each.requires_grad_(gradient) for each in values])
+        graphs.append((values, attention, list(half.parameters())))
+        maps.append(attention.detach())
+        positions.append(where)
+    if len(maps) == 1:
+        torch.mul(x, maps[0], out=refined)
+    else:
+        refined.mul_(maps[1])
+    return refined, maps, positions, graphs
+
+
 def _part(x: Tensor) -> int:
     """How many images are taken at a time."""
     if x.device.type != "cpu":
@@ -230,12 +244,14 @@ def _moved(positions: Tensor | None, old: Tensor, new: Tensor, size: int) -> Seq
     return positions.split(size)
 
 
-def _pool(x: Tensor, half: nn.Module) -> list[Tensor | None]:
-    """The pooled values and, at the end, the positions of the maxima in the memory of ``x``."""
+def _pool(x: Tensor, half: nn.Module, gradient: bool) -> list[Tensor | None]:
+    """The pooled values and, at the end, for a gradient, the positions of the maxima in memory."""
     over, pooled, positions = half.fused_over, [], None
     for pool in half.pools:
         if pool == "avg":
             pooled.append(x.mean(over, keepdim=over == (1,)))
+        elif not gradient:
+            pooled.append(x.amax(over, keepdim=over == (1,)))
         else:
             inner = x.is_contiguous() == (over == (2, 3))
             values, positions = (_inner_maximum if inner else _outer_maximum)(_in_memory(x))

@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import json
 import platform
+import random
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -80,7 +81,8 @@ def _case(shape: tuple, layout: str, repeats: int, device: str) -> dict[str, dic
     blocks = {k: b.to(device, memory_format=form) for k, b in blocks.items()}
     seconds = {name: defaultdict(list) for name in ("training", "inference")}
     for repeat in range(repeats + 1):
-        for name, one in blocks.items():
+        # In another order each time: memory that one frees, the next one may find in the cache.
+        for name, one in random.sample(list(blocks.items()), len(blocks)):
             with fused_attention(name == "course"):
                 trained = _seconds(lambda one=one: one(x).backward(grad), one, x, True)
                 inferred = _seconds(lambda one=one: one(x), one, x, False)

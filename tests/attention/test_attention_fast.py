@@ -90,7 +90,7 @@ def test_positions_of_the_maxima(shape):
     x[x > 1] = 1
     for form, (half, axis) in product(FORMATS, [(ECA(4, pools="max"), 2), (SpatialAttention(), 1)]):
         given = x.contiguous(memory_format=form)
-        *_, positions = fast._pool(given, half)
+        *_, positions = fast._pool(given, half, True)
         expected = torch.zeros_like(given)
         top = x.flatten(2).max(axis).indices.unsqueeze(axis)
         expected.copy_(torch.zeros(x.flatten(2).shape).scatter_(axis, top, 1.0).view(shape))
