@@ -30,9 +30,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules import module as hooks_of_all
+from torch.nn.modules import module as every_module
 
-PART = 2**16, 2**18
+SMALLEST = 2**19
+"""Numbers of a feature map below which fewer bytes do not pay for more calls; measured on a CPU."""
+
+PART = 2**17, 2**18
 """How many numbers the passes over a batch on a CPU take at a time, so that they stay in its cache:
 the sixteenth of a batch, for which memory is taken meanwhile, but between these."""
 
@@ -43,12 +46,13 @@ _state = threading.local()
 
 @contextmanager
 def fused_attention(enabled: bool) -> Iterator[None]:
-    """Train with the fused autograd function, as is the default, or meanwhile without it.
+    """Let the blocks use the fused autograd function, as is the default, or meanwhile not.
 
-    It serves CBAM in any order but ``"parallel"`` and its halves alone, with the pools ``"avg"``
-    and ``"max"``, when a gradient is wanted in eager mode. Everything else runs as it is written:
-    what is compiled, exported or traced, ``torch.func`` and forward-mode derivatives, and blocks
-    with hooks inside, with other layers than their own, or with a BatchNorm in training.
+    In eager mode it serves CBAM in any order but ``"parallel"``, and its halves alone when a
+    gradient is wanted, with the pools ``"avg"`` and ``"max"``, for batches of at least
+    ``SMALLEST`` numbers. Everything else runs as it is written: what is compiled, exported or
+    traced, ``torch.func`` and forward-mode derivatives, and blocks with hooks inside, with other
+    layers than their own, or with a BatchNorm in training.
 
     Args:
         enabled: whether to use it, in this thread.
@@ -81,7 +85,9 @@ def fusable(x: Tensor, *halves: nn.Module) -> bool:
 
 
 def _is_plain_map(x: Tensor) -> bool:
-    if x.dim() != 4 or not x.is_floating_point() or x.is_meta or x.numel() == 0:
+    if x.dim() != 4 or not x.is_floating_point() or x.is_meta:
+        return False
+    if x.numel() < max(1, SMALLEST):
         return False
     if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:
         return False
@@ -97,7 +103,7 @@ def _is_plain_map(x: Tensor) -> bool:
 def _is_plain_half(half: nn.Module) -> bool:
     if "fused_over" not in vars(type(half)) or not {*half.pools} <= {"avg", "max"}:
         return False
-    if hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks:
+    if any(getattr(every_module, f"_global{name}") for name in _HOOKS):
         return False
     return not {"forward", "attention_map", "gate"} & vars(half).keys() and all(
         (each is half or type(each) in _LAYERS)

@@ -37,6 +37,17 @@ SERVED = [
 served = pytest.mark.parametrize("case", SERVED, ids=str)
 
 
+@pytest.fixture(autouse=True)
+def small_maps_too(monkeypatch):
+    assert fast.SMALLEST == 2**19
+    monkeypatch.setattr(fast, "SMALLEST", 0)
+
+
+def test_small_maps_run_as_they_are_written(monkeypatch):
+    monkeypatch.setattr(fast, "SMALLEST", 2**9)
+    assert [is_fused(CBAM(16)(torch.zeros(b, 16, 4, 4))) for b in (1, 2)] == [False, True]
+
+
 def is_fused(y):
     return type(y.grad_fn).__name__ == "_FusedBackward"
 
