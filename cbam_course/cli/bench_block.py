@@ -6,7 +6,6 @@ import json
 import platform
 import random
 import time
-from collections import defaultdict
 from pathlib import Path
 from statistics import geometric_mean, median
 from typing import TYPE_CHECKING, Any
@@ -79,7 +78,7 @@ def _case(shape: tuple, layout: str, repeats: int, device: str) -> dict[str, dic
     form = getattr(torch, layout)
     x, grad = (torch.randn(shape, device=device).contiguous(memory_format=form) for _ in range(2))
     blocks = {k: b.to(device, memory_format=form) for k, b in blocks.items()}
-    seconds = {name: defaultdict(list) for name in ("training", "inference")}
+    seconds = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
     for repeat in range(repeats + 1):
         # In another order each time: memory that one frees, the next one may find in the cache.
         for name, one in random.sample(list(blocks.items()), len(blocks)):
