@@ -8,6 +8,7 @@ from .channel import ChannelAttention
 from .controls import ConstantGate, attention_blocks, attention_off
 from .eca import ECA, eca_kernel_size
 from .factory import ATTENTION_NAMES, AttentionFactory, make_attention
+from .fast import fused_attention
 from .identity import IdentityStart, starting_as_identity
 from .spatial import SpatialAttention
 from .squeeze_excitation import SqueezeExcitation
@@ -26,6 +27,7 @@ __all__ = [
     "attention_blocks",
     "attention_off",
     "eca_kernel_size",
+    "fused_attention",
     "make_attention",
     "starting_as_identity",
 ]

@@ -4,6 +4,8 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
+from .fast import fusable, fused
+
 
 class AttentionBlock(nn.Module):
     r"""A block that weighs a feature map by an attention map computed from it.
@@ -32,8 +34,11 @@ class AttentionBlock(nn.Module):
             ValueError: if ``x`` has not four axes, not floating-point values, or not the number of
                 channels the block was made for.
         """
-        attention = self.attention_map(x)
-        refined = x * attention
+        if fusable(x, self):
+            refined, attention = fused(x, self)
+        else:
+            attention = self.attention_map(x)
+            refined = x * attention
         return (refined, attention) if return_map else refined
 
     def check_input(self, x: Tensor) -> None:

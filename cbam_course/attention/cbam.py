@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .arguments import check_choice, check_integer
 from .channel import ChannelAttention
 from .eca import ECA
+from .fast import fusable, fused
 from .spatial import SpatialAttention
 
 ORDERS = ("channel-spatial", "spatial-channel", "parallel", "channel", "spatial")
@@ -101,12 +102,16 @@ class CBAM(nn.Module):
         With ``return_map=True`` it is the pair ``(refined, AttentionMaps(channel, spatial))``.
         """
         halves = {"channel": self.channel_attention, "spatial": self.spatial_attention}
-        if self.order == "parallel":
+        names = self.order.split("-")
+        if self.order != "parallel" and fusable(x, *(halves[name] for name in names)):
+            x, *found = fused(x, *(halves[name] for name in names))
+            maps = dict(zip(names, found, strict=True))
+        elif self.order == "parallel":
             maps = {name: half.attention_map(x) for name, half in halves.items()}
             x = x * maps["channel"] * maps["spatial"]
         else:
             maps = {}
-            for name in self.order.split("-"):
+            for name in names:
                 x, maps[name] = halves[name](x, return_map=True)
         return (x, AttentionMaps(**maps)) if return_map else x
 

@@ -37,6 +37,8 @@ class ChannelAttention(AttentionBlock):
     equation 2.
     """
 
+    fused_over = (2, 3)
+
     def __init__(
         self,
         channels: int,
@@ -70,7 +72,10 @@ class ChannelAttention(AttentionBlock):
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
-        vectors = [pool_positions(x, pool) for pool in self.pools]
+        return self.gate([pool_positions(x, pool) for pool in self.pools])
+
+    def gate(self, vectors: Sequence[Tensor]) -> Tensor:
+        """The map from the pooled vectors: ``[B, C]`` each -> ``[B, C, 1, 1]``."""
         # The layers are not asked for their spelling: they may be wrapped, quantized or replaced.
         if self.layer == "linear":
             scores = sum(self.mlp(vector) for vector in vectors)

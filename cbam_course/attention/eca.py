@@ -36,6 +36,8 @@ class ECA(AttentionBlock):
     Source: Wang, Wu, Zhu, Li, Zuo, Hu, "ECA-Net", CVPR 2020, equations 7-12.
     """
 
+    fused_over = (2, 3)
+
     def __init__(
         self,
         channels: int,
@@ -54,7 +56,11 @@ class ECA(AttentionBlock):
     def attention_map(self, x: Tensor) -> Tensor:
         """The channel attention map: ``[B, C, H, W]`` -> ``[B, C, 1, 1]``, values in (0, 1)."""
         self.check_input(x)
-        scores = sum(self.conv(pool_positions(x, pool).unsqueeze(1)) for pool in self.pools)
+        return self.gate([pool_positions(x, pool) for pool in self.pools])
+
+    def gate(self, vectors: Sequence[Tensor]) -> Tensor:
+        """The map from the pooled vectors: ``[B, C]`` each -> ``[B, C, 1, 1]``."""
+        scores = sum(self.conv(vector.unsqueeze(1)) for vector in vectors)
         return scores.sigmoid().transpose(1, 2).unsqueeze(3)
 
     def extra_repr(self) -> str:

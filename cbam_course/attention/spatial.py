@@ -42,6 +42,8 @@ class SpatialAttention(AttentionBlock):
     equation 3.
     """
 
+    fused_over = (1,)
+
     def __init__(
         self,
         kernel_size: int = 7,
@@ -68,10 +70,13 @@ class SpatialAttention(AttentionBlock):
     def attention_map(self, x: Tensor) -> Tensor:
         """The spatial attention map: ``[B, C, H, W]`` -> ``[B, 1, H, W]``, values in (0, 1)."""
         self.check_input(x)
-        summaries = [
-            self.squeeze(x) if pool == "conv" else pool_channels(x, pool) for pool in self.pools
-        ]
-        scores = self.conv(torch.cat(summaries, dim=1))
+        return self.gate(
+            [self.squeeze(x) if pool == "conv" else pool_channels(x, pool) for pool in self.pools]
+        )
+
+    def gate(self, summaries: Sequence[Tensor]) -> Tensor:
+        """The map from the summaries of the channels: ``[B, 1, H, W]`` each -> ``[B, 1, H, W]``."""
+        scores = self.conv(torch.cat(list(summaries), dim=1))
         return (scores if self.bn is None else self.bn(scores)).sigmoid()
 
     def extra_repr(self) -> str:

@@ -29,6 +29,8 @@ class SqueezeExcitation(ChannelAttention):
     Source: Hu, Shen, Sun, "Squeeze-and-Excitation Networks", CVPR 2018, equations 2-4.
     """
 
+    fused_over = (2, 3)
+
     def __init__(
         self, channels: int, reduction: int = 16, *, bias: bool = True, layer: str = "conv"
     ) -> None:

@@ -1,4 +1,4 @@
-"""``cbam-course bench``: the course's training loop and a tutorial's, timed side by side."""
+"""``cbam-course bench training``: the course's loop and a tutorial's, timed side by side."""
 
 import time
 from collections import Counter
@@ -9,13 +9,22 @@ from typing import Any
 
 import click
 
+from .bench_block import block
 from .options import DATA_FOLDER, told_in_a_line
 
 # As the tutorial prints them; the deviations are not those of all pixels, see `ImageSet.std`.
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
-@click.command(context_settings={"show_default": True})
+@click.group()
+def bench() -> None:
+    """Time the course against others on this machine: its training, or the CBAM block."""
+
+
+bench.add_command(block)
+
+
+@bench.command(context_settings={"show_default": True})
 @click.option("--dataset", type=click.Choice(("cifar10", "shapes")), default="cifar10")
 @DATA_FOLDER
 @click.option("--images", "train_size", type=int, help="Train on so many images.  [default: all]")
@@ -23,15 +32,15 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 @click.option("--epochs", type=click.IntRange(1), default=10)
 @click.option("--seeds", type=click.IntRange(1), default=1, help="Runs of each loop, by turns.")
 @click.option("--device", default="auto")
-def bench(data_folder: Path | None, seeds: int, **chosen: Any) -> None:
+def training(data_folder: Path | None, seeds: int, **chosen: Any) -> None:
     """Train one network by a tutorial's loop and by the course's, and compare the seconds.
 
     Both train the same network with CBAM on the same images and device, by turns. All that a loop
     has to do is timed: from the images in memory to the trained network, tested after every epoch.
 
     \b
-      cbam-course bench --epochs 2
-      cbam-course bench --dataset shapes --images 200 --test-images 100 --epochs 1
+      cbam-course bench training --epochs 2
+      cbam-course bench training --dataset shapes --images 200 --test-images 100 --epochs 1
     """  # noqa: D301
     import torch
 

@@ -1,18 +1,20 @@
-"""``cbam-course bench``: both loops run on the same images, and what they took is told."""
+"""``cbam-course bench``: all run on the same numbers, and what they took is told."""
 
+import json
 from importlib import import_module
 
 import pytest
 import torch
 from click.testing import CliRunner
 
-from cbam_course import cli, data
+from cbam_course import attention, cli, data
+from cbam_course.cli import bench_block
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_both_loops_run_by_turns():
-    arguments = "bench --dataset shapes --images 20 --test-images 10 --epochs 1 --seeds 2"
+    arguments = "bench training --dataset shapes --images 20 --test-images 10 --epochs 1 --seeds 2"
     arguments = [*arguments.split(), "--device", "cpu"]
     result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -21,6 +23,29 @@ def test_both_loops_run_by_turns():
         [loop, "seed", seed] for seed in "01" for loop in ("tutorial", "course")
     ]
     assert "times as long on cpu" in last
+
+
+def test_the_blocks_run_by_turns(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_block, "SHAPES", ((2, 32, 6, 5),))
+    arguments = ["bench", "block", "--repeats", "2", "--json", str(tmp_path / "block.json")]
+    result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    kept = json.loads((tmp_path / "block.json").read_text(encoding="utf-8"))
+    assert [row["layout"] for row in kept["rows"]] == ["contiguous_format", "channels_last"]
+    for row in kept["rows"]:
+        for kind in ("training", "inference"):
+            assert {"course", "course, not fused", "tutorial"} <= row[kind].keys()
+            assert all(len(times) == 2 and min(times) > 0 for times in row[kind].values())
+            assert f"{kind}: {row['faster'][kind]:.2f} times; " in result.output
+    assert f"'torch': '{torch.__version__}'" in result.output and kept["threads"] == 1
+
+
+def test_the_tutorials_block_is_cbam():
+    ours, theirs = attention.CBAM(32), bench_block.tutorial_cbam(32)
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        other.data.copy_(one)
+    x = torch.randn(2, 32, 6, 5)
+    torch.testing.assert_close(theirs(x), ours(x))
 
 
 def test_the_tutorials_batches_are_whole(monkeypatch):

@@ -1,0 +1,319 @@
+"""The fused function: values and gradients of the plain code from fewer bytes, where it serves."""
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd import gradcheck, gradgradcheck
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.utils import prune
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
+
+from cbam_course.attention import (
+    CBAM,
+    ECA,
+    ChannelAttention,
+    IdentityStart,
+    SpatialAttention,
+    SqueezeExcitation,
+    attention_off,
+    fast,
+    fused_attention,
+)
+from cbam_course.models import make_model
+from tests.attention.test_attention_gradients import as_function, small_input
+from tests.support import attention_cases as cases
+
+FORMATS = (torch.contiguous_format, torch.channels_last)
+SERVED = [
+    case
+    for case in cases.ALL
+    if case.options.get("order") != "parallel"
+    and "conv" not in case.options.get("spatial_options", case.options).get("pools", ())
+]
+served = pytest.mark.parametrize("case", SERVED, ids=str)
+
+
+@pytest.fixture(autouse=True)
+def small_maps_too(monkeypatch):
+    assert fast.SMALLEST == 2**19
+    monkeypatch.setattr(fast, "SMALLEST", 0)
+
+
+def test_small_maps_run_as_they_are_written(monkeypatch):
+    monkeypatch.setattr(fast, "SMALLEST", 2**9)
+    assert [is_fused(CBAM(16)(torch.zeros(b, 16, 4, 4))) for b in (1, 2)] == [False, True]
+
+
+def is_fused(y):
+    return type(y.grad_fn).__name__ == "_FusedBackward"
+
+
+def passes(block, x, grad, fused, map_weight=0.0):
+    """The refined features, the maps, and all gradients."""
+    leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    with fused_attention(fused):
+        refined, maps = block(leaf, return_map=True)
+    assert is_fused(refined) == fused
+    maps = [maps] if torch.is_tensor(maps) else [each for each in maps if each is not None]
+    loss = (refined * grad).sum() + map_weight * sum(each.square().sum() for each in maps)
+    inputs = [leaf, *block.parameters()]
+    return refined.detach(), *(m.detach() for m in maps), *torch.autograd.grad(loss, inputs)
+
+
+def assert_same(block, x, grad, tolerance=1e-12, map_weight=0.0):
+    ours, plain = (passes(block, x, grad, fused, map_weight) for fused in (True, False))
+    for one, other in zip(ours, plain, strict=True):
+        assert one.dtype == other.dtype
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
+@served
+def test_same_values_and_gradients(case, monkeypatch):
+    monkeypatch.setattr(fast, "PART", (2 * 6 * 4 * 5,) * 2)  # two images at a time
+    for x_form, grad_form in product(FORMATS, FORMATS):
+        x = cases.features(5, 6, 4, 5).contiguous(memory_format=x_form)
+        grad = cases.features(5, 6, 4, 5, seed=1).contiguous(memory_format=grad_form)
+        assert_same(case.make(6), x, grad, map_weight=0.5)
+
+
+# Sizes that the search for a maximum takes in stretches, and sizes that it does not.
+SHAPES = [(3, 128, 12, 16), (2, 256, 7, 7), (1, 16, 14, 14), (2, 1024, 1, 1), (7, 4, 1, 9)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("order", ["channel-spatial", "spatial-channel"])
+def test_ties_go_to_the_first_of_equal_maxima(shape, order):
+    """After a ReLU whole channels and whole positions are zero, and coarse values tie as well."""
+    x = (2 * cases.features(*shape)).round().relu()
+    x[0, :, 0, 0], x[-1, 1] = 0, 0
+    block = cases.cbam(order).make(shape[1])
+    for form in FORMATS:
+        assert_same(block, x.contiguous(memory_format=form), cases.features(*shape, seed=1))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_positions_of_the_maxima(shape):
+    x = cases.features(*shape)
+    x[x > 1] = 1
+    for form, (half, axis) in product(FORMATS, [(ECA(4, pools="max"), 2), (SpatialAttention(), 1)]):
+        given = x.contiguous(memory_format=form)
+        *_, positions = fast._pool(given, half, True)
+        expected = torch.zeros_like(given)
+        top = x.flatten(2).max(axis).indices.unsqueeze(axis)
+        expected.copy_(torch.zeros(x.flatten(2).shape).scatter_(axis, top, 1.0).view(shape))
+        found = torch.zeros_like(given)
+        fast._in_memory(found).view(-1)[positions.flatten()] = 1
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("case", SERVED[::3], ids=str)
+def test_gradients_once_and_twice(case):
+    function, parameters = as_function(case.make(4))
+    assert is_fused(function(small_input(), *parameters)[0])
+    assert gradcheck(function, (small_input(), *parameters), fast_mode=True)
+    assert gradgradcheck(function, (small_input(), *parameters), fast_mode=True)
+
+
+def test_what_wants_a_gradient():
+    """Frozen weights, a first layer, a loss of the maps alone, a graph that is kept."""
+    block, x = cases.FEW["cbam-fc"].make(6), cases.features(3, 6, 4, 5)
+    refined = block(x)
+    assert is_fused(refined)
+    refined.sum().backward()
+    weights = [p.grad.clone() for p in block.parameters()]
+    leaf = x.clone().requires_grad_()
+    block.requires_grad_(False).zero_grad()
+    block.channel_attention.mlp[2].weight.requires_grad_()
+    refined = block(leaf)
+    for times in (1, 2):
+        refined.sum().backward(retain_graph=times == 1)
+        torch.testing.assert_close(block.channel_attention.mlp[2].weight.grad, times * weights[1])
+    assert block.channel_attention.mlp[0].weight.grad is None
+    with pytest.raises(RuntimeError, match="second time"):
+        refined.sum().backward()
+    found = []
+    for fused in (True, False):
+        with fused_attention(fused):
+            maps = block.attention_map(leaf)
+        found.append(torch.autograd.grad(maps.spatial.sum(), leaf)[0])
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+    block.requires_grad_(False)
+    assert block(x).grad_fn is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_mixed_precision(dtype):
+    block = cases.FEW["cbam-fc"].make(6, torch.float32)
+    x, grad = (cases.features(2, 6, 4, 5, seed=seed, dtype=dtype) for seed in (0, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_same(block, x, grad, 1e-2)
+        half = block.channel_attention
+        assert not is_fused(half(x.half()))  # whose product with the map is float32
+
+
+def test_recomputed_by_checkpoint():
+    block, x = cases.FEW["cbam-fc"].make(6), cases.features(2, 6, 4, 5).requires_grad_()
+    kept = checkpoint(block, x, use_reentrant=False)
+    one, other = (torch.autograd.grad(y.square().sum(), x)[0] for y in (kept, block(x)))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_training_run_has_the_same_bits():
+    """The records of the course were made by the plain code."""
+    x = torch.randn(24, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(24) % 10
+    runs = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        model = make_model("cifar-cnn", "cbam-fc", widths=(16, 32, 64))
+        model = model.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        with fused_attention(fused):
+            for _ in range(3):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y).backward()
+                optimizer.step()
+        runs.append(torch.cat([value.double().flatten() for value in model.state_dict().values()]))
+    assert torch.equal(*runs)
+
+
+class Doubled(SpatialAttention):
+    def attention_map(self, x):
+        return 2 * super().attention_map(x)
+
+
+class Halved(CBAM):
+    def forward(self, x, return_map=False):
+        return super().forward(x, return_map)
+
+
+def test_whatever_else_runs_as_it_is_written():
+    x = cases.features(2, 32, 4, 5, dtype=torch.float32).requires_grad_()
+    assert is_fused(CBAM(32)(x)) and is_fused(Halved(32)(x)) and is_fused(SqueezeExcitation(32)(x))
+    batch_norm = CBAM(32, spatial_options={"batch_norm": True})
+    assert not is_fused(batch_norm(x)) and is_fused(batch_norm.eval()(x))
+    assert not is_fused(CBAM(32, order="parallel")(x))
+    assert not is_fused(SpatialAttention(pools=("conv", "max"), channels=32)(x))
+    assert not is_fused(ECA(32)(x[:, :, ::2, ::2]))
+    assert not is_fused(ECA(32)(x[:0]))
+    assert not is_fused(ECA(32)(nn.Parameter(x)))
+    with fused_attention(False):
+        assert not is_fused(CBAM(32)(x))
+        with fused_attention(True):
+            assert is_fused(CBAM(32)(x))
+    for change in (
+        lambda block: setattr(block, "spatial_attention", Doubled()),
+        lambda block: setattr(block.spatial_attention, "forward", lambda x, **_: (x, x)),
+        lambda block: block.channel_attention.mlp.insert(1, nn.Dropout()),
+        lambda block: nn.utils.parametrizations.weight_norm(block.spatial_attention.conv),
+        lambda block: block.spatial_attention.register_forward_hook(lambda *_: None),
+        lambda block: block.channel_attention.mlp[0].register_full_backward_hook(lambda *_: None),
+        lambda block: prune.l1_unstructured(block.spatial_attention.conv, "weight", 2),
+    ):
+        block = CBAM(32)
+        halves = block.channel_attention, block.spatial_attention
+        assert fast.fusable(x, *halves)
+        change(block)
+        assert not fast.fusable(x, block.channel_attention, block.spatial_attention)
+        assert block(x).shape == x.shape
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        assert not is_fused(CBAM(32)(x))
+    finally:
+        handle.remove()
+    block = CBAM(32)
+    block.register_forward_hook(lambda *_: None)  # a hook on the block is called after it
+    assert is_fused(block(x))
+    with attention_off(block):
+        assert block(x) is x
+    assert is_fused(IdentityStart(block).block(x))
+
+
+def test_derivatives_of_other_kinds():
+    block, x = cases.FEW["cbam-fc"].make(6), cases.features(2, 6, 4, 5)
+    leaf = x.clone().requires_grad_()
+    expected = torch.autograd.grad(block(leaf).square().sum(), leaf)[0]
+    found = torch.func.grad(lambda x: block(x).square().sum())(x)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    direction = cases.features(2, 6, 4, 5, seed=1)
+    _, change = torch.func.jvp(lambda x: block(x).square().sum(), (x,), (direction,))
+    torch.testing.assert_close(change, (expected * direction).sum(), rtol=1e-12, atol=1e-12)
+    each = torch.func.vmap(block)(x[:, None])
+    torch.testing.assert_close(each[:, 0], block(x), rtol=1e-12, atol=1e-12)
+
+
+def test_bad_input_is_refused_as_ever():
+    x = torch.zeros(2, 31, 4, 5, requires_grad=True)
+    for block in (CBAM(32), ChannelAttention(32)):
+        with pytest.raises(ValueError, match="ChannelAttention expects .* got 31 channels"):
+            block(x)
+
+
+class Counted(TorchDispatchMode):
+    """Counts the bytes that operations read and write, and the most that were held at a time."""
+
+    def __init__(self, given):
+        super().__init__()
+        self.given = given  # not counted as held
+        self.moved, self.held, self.peak = 0, {}, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        outputs = tensors_in(result)
+        if not func.is_view and "empty" not in func.__name__:
+            inputs = tensors_in([*args, *(v for k, v in kwargs.items() if k != "out")])
+            if "scatter" in func.__name__:  # touches only what the index names
+                self.moved += sum(bytes_of(each) for each in inputs[1:]) + bytes_of(inputs[-1])
+            else:
+                self.moved += sum(bytes_of(each) for each in (*inputs, *outputs))
+        for each in outputs:
+            storage = each.untyped_storage()
+            if storage.data_ptr() not in self.given:
+                self.held[storage.data_ptr()] = StorageWeakRef(storage), storage.nbytes()
+        self.peak = max(self.peak, self.now())
+        return result
+
+    def now(self):
+        self.held = {k: v for k, v in self.held.items() if not v[0].expired()}
+        return sum(size for _, size in self.held.values())
+
+
+def tensors_in(values):
+    values = values if isinstance(values, list | tuple) else [values]
+    nested = [tensors_in(each) if isinstance(each, list | tuple) else [each] for each in values]
+    return [each for inner in nested for each in inner if torch.is_tensor(each)]
+
+
+def bytes_of(tensor):
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
+
+
+def measured(block, shape, form):
+    """Bytes that the forward pass leaves beyond its output, bytes of the peak, and bytes that the
+    backward pass moves, in feature maps; what the block was given is not counted.
+    """
+    x, grad = (torch.randn(shape).contiguous(memory_format=form) for _ in range(2))
+    x.requires_grad_()
+    given = {each.untyped_storage().data_ptr() for each in (x, grad, *block.parameters())}
+    with Counted(given) as counted:
+        refined = block(x)
+        kept, counted.moved = counted.now(), 0
+        refined.backward(grad)
+    size = 4 * math.prod(shape)
+    return kept / size - 1, counted.peak / size, counted.moved / size
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=str)
+@pytest.mark.parametrize("shape", [(32, 64, 32, 32), (8, 256, 56, 56), (32, 512, 14, 14)], ids=str)
+@pytest.mark.parametrize("mode", ["fc", "conv"])
+def test_few_bytes(mode, shape, form):
+    kept, peak, moved = measured(CBAM(shape[1], mode=mode), shape, form)
+    assert kept <= 0.13 and peak <= 2.2 and moved <= 20
+    with fused_attention(False):
+        kept, peak, moved = measured(CBAM(shape[1], mode=mode), shape, form)
+    assert kept > 1 and peak > 3 and moved > 25  # so that the counting counts
