@@ -18,7 +18,12 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 @click.group()
 def bench() -> None:
-    """Time the course against others on this machine: its training, or the CBAM block."""
+    """Time the course against others on this machine: its training, or the CBAM block.
+
+    \b
+      cbam-course bench training --epochs 2
+      cbam-course bench block
+    """  # noqa: D301
 
 
 bench.add_command(block)
