@@ -218,7 +218,8 @@ class Half:
         self.fill(0.3 / 49)
         images = torch.zeros(2, WIDE, WIDE, dtype=low.dtype)
         images[1, WIDE // 2, WIDE // 2] = 1
-        felt = differs_where(*self.map(self.constant(images)).view_as(images))
+        dark, bright = self.map(self.constant(images)).view_as(images)
+        felt = (bright - dark).abs() > 1e-7  # the weights are positive
         if not learned:
             ones = float(self.score(self.constant(torch.ones_like(images[:1]))).max())
             self._count(ones / (0.3 / 49) / max(1, int(felt.sum())))
@@ -268,11 +269,6 @@ class Half:
             yield self.finding(f"{missing}-missing", "the same")
         elif len(self.pools) == 1:
             yield self.finding("one-pool", names=self.pools[0])
-
-
-def differs_where(one: Tensor, other: Tensor) -> Tensor:
-    """Where two maps differ, the weights being positive."""
-    return (one - other).abs() > 1e-7
 
 
 def kernel_size(matrix: Tensor) -> int:
