@@ -35,7 +35,6 @@ python:
 
 book: python
 	@"$(PYTHON)" -m tests.tools.environment book
-	@rm -rf _build/html _build/.doctrees _build/ready
 	@echo "Building the book ..."
 	@.venv-book/bin/python -m tests.tools.build_book
 	@echo "The book is at $(CURDIR)/_build/html/index.html"

@@ -1,11 +1,13 @@
 """What the tests of the site share: the built site, a browser, and opening a page in it."""
 
 import shutil
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support import browser as browsers
 from tests.support import site as sites
+from tests.support.project import site_address
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +32,8 @@ def browser():
 
 @pytest.fixture(scope="module")
 def address(site_folder):
-    """The address of the site on a server of this machine."""
-    with browsers.served(site_folder) as started:
+    """The address of the site on a server of this machine, in a folder as on GitHub Pages."""
+    with browsers.served(site_folder, urlsplit(site_address()).path) as started:
         yield started
 
 

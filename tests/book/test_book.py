@@ -8,11 +8,13 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.support.project import ROOT, chapters
+from tests.support.project import ROOT, address, chapters, site_address
 from tests.support.site import BUILD, GENERATED, SOURCES, newest_source, page_names
 
 # What a page loads by itself, as opposed to a link that a reader may follow.
 LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src"}
+# The site's folder on its host.
+PREFIX = urlsplit(site_address()).path
 # Words; a reader of the reference looks for a name, and does not read.
 LONGEST_PAGE = 5000
 
@@ -43,6 +45,9 @@ class Site:
             return None
         path, anchor = urldefrag(link)
         path = unquote(path.split("?")[0])
+        base = self.pages[page].base if page in self.pages else None
+        if base:  # the front door and the lost page: links as if they stood elsewhere
+            page = base["href"].removeprefix(PREFIX) or "404.html"
         file = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
         return Path(file).as_posix(), unquote(anchor)
 
@@ -88,7 +93,7 @@ def without_title(site: Site):
     titles = {}
     for name, page in site.pages.items():
         if name == "index.html":
-            continue  # it only leads on to the first page
+            continue  # it is the first page once more
         title = page.title.get_text().strip() if page.title else ""
         if not title or title.startswith("<"):
             yield f"{name}: no title"
@@ -149,8 +154,52 @@ def test_every_page_is_there_and_the_front_door_leads_to_the_first(site):
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     root, *files = re.findall(r"(?:root|file): (\S+)", contents)
     assert {f"{file}.html" for file in (root, *files)} <= site.pages.keys()
-    refresh = site.pages["index.html"].find("meta", attrs={"http-equiv": "Refresh"})
-    assert refresh["content"].endswith(f"url={root}.html")
+    door, first = (str(site.pages[name].body) for name in ("index.html", f"{root}.html"))
+    assert door == first and site.pages["index.html"].base["href"] == f"{root}.html"
+    assert not site.pages["index.html"].find("meta", attrs={"http-equiv": "Refresh"})
+
+
+def test_pages_say_what_they_are_and_where(site):
+    descriptions = {}
+    for name, page in site.pages.items():
+        canonical = page.find("link", rel="canonical")["href"]
+        real = "book/intro.html" if name == "index.html" else name
+        assert canonical == f"{site_address()}{real}"
+        if name in GENERATED | {"404.html", "index.html"}:
+            continue
+        tags = {tag.get("property"): tag["content"] for tag in page.select("meta[property^='og:']")}
+        described = page.find("meta", attrs={"name": "description"})["content"]
+        assert tags["og:url"] == canonical and tags["og:description"] == described
+        assert tags["og:title"] and 0 < len(described) <= 200, name
+        image = tags["og:image"].removeprefix(site_address())
+        assert (site.folder / image).is_file()
+        descriptions.setdefault(described, []).append(name)
+    assert not [names for names in descriptions.values() if len(names) > 1]
+
+
+def test_the_map_of_the_site_lists_what_the_contents_list(site):
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    listed = re.findall("<loc>(.+?)</loc>", (site.folder / "sitemap.xml").read_text())
+    files = re.findall(r"(?:root|file): (\S+)", contents)
+    assert sorted(listed) == sorted(f"{site_address()}{file}.html" for file in files)
+
+
+def test_pages_of_notebooks_open_themselves_in_colab(site):
+    slug = address().removeprefix("https://github.com/")
+    for name, page in site.pages.items():
+        if name.startswith("notebooks/"):
+            notebook = name.removesuffix(".html") + ".ipynb"
+            links = page.select("a[href^='https://colab.research.google.com/']")
+            right = f"https://colab.research.google.com/github/{slug}/blob/main/{notebook}"
+            assert links and {link["href"] for link in links} == {right}, name
+
+
+def test_every_icon_has_its_sign(site):
+    style = (site.folder / "_static" / "icons.css").read_text(encoding="utf-8")
+    there = set(re.findall(r"\.(fa-[\w-]+)", style))
+    for name, page in site.pages.items():
+        used = {c for tag in page.select("[class*='fa-']") for c in tag["class"] if c[:3] == "fa-"}
+        assert used <= there, name
 
 
 def test_the_api_pages_are_short_enough_to_find_a_name(site):
@@ -160,10 +209,9 @@ def test_the_api_pages_are_short_enough_to_find_a_name(site):
 
 
 def test_formulas_are_set_by_the_site_itself(site):
-    for path in chapters():
-        page = site.pages[f"notebooks/{path.stem}.html"]
+    for name, page in site.pages.items():
         scripts = [s["src"] for s in page.find_all("script", src=True) if "mathjax" in s["src"]]
-        assert len(scripts) == 1 and page.select("article .math"), path.name
+        assert len(scripts) == bool(page.select("article .math")), name
     fonts = site.folder / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2"
     assert len(list(fonts.glob("*.woff"))) > 20
 

@@ -35,21 +35,32 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves a folder without a line for each request."""
+class Handler(SimpleHTTPRequestHandler):
+    """Serves a folder under a prefix, without a line for each request."""
+
+    prefix = "/"
+
+    def translate_path(self, path: str) -> str:
+        """Return the file of an address; outside the prefix there is none."""
+        if not path.startswith(self.prefix):
+            return ""
+        return super().translate_path("/" + path.removeprefix(self.prefix))
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve `folder` on a free port of this machine; yield its address, which ends with "/"."""
-    handler = partial(QuietHandler, directory=str(folder))
+def served(folder: Path, prefix: str = "/") -> Iterator[str]:
+    """Serve `folder` on a free port of this machine, and yield its address.
+
+    As on GitHub Pages, the site may lie in a folder of its host: "/course/" is such a prefix.
+    """
+    handler = partial(type("PrefixHandler", (Handler,), {"prefix": prefix}), directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        yield f"http://127.0.0.1:{server.server_address[1]}{prefix}"
         server.shutdown()
 
 

@@ -21,6 +21,12 @@ def address(root: Path = ROOT) -> str:
     return pyproject(root)["project"]["urls"]["Repository"].rstrip("/")
 
 
+def site_address(root: Path = ROOT) -> str:
+    """Return where GitHub Pages shows the book: https://OWNER.github.io/REPOSITORY/."""
+    owner, repository = address(root).removeprefix(GITHUB).split("/")
+    return f"https://{owner.lower()}.github.io/{repository}/"
+
+
 def version(root: Path = ROOT) -> str:
     """Return the package's version, read without importing the package."""
     text = (root / "cbam_course" / "__init__.py").read_text(encoding="utf-8")
