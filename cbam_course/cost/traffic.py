@@ -47,9 +47,9 @@ def traffic(function: Callable[..., Tensor], *inputs: Tensor) -> Traffic:
     """Count the bytes that a forward and a backward pass read, write and keep.
 
     Each operator reads its inputs and writes its outputs once. A view moves nothing, a tensor
-    that was expanded is read as it lies in memory, and an operator that scatters touches what its
-    index names. The count knows nothing of caches, which may hold what was just written, and
-    nothing of memory inside an operator. It needs no quiet machine: it is the same every time.
+    that was expanded is read as it lies in memory, and an operator that gathers or scatters
+    touches what its index names. The count knows nothing of caches, which may hold what was just
+    written, and nothing of memory inside an operator. It is the same on a busy machine.
 
     Args:
         function: a block, a network, or a function of ``inputs``. The gradients of a module's
@@ -113,6 +113,8 @@ class _Counter(TorchDispatchMode):
             if name.startswith("scatter"):
                 # In place, although autograd takes a copy first while such a counter looks on.
                 moved = [*inputs[1:], inputs[-1]]
+            elif name in ("gather", "index_select"):
+                moved = [*outputs, *inputs[1:], *outputs]
             self.rows.append((name, sum(map(_size, moved))))
         known = {each.cdata for each in self.given}
         for each in outputs:

@@ -11,6 +11,7 @@ from .experiment import Experiment, Variant, run_name
 from .figures import show_curves, show_differences
 from .queue import Event, pending, run_queue
 from .reading import load
+from .speed import speed
 from .statistics import mean_interval, summary
 from .tables import curves, describe, largest, table
 
@@ -29,6 +30,7 @@ __all__ = [
     "run_queue",
     "show_curves",
     "show_differences",
+    "speed",
     "summary",
     "table",
 ]

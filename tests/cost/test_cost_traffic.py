@@ -36,6 +36,8 @@ def test_what_is_kept():
     assert traffic(lambda x: x.view(64, 64).t(), x).forward == 0
     one = torch.ones(()).expand(1, 64, 8, 8)
     assert traffic(lambda x: x + one, x).forward == 2 * F + 4
+    few = torch.tensor([2, 3])  # two positions of 8 bytes each, and what lies there
+    assert traffic(lambda x: x.index_select(3, few), x).forward == 16 + 2 * F // 4
 
 
 def test_the_passes_of_a_block():
