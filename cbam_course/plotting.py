@@ -420,7 +420,7 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
     axes.annotate("limit: memory", (middle, bandwidth * middle), (-8, 4), **beside)
     axes.annotate("limit: arithmetic", (ends[2], peak), (0, 4), **beside)
     for name, (intensity, speed) in points.items():
-        axes.plot(intensity, speed, "o", color=COLORS.get(name, FEATURE_COLOR), markersize=8)
+        axes.plot(intensity, speed, "o", color=FEATURE_COLOR, markersize=8)
         axes.annotate(name, (intensity, speed), (0, -16), textcoords="offset points", ha="center")
     axes.grid()
     axes.margins(0.08, 0.15)

@@ -9,9 +9,9 @@ differences of accuracies in percentage points.
 from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
 from .figures import show_curves, show_differences
+from .measured_speed import speed
 from .queue import Event, pending, run_queue
 from .reading import load
-from .speed import speed
 from .statistics import mean_interval, summary
 from .tables import curves, describe, largest, table
 
