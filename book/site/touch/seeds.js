@@ -47,7 +47,7 @@ cbamTouch.widgets.seeds = (place) => {
       parts.push(part("line", { ...line, class: tick ? "touch-gridline" : "touch-zero" }),
         text(x(tick), BASE + 20, tick ? signed(tick, 0) : "0"));
     }
-    parts.push(text(width / 2, HEIGHT - 6, "points above the network without"));
+    parts.push(text(width / 2, HEIGHT - 6, "percentage points above the network without"));
     const ends = { x1: inside(low), x2: inside(high), y1: 35, y2: 35 };
     parts.push(part("line", { ...ends, class: "touch-interval" }));
     if (low < least) parts.push(text(x(least) - 6, 40, "◀"));
@@ -77,7 +77,7 @@ cbamTouch.widgets.seeds = (place) => {
 
   const names = (list) => list.map(({ name }) => name);
   const seeds = slider("seeds", [2, 15, 1, count], 0, (now) => { count = now; update(); });
-  const blocks = choice("block", [], (index) => {
+  const blocks = choice("block or control", [], (index) => {
     block = network.blocks[index];
     seeds.range.max = block.seeds.length;
     count = Math.min(count, block.seeds.length);
