@@ -9,6 +9,7 @@ LONGEST = (
     "08_cifar10.ipynb",
     "test_exercises.py",
     "test_export.py",
+    "test_browser.py",
     "test_book.py",
     "test_checker.py",
     "test_grading_attacks.py",

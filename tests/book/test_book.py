@@ -2,8 +2,6 @@
 
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -11,33 +9,12 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.support.project import ROOT, chapters
+from tests.support.site import BUILD, GENERATED, SOURCES, newest_source, page_names
 
-SITE = ROOT / "_build" / "html"
-READY = ROOT / "_build" / "ready"
-BUILD = "tests/tools/build_book.py"
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "cbam_course", BUILD)
-# Written when the tools that build the site were installed.
-TOOLS = ROOT / ".venv-book" / "ready"
 # What a page loads by itself, as opposed to a link that a reader may follow.
 LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src"}
 # Words; a reader of the reference looks for a name, and does not read.
 LONGEST_PAGE = 5000
-# Pages that Sphinx makes by itself.
-GENERATED = {"genindex.html", "search.html", "py-modindex.html"}
-
-
-def newest_source(root: Path = ROOT) -> float:
-    """Return when the newest source of the site was changed, or a file was added or removed."""
-    paths = [root / name for name in SOURCES]
-    found = [path for name in paths for path in (name, *name.rglob("*"))]
-    return max(path.stat().st_mtime for path in found if "__pycache__" not in path.parts)
-
-
-def is_fresh() -> bool:
-    """Return whether the site was built after the last change of its sources and its tools."""
-    if not READY.is_file() or not TOOLS.is_file():
-        return False
-    return READY.stat().st_mtime >= max(newest_source(), TOOLS.stat().st_mtime)
 
 
 class Site:
@@ -46,11 +23,8 @@ class Site:
     def __init__(self, folder: Path):
         self.folder = folder
         self.pages = {
-            path.relative_to(folder).as_posix(): BeautifulSoup(
-                path.read_text(encoding="utf-8"), "html.parser"
-            )
-            for path in sorted(folder.rglob("*.html"))
-            if "_static" not in path.relative_to(folder).parts
+            name: BeautifulSoup((folder / name).read_text(encoding="utf-8"), "html.parser")
+            for name in page_names(folder)
         }
         self.anchors = {
             name: {tag[key] for key in ("id", "name") for tag in page.find_all(attrs={key: True})}
@@ -160,20 +134,9 @@ CHECKS = (
 
 
 @pytest.fixture(scope="module")
-def site():
-    """The site; built here, strictly, if it is missing or older than its sources."""
-    if not is_fresh():
-        if not shutil.which("make"):
-            pytest.skip("the site is not built, and there is no make here")
-        build = subprocess.run(
-            ["make", "book"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "MAKEFLAGS": ""},
-        )
-        assert build.returncode == 0, build.stdout + build.stderr
-    return Site(SITE)
+def site(site_folder):
+    """The pages of the built site."""
+    return Site(site_folder)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -201,7 +164,7 @@ def test_formulas_are_set_by_the_site_itself(site):
         page = site.pages[f"notebooks/{path.stem}.html"]
         scripts = [s["src"] for s in page.find_all("script", src=True) if "mathjax" in s["src"]]
         assert len(scripts) == 1 and page.select("article .math"), path.name
-    fonts = SITE / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2"
+    fonts = site.folder / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2"
     assert len(list(fonts.glob("*.woff"))) > 20
 
 
