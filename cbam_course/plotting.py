@@ -415,16 +415,13 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
     ridge, intensities = peak / bandwidth, [intensity for intensity, _ in points.values()]
     ends = np.array([min(*intensities, ridge) / 4, ridge, 4 * max(*intensities, ridge)])
     axes.loglog(ends, np.minimum(peak, bandwidth * ends), color=INK, linewidth=1.5)
-    middle = (ends[0] * ridge) ** 0.5
-    beside = {"textcoords": "offset points", "ha": "right", "fontsize": 11}
-    axes.annotate("limit: memory", (middle, bandwidth * middle), (-8, 4), **beside)
-    axes.annotate("limit: arithmetic", (ends[2], peak), (0, 4), **beside)
-    for name, (intensity, speed) in points.items():
-        axes.plot(intensity, speed, "o", color=FEATURE_COLOR, markersize=8)
-        axes.annotate(name, (intensity, speed), (0, -16), textcoords="offset points", ha="center")
+    axes.plot(*zip(*points.values(), strict=True), "o", color=FEATURE_COLOR, markersize=8)
     axes.grid()
-    axes.margins(0.08, 0.15)
+    axes.margins(0.05, 0.2)
     axes.set(xlabel="multiply-accumulates per byte", ylabel="10⁹ multiply-accumulates per second")
+    middle = (ends[0] * ridge) ** 0.5
+    limits = {"limit: memory": (middle, bandwidth * middle), "limit: arithmetic": (ends[2], peak)}
+    label_points(axes, {**points, **limits})
     return figure
 
 
