@@ -25,6 +25,7 @@ from cbam_course.records import (
     run_name,
     statistics,
 )
+from cbam_course.records.imagenet import COLORS as COLORED
 from cbam_course.records.measured_speed import MEASURED
 from cbam_course.records.status import status
 from cbam_course.training import History
@@ -436,3 +437,17 @@ def test_the_recorded_memory_is_what_traffic_counts_today():
         network = make_model("cifar_resnet", CBAM)
         kept = traffic(network, torch.zeros(128, 3, 32, 32)).kept
     assert kept / 10**6 == pytest.approx(networks["cifar_resnet", "course, not fused"], rel=0.01)
+
+
+def test_the_pairs_of_imagenet_and_their_figure():
+    pairs = records.imagenet_pairs()
+    assert pairs["source"].str.contains("@|the same").all() and pairs["block"].isin(COLORED).all()
+    first = pairs.iloc[0]
+    assert first["difference"] == pytest.approx(0.56) and first["plus_minus"] == 0.11
+    assert not pairs.duplicated(["network", "block", "without", "with"]).any()
+    se = pairs[pairs["block"] == "SE"]
+    assert (len(se), (se["difference"] > 0).sum()) == (23, 21)
+    axes = records.show_imagenet_pairs().axes[0]
+    drawn = [line for line in axes.lines if line.get_label() in COLORED]
+    assert sum(len(line.get_xydata()) for line in drawn) == len(pairs)
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == list(COLORED)
