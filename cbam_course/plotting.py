@@ -399,6 +399,32 @@ def show_costs(table: Any, *, zoom: tuple[float, float, float, float]) -> Figure
     return figure
 
 
+def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth: float) -> Figure:
+    """Draw layers under the two limits of a computer, on logarithmic axes.
+
+    Args:
+        points: from the name of a layer to its multiply-accumulates per byte, and the speed at
+            which it ran, in 10⁹ multiply-accumulates per second.
+        peak: the most multiply-accumulates per second, in 10⁹.
+        bandwidth: the most bytes per second, in 10⁹.
+
+    Returns:
+        The figure, with one axes.
+    """
+    figure, ((axes,),) = page(1, 1, 4.2)
+    ridge, intensities = peak / bandwidth, [intensity for intensity, _ in points.values()]
+    ends = np.array([min(*intensities, ridge) / 4, ridge, 4 * max(*intensities, ridge)])
+    axes.loglog(ends, np.minimum(peak, bandwidth * ends), color=INK, linewidth=1.5)
+    axes.plot(*zip(*points.values(), strict=True), "o", color=FEATURE_COLOR, markersize=8)
+    axes.grid()
+    axes.margins(0.05, 0.2)
+    axes.set(xlabel="multiply-accumulates per byte", ylabel="10⁹ multiply-accumulates per second")
+    middle = (ends[0] * ridge) ** 0.5
+    limits = {"limit: memory": (middle, bandwidth * middle), "limit: arithmetic": (ends[2], peak)}
+    label_points(axes, {**points, **limits})
+    return figure
+
+
 def _panels(
     images: Sequence[np.ndarray],
     titles: Sequence[str],

@@ -75,8 +75,10 @@ def pool_channels(x: Tensor, pool: str) -> Tensor:
 @torch.fx.wrap
 def _maximum(x: Tensor, dim: int) -> Tensor:
     # The values are the same. When a gradient is wanted, `max` remembers where each maximum was and
-    # sends the gradient there; `amax` has to look for it again, several times slower on a CPU.
-    # A trace shall not depend on whether one is wanted.
-    if torch.is_grad_enabled() and x.requires_grad and not torch.jit.is_tracing():
+    # sends the gradient there; `amax` has to look for it again, several times slower on a CPU, and
+    # shares it among equal values. Compiled, `amax` is the faster one, since it joins other passes.
+    # A trace shall not depend on whether a gradient is wanted.
+    followed = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    if torch.is_grad_enabled() and x.requires_grad and not followed:
         return x.max(dim=dim).values
     return x.amax(dim=dim)

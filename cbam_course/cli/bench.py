@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .bench_block import block
+from .bench_block import block, networks
 from .options import DATA_FOLDER, told_in_a_line
 
 # As the tutorial prints them; the deviations are not those of all pixels, see `ImageSet.std`.
@@ -23,10 +23,12 @@ def bench() -> None:
     \b
       cbam-course bench training --epochs 2
       cbam-course bench block
+      cbam-course bench networks
     """  # noqa: D301
 
 
 bench.add_command(block)
+bench.add_command(networks)
 
 
 @bench.command(context_settings={"show_default": True})

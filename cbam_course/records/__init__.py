@@ -9,6 +9,8 @@ differences of accuracies in percentage points.
 from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
 from .figures import show_curves, show_differences
+from .imagenet import imagenet_pairs, show_imagenet_pairs
+from .measured_speed import speed
 from .queue import Event, pending, run_queue
 from .reading import load
 from .statistics import mean_interval, summary
@@ -21,6 +23,7 @@ __all__ = [
     "curves",
     "describe",
     "experiments",
+    "imagenet_pairs",
     "largest",
     "load",
     "mean_interval",
@@ -29,6 +32,8 @@ __all__ = [
     "run_queue",
     "show_curves",
     "show_differences",
+    "show_imagenet_pairs",
+    "speed",
     "summary",
     "table",
 ]

@@ -1,15 +1,12 @@
 """The fused function: values and gradients of the plain code from fewer bytes, where it serves."""
 
-import math
 from itertools import product
 
 import pytest
 import torch
 from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.utils import prune
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from cbam_course.attention import (
@@ -23,6 +20,7 @@ from cbam_course.attention import (
     fast,
     fused_attention,
 )
+from cbam_course.cost import traffic
 from cbam_course.models import make_model
 from tests.attention.test_attention_gradients import as_function, small_input
 from tests.support import attention_cases as cases
@@ -253,67 +251,14 @@ def test_bad_input_is_refused_as_ever():
             block(x)
 
 
-class Counted(TorchDispatchMode):
-    """Counts the bytes that operations read and write, and the most that were held at a time."""
-
-    def __init__(self, given):
-        super().__init__()
-        self.given = given  # not counted as held
-        self.moved, self.held, self.peak = 0, {}, 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        outputs = tensors_in(result)
-        if not func.is_view and "empty" not in func.__name__:
-            inputs = tensors_in([*args, *(v for k, v in kwargs.items() if k != "out")])
-            if "scatter" in func.__name__:  # touches only what the index names
-                self.moved += sum(bytes_of(each) for each in inputs[1:]) + bytes_of(inputs[-1])
-            else:
-                self.moved += sum(bytes_of(each) for each in (*inputs, *outputs))
-        for each in outputs:
-            storage = each.untyped_storage()
-            if storage.data_ptr() not in self.given:
-                self.held[storage.data_ptr()] = StorageWeakRef(storage), storage.nbytes()
-        self.peak = max(self.peak, self.now())
-        return result
-
-    def now(self):
-        self.held = {k: v for k, v in self.held.items() if not v[0].expired()}
-        return sum(size for _, size in self.held.values())
-
-
-def tensors_in(values):
-    values = values if isinstance(values, list | tuple) else [values]
-    nested = [tensors_in(each) if isinstance(each, list | tuple) else [each] for each in values]
-    return [each for inner in nested for each in inner if torch.is_tensor(each)]
-
-
-def bytes_of(tensor):
-    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
-
-
-def measured(block, shape, form):
-    """Bytes that the forward pass leaves beyond its output, bytes of the peak, and bytes that the
-    backward pass moves, in feature maps; what the block was given is not counted.
-    """
-    x, grad = (torch.randn(shape).contiguous(memory_format=form) for _ in range(2))
-    x.requires_grad_()
-    given = {each.untyped_storage().data_ptr() for each in (x, grad, *block.parameters())}
-    with Counted(given) as counted:
-        refined = block(x)
-        kept, counted.moved = counted.now(), 0
-        refined.backward(grad)
-    size = 4 * math.prod(shape)
-    return kept / size - 1, counted.peak / size, counted.moved / size
-
-
 @pytest.mark.parametrize("form", FORMATS, ids=str)
 @pytest.mark.parametrize("shape", [(32, 64, 32, 32), (8, 256, 56, 56), (32, 512, 14, 14)], ids=str)
 @pytest.mark.parametrize("mode", ["fc", "conv"])
 def test_few_bytes(mode, shape, form):
-    kept, peak, moved = measured(CBAM(shape[1], mode=mode), shape, form)
-    assert kept <= 0.13 and peak <= 2.2 and moved <= 20
+    block, x = CBAM(shape[1], mode=mode), torch.randn(shape).contiguous(memory_format=form)
+    found = [traffic(block, x)]
     with fused_attention(False):
-        kept, peak, moved = measured(CBAM(shape[1], mode=mode), shape, form)
-    assert kept > 1 and peak > 3 and moved > 25  # so that the counting counts
+        found.append(traffic(block, x))
+    ours, plain = ([n / t.feature_map for n in (t.kept, t.peak, t.backward)] for t in found)
+    assert all(one <= most for one, most in zip(ours, (0.13, 2.2, 20), strict=True))
+    assert all(one > least for one, least in zip(plain, (1, 3, 25), strict=True))

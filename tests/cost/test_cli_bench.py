@@ -36,8 +36,23 @@ def test_the_blocks_run_by_turns(monkeypatch, tmp_path):
         for kind in ("training", "inference"):
             assert {"course", "course, not fused", "tutorial"} <= row[kind].keys()
             assert all(len(times) == 2 and min(times) > 0 for times in row[kind].values())
-            assert f"{kind}: {row['faster'][kind]:.2f} times; " in result.output
+            assert f"{kind} {row['faster'][kind]:.2f}" in result.output
     assert f"'torch': '{torch.__version__}'" in result.output and kept["threads"] == 1
+
+
+def test_networks_take_their_steps_by_turns(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_block, "NETWORKS", {"cifar_resnet": (64, 32)})
+    file = tmp_path / "networks.json"
+    arguments = ["bench", "networks", "--repeats", "1", "--json", str(file)]
+    result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    rows = {row["block"]: row for row in json.loads(file.read_text(encoding="utf-8"))["rows"]}
+    assert {"none", "course", "course, not fused", "tutorial"} <= rows.keys()
+    kept = {block: row["kept"] for block, row in rows.items()}
+    assert kept["none"] < kept["course"] < kept["tutorial"] <= kept["course, not fused"]
+    for row in rows.values():
+        assert row["peak"] > row["kept"] and min(row["seconds"]) > 0
+        assert f"kept {row['kept'] / 1e6:6.1f} MB" in result.output
 
 
 def test_the_tutorials_block_is_cbam():

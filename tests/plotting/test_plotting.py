@@ -269,6 +269,17 @@ def test_costs_have_the_marker_of_their_attention_and_a_line_for_each_network(co
     assert whole.patches[0].get_bbox().bounds == pytest.approx((21, 3.6, 8, 0.32))
 
 
+def test_a_roofline_has_its_ridge_and_its_points():
+    points = {"CBAM": (0.5, 2.0), "convolution": (50.0, 40.0)}
+    (axes,) = plotting.show_roofline(points, peak=60, bandwidth=12).axes
+    roof, layers = axes.lines
+    np.testing.assert_allclose(roof.get_xydata(), [(0.125, 1.5), (5, 60), (200, 60)])
+    np.testing.assert_allclose(layers.get_xydata(), list(points.values()))
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    texts = {text.get_text() for text in axes.texts}
+    assert texts == {"limit: memory", "limit: arithmetic", *points}
+
+
 def test_labels_of_networks_cover_nothing(costs):
     renderer = on_canvas(costs).get_renderer()
     whole, part = costs.axes

@@ -7,11 +7,15 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from cbam_course import records
+from cbam_course.attention import CBAM, fused_attention
+from cbam_course.cost import traffic
+from cbam_course.models import make_model
 from cbam_course.plotting import COLORS
 from cbam_course.records import (
     Experiment,
@@ -21,6 +25,8 @@ from cbam_course.records import (
     run_name,
     statistics,
 )
+from cbam_course.records.imagenet import COLORS as COLORED
+from cbam_course.records.measured_speed import MEASURED
 from cbam_course.records.status import status
 from cbam_course.training import History
 from tests.support.made_records import (
@@ -405,3 +411,43 @@ def test_status_counts_and_estimates(tmp_path):
     assert wide["seconds"].isna().all() and not wide["recorded"].any()
     assert [path.stem for path in found.strangers] == [run_name(stranger)]
     assert found.problems == {} and found.unfinished == ["begun"]
+
+
+def test_recorded_speeds_are_the_fastest_of_their_runs():
+    block, networks = records.speed("block"), records.speed("networks")
+    kept = json.loads((MEASURED / "block.json").read_text(encoding="utf-8"))
+    assert block.attrs == {key: kept[key] for key in ("versions", "machine", "threads")}
+    first = kept["rows"][0]
+    row = block[(block["block"] == "course") & (block["layout"] == first["layout"])].iloc[0]
+    assert row["shape"] == tuple(first["shape"])
+    assert row["training"] == min(first["training"]["course"]) < max(first["training"]["course"])
+    assert row["inference"] == min(first["inference"]["course"])
+    assert len(block) == sum(len(row["training"]) for row in kept["rows"])
+    kept = json.loads((MEASURED / "networks.json").read_text(encoding="utf-8"))["rows"]
+    assert networks["network"].tolist() == [row["network"] for row in kept]
+    assert networks["milliseconds"][0] == pytest.approx(1000 * min(kept[0]["seconds"]))
+    assert networks["kept"][0] == kept[0]["kept"] / 10**6
+    with pytest.raises(ValueError, match="'block' or 'networks', got 'training'"):
+        records.speed("training")
+
+
+def test_the_recorded_memory_is_what_traffic_counts_today():
+    networks = records.speed("networks").set_index(["network", "block"])["kept"]
+    with fused_attention(False):
+        network = make_model("cifar_resnet", CBAM)
+        kept = traffic(network, torch.zeros(128, 3, 32, 32)).kept
+    assert kept / 10**6 == pytest.approx(networks["cifar_resnet", "course, not fused"], rel=0.01)
+
+
+def test_the_pairs_of_imagenet_and_their_figure():
+    pairs = records.imagenet_pairs()
+    assert pairs["source"].str.contains("@|the same").all() and pairs["block"].isin(COLORED).all()
+    first = pairs.iloc[0]
+    assert first["difference"] == pytest.approx(0.56) and first["plus_minus"] == 0.11
+    assert not pairs.duplicated(["network", "block", "without", "with"]).any()
+    se = pairs[pairs["block"] == "SE"]
+    assert (len(se), (se["difference"] > 0).sum()) == (23, 21)
+    axes = records.show_imagenet_pairs().axes[0]
+    drawn = [line for line in axes.lines if line.get_label() in COLORED]
+    assert sum(len(line.get_xydata()) for line in drawn) == len(pairs)
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == list(COLORED)

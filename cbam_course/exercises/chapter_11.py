@@ -1,0 +1,154 @@
+"""The exercises of chapter 11, making it fast."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from cbam_course.cost import traffic
+
+from .errors import NotSolved, Stopped, Wrong
+from .framework import exercise
+from .trial import AS_IT_CAME, Trial, close, with_bugs
+from .values import number, same_numbers
+
+
+@exercise("11.1", "Bytes of a pass")
+def bytes_of_a_pass(trial: Trial, size, residual, gate_back, se_forward, milliseconds) -> None:
+    mistakes = {
+        1_600_000: "So many numbers there are. How many bytes has each?",
+        128_000: "That is one image's map. The batch has 50 of them.",
+    }
+    size = number(size, 6_400_000, "size", mistakes)
+    mistakes = {2: "Two maps are read, and one is written.", 1: "Count the maps that are read too."}
+    residual = number(residual, 3, "residual", mistakes)
+    mistakes = {
+        2: "That is the gradient of `x`. The map wants one too.",
+        4: "The gradient of the map begins with `g * x`, which reads two maps and writes one.",
+        5: "The product `g * x` still has to be summed, which reads it once more.",
+    }
+    gate_back = number(gate_back, 6, "gate_back", mistakes)
+    mistakes = {2: "The average reads the whole map as well.", 8: "That is CBAM, with two halves."}
+    se_forward = number(se_forward, 3, "se_forward", mistakes)
+    mistakes = {0.024: "That is in seconds.", 12: "A byte is moved when it is read or written."}
+    milliseconds = number(milliseconds, 24, "milliseconds", mistakes)
+    trial.stamp("Stamp", size, residual, gate_back, se_forward, milliseconds)
+
+
+def gradients(
+    trial: Trial, function: Callable, inputs: Sequence[Tensor], grad: Tensor
+) -> tuple[Tensor, ...]:
+    """Output and gradients of a learner's function; it may not change the gradient it is given."""
+    leaves = [each.clone().requires_grad_() for each in inputs]
+    y, given = trial.call(function, *leaves), grad.clone()
+    trial.tensor(y, "What your function returns")
+    trial.expect(y.requires_grad, "The output has no gradient: use the function's `apply`.")
+    found = trial.call(lambda: torch.autograd.grad(y, leaves, given, allow_unused=True))
+    for k, each in enumerate(found, 1):
+        trial.expect(each is not None, f"`backward` returns no gradient of input {k}.")
+    return y, *found, given
+
+
+@exercise("11.2", "Keep less")
+def keep_less(trial: Trial, Swish) -> None:
+    apply = getattr(Swish, "apply", Swish)
+    for shape in ((2, 6, 5, 4), (3, 7)):
+        x, grad = 2 * trial.randn(*shape), trial.randn(*shape)
+        x[0, 0] = 0
+        gate = x.sigmoid()
+        y, found, given = gradients(trial, apply, [x], grad)
+        trial.compare(y, x * gate, "The output")
+        slope = gate * (1 - gate)
+        mistakes = [
+            (grad * gate, "The gate depends on `x` too: a product has two derivatives."),
+            (grad * x * slope, "`x` is a factor as well: a product has two derivatives."),
+            (gate + x * slope, "The gradient that comes in, `grad`, does not go on."),
+            (grad * (gate + slope), "The derivative of the gate is multiplied by `x`."),
+        ]
+        trial.compare(found, grad * (gate + x * slope), "The gradient", mistakes)
+        unharmed(trial, given, grad)
+        trial.show(f"Gradient for a tensor of {len(shape)} axes", found)
+    x = trial.randn(4, 8, 16, 16)
+    kept = trial.call(lambda: traffic(apply, x)).kept / (8 * x.numel())
+    if kept > 0.99:
+        raise NotSolved(
+            f"The values are right, and {kept:.2g} maps are kept beyond the input, as it came. "
+            "What can the backward pass compute again?"
+        )
+    trial.expect(kept < 0.01, f"{kept:.2g} maps are kept beyond the input; none is needed.")
+    trial.show("Maps kept beyond the input", kept)
+
+
+def unharmed(trial: Trial, given: Tensor, grad: Tensor) -> None:
+    trial.expect(
+        torch.equal(given, grad),
+        "The gradient that comes in is changed, but others may need it: write into new tensors "
+        "only.",
+    )
+
+
+@exercise("11.3", "A gradient that looks right")
+def gradient_that_looks_right(trial: Trial, Weigh) -> None:
+    apply, said = getattr(Weigh, "apply", Weigh), None
+    messages = (
+        "`grad` is overwritten before it is used again.",
+        "A weight that is used at many positions gets the sum of their gradients.",
+    )
+    for k, shape in enumerate(((2, 3, 1, 1), (2, 1, 4, 5), (2, 3, 4, 5), (1, 3, 1, 1))):
+        x, grad = trial.features(2, 3, 4, 5), trial.randn(2, 3, 4, 5)
+        weights = trial.rand(*shape)
+        about = f"For weights of shape {list(shape)}"
+        try:
+            y, to_x, to_weights, given = gradients(trial, apply, [x, weights], grad)
+        except Stopped as error:
+            if "invalid gradient at index 1" not in str(error):
+                raise
+            if said == AS_IT_CAME:
+                raise NotSolved(AS_IT_CAME) from None
+            raise Wrong(
+                f"{about} the gradient has another shape. Over which axes are they used more than "
+                "once?"
+            ) from None
+        trial.compare(y, x * weights, f"{about} the output")
+        trial.compare(to_x, grad * weights, f"{about} the gradient of `x`")
+
+        def given_bugs(in_place: bool, mean: bool, x=x, grad=grad, weights=weights) -> Tensor:
+            product = (grad * weights if in_place else grad) * x
+            total = product.sum_to_size(weights.shape)
+            return total * weights.numel() / product.numel() if mean else total
+
+        right = given_bugs(False, False)
+        bugs = list(with_bugs(given_bugs, *messages))
+        said = next((m for wrong, m in bugs if close(to_weights, wrong)), None)
+        if not (k == 0 and said == AS_IT_CAME):  # a third bug shows later
+            trial.compare(to_weights, right, f"{about} the gradient of `weights`", bugs)
+            unharmed(trial, given, grad)
+        trial.show(about, to_weights)
+
+
+@exercise("11.4", "One pass or many")
+def one_pass_or_many(trial: Trial, times) -> None:
+    f = 4 * trial.integer(10**6, 10**7)
+    gate = [(0, f, 64), (0, f, f), (0, f, 64), (10**6, 64, 64), (0, f, f)]
+    cases = {"A gate": (gate, 2e11, 1e10), "One operator": ([(10**9, f, f)], 1e11, 2e10)}
+    for k in range(4):
+        operators = [
+            (10 ** trial.integer(6, 10), trial.integer(10**6, 10**8), trial.integer(10**6, 10**8))
+            for _ in range(trial.integer(2, 5))
+        ]
+        cases[f"Operators, drawn {k + 1}"] = operators, 1e11, 1e9 * trial.integer(5, 40)
+    for name, (operators, peak, bandwidth) in cases.items():
+        macs = [m / peak for m, _, _ in operators]
+        moved = [(read + written) / bandwidth for _, read, written in operators]
+        outer = (operators[0][1] + operators[-1][2]) / bandwidth
+        eager, fused = sum(map(max, macs, moved)), max(sum(macs), outer)
+        mistakes = [
+            ((max(sum(macs), sum(moved)), fused), "Each operator waits for its own limit."),
+            ((sum(macs) + sum(moved), fused), "Both limits hold at once: the larger one decides."),
+            ((eager, max(sum(macs), sum(moved))), "What lies between is neither read nor written."),
+            ((eager, sum(macs) + outer), "Both limits hold at once: the larger one decides."),
+            ((fused, eager), "The two stand in the other order."),
+        ]
+        found = trial.call(times, list(operators), peak, bandwidth)
+        found = same_numbers(found, (eager, fused), f"{name}: `times`", mistakes)
+        trial.show(f"{name}, ms", [1000 * value for value in found])

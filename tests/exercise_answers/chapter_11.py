@@ -1,0 +1,154 @@
+"""Answers to the exercises of chapter 11."""
+
+ANSWERS = r"""
+## 11.1
+
+floats | size, milliseconds = 6.4e6, 24.0 | passed
+tensors | size, se_forward = torch.tensor(6400000), torch.tensor([3])[0] | passed
+numbers for bytes | size = 1600000 | How many bytes has each
+one image | size = 128000 | The batch has 50
+two maps | residual = 2 | Two maps are read
+written only | residual = 1 | that are read too
+of one factor | gate_back = 2 | The map wants one too
+half a product | gate_back = 4 | reads two maps and writes one
+no sum | gate_back = 5 | still has to be summed
+no average | se_forward = 2 | The average reads
+another block | se_forward = 8 | two halves
+seconds | milliseconds = 0.024 | in seconds
+one direction | milliseconds = 12 | read or written
+other | milliseconds = 20 | Count again
+
+# measured
+x = torch.rand(50, 64, 20, 25)
+size = x.nbytes
+residual = round(traffic(torch.add, x, x.clone()).forward / size)
+gate_back = round(traffic(torch.mul, x, torch.rand(50, 64, 1, 1)).backward / size)
+from cbam_course.attention import SqueezeExcitation
+se_forward = round(traffic(SqueezeExcitation(64), x).forward / size)
+milliseconds = round(36 * size / 9.6e6)
+
+## 11.2
+
+the input as an attribute | ctx.save_for_backward(x) | ctx.x = x | (x,) = ctx.saved_tensors
+  | x = ctx.x | passed
+a new tensor in place | return grad * gate * (1 + x * (1 - gate))
+  | return (1 - gate).mul_(x).add_(1).mul_(gate).mul_(grad) | passed
+once differentiable | return grad | return grad.detach().clone() | passed
+nothing changed | save_for_backward(x) | save_for_backward(x, x.sigmoid())
+  | (x,) = ctx.saved_tensors | x, gate = ctx.saved_tensors | gate = torch.sigmoid(x)\n | \n
+  | as it came | NotSolved
+half of the map | save_for_backward(x) | save_for_backward(x); ctx.gate = x.sigmoid().half()
+  | none is needed
+two maps | save_for_backward(x) | save_for_backward(x); ctx.all = x.sigmoid(), x + 1
+  | 2 maps are kept | NotSolved
+the gate alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate
+  | The gate depends on
+the input alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate * x * (1 - gate)
+  | is a factor as well
+no chain | return grad * gate | return gate | does not go on
+no input | (1 + x * (1 - gate)) | (2 - gate) | multiplied by `x`
+in place | return grad * gate | return grad.mul_(gate) | is changed
+the gate for the output | return x * torch.sigmoid(x) | return torch.sigmoid(x)
+  | The output has the right shape
+two gradients | return grad * gate * (1 + x * (1 - gate)) | return grad, grad
+  | incorrect number of gradients | Stopped
+no gradient | return grad * gate * (1 + x * (1 - gate)) | return None | no gradient of input 1
+
+# PyTorch's own
+def Swish(x):
+    return torch.nn.functional.silu(x)
+
+# recomputed by autograd
+class Swish(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x / (1 + (-x).exp())
+
+    @staticmethod
+    def backward(ctx, grad):
+        with torch.enable_grad():
+            x = ctx.saved_tensors[0].detach().requires_grad_()
+            y = x * x.sigmoid()
+        return torch.autograd.grad(y, x, grad)[0]
+
+# from the output | infinite or not a number
+class Swish(Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = x * torch.sigmoid(x)
+        ctx.save_for_backward(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, y = ctx.saved_tensors
+        gate = y / x
+        return grad * gate * (1 + x * (1 - gate))
+
+# detached | use the function's `apply`
+def Swish(x):
+    return x.detach() * torch.sigmoid(x.detach())
+
+## 11.3
+
+autograd sums | (grad * x).sum_to_size(weights.shape) | grad * x | passed
+in place elsewhere | to_x = grad * weights | to_x = grad.clone().mul_(weights) | passed
+a mean | (grad * x).sum_to_size(weights.shape)
+  | (grad * x).sum_to_size(weights.shape) * weights.numel() / x.numel() | gets the sum
+in place first | to_x = grad * weights | to_x = grad.mul_(weights) | overwritten before
+in place last | to_x = grad * weights | to_x = grad
+  | return to_x, to_weights | return to_x.mul_(weights), to_weights | is changed
+positions | .sum_to_size(weights.shape) | .sum(dim=(2, 3), keepdim=True) | Over which axes
+two bugs | to_x = grad * weights | to_x = grad.mul_(weights)
+  | .sum_to_size(weights.shape) | .mean(dim=(2, 3), keepdim=True) | as it came | NotSolved
+swapped | return to_x, to_weights | return to_weights, to_x
+  | invalid gradient at index 0 | Stopped
+no gradient | return to_x, to_weights | return to_x, None | of input 2
+the forward pass | return x * weights | return x + weights | the output
+
+# the axes by hand
+class Weigh(Function):
+    @staticmethod
+    def forward(ctx, x, weights):
+        ctx.x, ctx.weights = x, weights
+        return torch.mul(x, weights)
+
+    @staticmethod
+    def backward(ctx, grad):
+        axes = [k for k in range(4) if ctx.weights.shape[k] < ctx.x.shape[k]]
+        product = torch.einsum("bchw,bchw->bchw", grad, ctx.x)
+        return grad * ctx.weights, product.sum(axes, keepdim=True) if axes else product
+
+# plain autograd
+def Weigh(x, weights):
+    return x * weights
+
+## 11.4
+
+a generator | return eager, max | return (t for t in (eager, max
+  | bytes_once / bandwidth) | bytes_once / bandwidth))) | passed
+a tensor | return eager, max(macs / peak, bytes_once / bandwidth)
+  | return torch.tensor([eager, max(macs / peak, bytes_once / bandwidth)]) | passed
+sums first | return eager, | moved = sum(r + w for _, r, w in operators)\n    return EAGER,
+  | EAGER | max(macs / peak, moved / bandwidth)
+  | waits for its own limit
+both added | max(macs / peak, (read + written) / bandwidth)
+  | macs / peak + (read + written) / bandwidth | the larger one decides
+both added in the pass | return eager, max(macs / peak, bytes_once / bandwidth)
+  | return eager, macs / peak + bytes_once / bandwidth | the larger one decides
+all bytes | bytes_once = operators[0][1] + operators[-1][2]
+  | bytes_once = sum(r + w for _, r, w in operators) | neither read nor written
+the other order | return eager, max(macs / peak, bytes_once / bandwidth)
+  | return max(macs / peak, bytes_once / bandwidth), eager | the other order
+one number | return eager, max(macs / peak, bytes_once / bandwidth) | return eager
+  | should return 2 numbers
+nothing | return eager, max(macs / peak, bytes_once / bandwidth) | pass
+  | returns nothing | NotSolved
+
+# in one expression
+def times(operators, peak, bandwidth):
+    limits = [(m / peak, (r + w) / bandwidth) for m, r, w in operators]
+    once = (operators[0][1] + operators[-1][2]) / bandwidth
+    return sum(map(max, limits)), max(sum(m for m, _ in limits), once)
+"""
