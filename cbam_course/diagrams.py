@@ -1,6 +1,6 @@
 """The drawings of the attention blocks, made by code: one function a figure.
 
-All coordinates are inches on a canvas as wide as the page. The feature maps are toy numbers on
+All coordinates are inches on a canvas as wide as the page, or less. The feature maps are toy numbers on
 which the blocks' steps were really computed, and a darker cell always means a larger value.
 """
 
@@ -95,13 +95,13 @@ def _shades(color: str) -> LinearSegmentedColormap:
 class _Canvas:
     """A white page, and the parts that the drawings are made of."""
 
-    def __init__(self, height: float) -> None:
+    def __init__(self, height: float, width: float = PAGE_WIDTH) -> None:
         # An engine that leaves everything where it is. With none at all, matplotlib would put the
         # notebook's default engine to work once the figure has been saved.
         still = PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=True)
-        self.figure = shown_as_value(plt.figure(figsize=(PAGE_WIDTH, height), layout=still))
+        self.figure = shown_as_value(plt.figure(figsize=(width, height), layout=still))
         self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set(xlim=(0, PAGE_WIDTH), ylim=(0, height), autoscale_on=False)
+        self.axes.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
         self.axes.set_axis_off()
 
     def add(self, patch: type, *args: object, color: str, **options: object) -> None:
@@ -391,36 +391,48 @@ def spatial_attention() -> Figure:
 
 
 @course_style()
-def cbam() -> Figure:
-    """CBAM from F to F'': channel attention, then spatial attention, and a product after each."""
-    toy, draw = _toy(), _Canvas(4.2)
-    y, near, far = 1.4, 3.3, 4.1
+def cbam(stacked: bool = False) -> Figure:
+    """CBAM from F to F'': channel attention, then spatial attention, and a product after each.
+
+    Args:
+        stacked: one half below the other, for a page that is narrow.
+    """
+    toy = _toy()
     stages = (toy["features"], toy["refined"], toy["refined"] * toy["spatial"])
-    stacks = [draw.stack(0.15 + 3.19 * n, y, maps) for n, maps in enumerate(stages)]
-    for stack, primes in zip(stacks, ("", "'", "''"), strict=True):
-        draw.named(stack, f"$F{primes}$", "[B, C, H, W]")
-    for (before, after), primes, module in zip(
-        zip(stacks, stacks[1:], strict=False), ("", "'"), (_CHANNEL, _SPATIAL), strict=True
-    ):
-        title, question, color, symbol, shape = module
-        fork, product = before.right + 0.25, before.right + 1.2
-        box = _Box(fork - 0.4, near, product + 0.65, far)
-        draw.panel(box, color)
-        draw.text(box.x, box.y + 0.14, title, 12.5, color, weight="bold")
-        draw.text(box.x, box.y - 0.15, question, 11.5)
-        drawn = _draw_weights(draw, product, 2.66, module)
-        draw.fork(fork, y)
-        draw.arrow((fork, y), (fork, near))
-        draw.arrow((product, near), (product, drawn.top + 0.03), color=color)
-        draw.arrow((product, drawn.bottom - 0.03), (product, y + _RADIUS), color=color)
-        draw.text(drawn.right + 0.1, 2.78, symbol, 15, color, ha="left")
-        draw.text(drawn.right + 0.1, 2.53, shape, 10.5, _QUIET, ha="left")
-        draw.arrow((before.right + 0.06, y), (product - _RADIUS, y))
-        draw.operator(product, y, "×")
-        draw.arrow((product + _RADIUS, y), (after.left - 0.04, y))
-        equation = rf"$F{primes}'={symbol[1:-1]}(F{primes})\otimes F{primes}$"
-        draw.text(product, 0.28, equation, 14)
+    draw = _Canvas(8.3, width=4.85) if stacked else _Canvas(4.2)
+    for number, module in enumerate((_CHANNEL, _SPATIAL)):
+        x, y = (0.15, 5.5 - 4.1 * number) if stacked else (0.15 + 3.19 * number, 1.4)
+        before, after = (draw.stack(x + 3.19 * n, y, stages[number + n]) for n in (0, 1))
+        primes = "'" * number
+        if stacked or module is _CHANNEL:
+            draw.named(before, f"$F{primes}$", "[B, C, H, W]")
+        draw.named(after, f"$F{primes}'$", "[B, C, H, W]")
+        _draw_half(draw, before, after, module, primes)
     return draw.figure
+
+
+def _draw_half(
+    draw: _Canvas, before: _Box, after: _Box, module: tuple[str, ...], primes: str
+) -> None:
+    """One half of CBAM between two stacks: the module, its map, and the product."""
+    title, question, color, symbol, shape = module
+    y, fork, product = before.y, before.right + 0.25, before.right + 1.2
+    box = _Box(fork - 0.4, y + 1.9, product + 0.65, y + 2.7)
+    draw.panel(box, color)
+    draw.text(box.x, box.y + 0.14, title, 12.5, color, weight="bold")
+    draw.text(box.x, box.y - 0.15, question, 11.5)
+    drawn = _draw_weights(draw, product, y + 1.26, module)
+    draw.fork(fork, y)
+    draw.arrow((fork, y), (fork, box.bottom))
+    draw.arrow((product, box.bottom), (product, drawn.top + 0.03), color=color)
+    draw.arrow((product, drawn.bottom - 0.03), (product, y + _RADIUS), color=color)
+    draw.text(drawn.right + 0.1, y + 1.38, symbol, 15, color, ha="left")
+    draw.text(drawn.right + 0.1, y + 1.13, shape, 10.5, _QUIET, ha="left")
+    draw.arrow((before.right + 0.06, y), (product - _RADIUS, y))
+    draw.operator(product, y, "×")
+    draw.arrow((product + _RADIUS, y), (after.left - 0.04, y))
+    equation = rf"$F{primes}'={symbol[1:-1]}(F{primes})\otimes F{primes}$"
+    draw.text(product, y - 1.12, equation, 14)
 
 
 def _draw_weights(draw: _Canvas, x: float, y: float, module: tuple[str, ...]) -> _Box:

@@ -6,10 +6,14 @@ numbers and names. What concerns every page (the table of contents, the configur
 makes tests/tools/build_book.py start from nothing.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
 
-from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
 REFERENCE = "book/api"
 

@@ -88,6 +88,13 @@ def without_alt_text(site: Site):
                 yield f"{name}: {image.get('src')}"
 
 
+def headers_without_text(site: Site):
+    """Yield the tables with a header that is read aloud as nothing."""
+    for name, article in site.content():
+        if not all(header.get_text().strip() for header in article.find_all("th")):
+            yield f"{name}: a table has an empty header"
+
+
 def without_title(site: Site):
     """Yield pages that lack a title of their own or a single first heading."""
     titles = {}
@@ -132,6 +139,7 @@ CHECKS = (
     broken_links,
     loaded_from_elsewhere,
     without_alt_text,
+    headers_without_text,
     without_title,
     raw_markup,
     tripping_scripts,

@@ -25,9 +25,11 @@ def same_image(path, figure, dpi):
     return np.abs(np.asarray(stored, float) - np.asarray(now, float)).mean()
 
 
-def test_the_stored_image_is_the_drawing():
-    # The stored image has fewer colors, and fonts are drawn a little differently elsewhere.
-    assert same_image(ROOT / "book" / "_static" / "cbam.png", diagrams.cbam(), dpi=150) < 1.5
+def test_the_stored_images_are_the_drawings():
+    # The stored images have fewer colors, and fonts are drawn a little differently elsewhere.
+    static = ROOT / "book" / "_static"
+    assert same_image(static / "cbam.png", diagrams.cbam(), dpi=150) < 1.5
+    assert same_image(static / "cbam-stacked.png", diagrams.cbam(stacked=True), dpi=150) < 1.5
 
 
 def test_the_strip_is_what_the_network_computes():

