@@ -1,7 +1,8 @@
 """The drawings of the attention blocks, made by code: one function a figure.
 
-All coordinates are inches on a canvas as wide as the page, or less. The feature maps are toy numbers on
-which the blocks' steps were really computed, and a darker cell always means a larger value.
+All coordinates are inches on a canvas as wide as the page, or less. The feature maps are toy
+numbers on which the blocks' steps were really computed, and a darker cell always means a larger
+value.
 """
 
 from collections.abc import Sequence
