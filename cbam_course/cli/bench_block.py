@@ -67,7 +67,7 @@ def _case(shape: tuple, layout: str, repeats: int, device: str) -> dict[str, dic
     """The milliseconds of all blocks at one shape, and how much faster than the peers ours is."""
     import torch
 
-    from cbam_course.attention import CBAM, fused_attention
+    from cbam_course.attention import CBAM
 
     blocks = {"course": CBAM(shape[1]), "tutorial": tutorial_cbam(shape[1])}
     blocks["course, not fused"] = blocks["course"]
@@ -78,16 +78,7 @@ def _case(shape: tuple, layout: str, repeats: int, device: str) -> dict[str, dic
     form = getattr(torch, layout)
     x, grad = (torch.randn(shape, device=device).contiguous(memory_format=form) for _ in range(2))
     blocks = {k: b.to(device, memory_format=form) for k, b in blocks.items()}
-    seconds = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
-    for repeat in range(repeats + 1):
-        # In another order each time: memory that one frees, the next one may find in the cache.
-        for name, one in random.sample(list(blocks.items()), len(blocks)):
-            with fused_attention(name == "course"):
-                trained = _seconds(lambda one=one: one(x).backward(grad), one, x, True)
-                inferred = _seconds(lambda one=one: one(x), one, x, False)
-            if repeat:  # the first is to warm up
-                seconds["training"][name].append(1e3 * trained)
-                seconds["inference"][name].append(1e3 * inferred)
+    seconds = by_turns(blocks, x, grad, repeats, fused={"course"})
     faster = {}
     for kind, times in seconds.items():
         told = (f"{name} {min(each):.2f} ({median(each):.2f})" for name, each in times.items())
@@ -95,6 +86,40 @@ def _case(shape: tuple, layout: str, repeats: int, device: str) -> dict[str, dic
         faster[kind] = min(peers) / min(times["course"])
         click.echo(f"{list(shape)} {layout} {kind}: {faster[kind]:.2f} times; {', '.join(told)}")
     return {**seconds, "faster": faster}
+
+
+def by_turns(
+    blocks: "dict[str, nn.Module]",
+    x: "Tensor",
+    grad: "Tensor",
+    repeats: int,
+    fused: set | None = None,
+) -> dict[str, dict[str, list[float]]]:
+    """Milliseconds of all blocks by turns, so that a busy machine slows all of them alike.
+
+    Args:
+        blocks: the blocks by name, which take ``x``.
+        x: a feature map [B, C, H, W].
+        grad: the gradient of the output, of the shape of ``x``.
+        repeats: how often each is timed, after one run that is not.
+        fused: the names of those that may use the fused function; ``None`` for all.
+
+    Returns:
+        Of ``"training"`` (forward and backward) and ``"inference"``, each block's milliseconds.
+    """
+    from cbam_course.attention import fused_attention
+
+    taken = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
+    for repeat in range(repeats + 1):
+        # In another order each time: memory that one frees, the next one may find in the cache.
+        for name, one in random.sample(list(blocks.items()), len(blocks)):
+            with fused_attention(fused is None or name in fused):
+                trained = _seconds(lambda one=one: one(x).backward(grad), one, x, True)
+                inferred = _seconds(lambda one=one: one(x), one, x, False)
+            if repeat:  # the first is to warm up
+                taken["training"][name].append(1e3 * trained)
+                taken["inference"][name].append(1e3 * inferred)
+    return taken
 
 
 def _seconds(run: Any, one: "nn.Module", x: "Tensor", gradient: bool) -> float:
