@@ -70,6 +70,10 @@ KINDS = (
          "Only the words of the error change."),
     Kind("9.2", "condition logic number statement", r"if n < 2",
          "Of a single number NumPy's deviation is NaN, and so are the limits."),
+    Kind("12.3", "variable", r"folded\.weight\.data = folded",
+         "The copy has the weights of the original."),
+    Kind("12.4", "elements", r"norm = x\.norm",
+         "A norm over two axes, in either order."),
     Kind("5.4", "", r"rand|spiked|jump|far|weights|block\(|pattern",
          "Another experiment tells the five blocks apart as well."),
 )
