@@ -123,7 +123,7 @@ def test_the_welcome_page_tells_what_the_records_say():
     se = records.imagenet_pairs().query("block == 'SE'")["difference"]
     said = f"{(se > 0).sum()} of {len(se)} public pairs of one recipe, {se.median():+.1f} points"
     assert said in text
-    epochs = records.table("small-blocks").groupby("variant")["seconds"].min()
+    epochs = records.curves("small-blocks").groupby("variant")["seconds"].min()
     said = f"from {epochs['no attention']:.1f} to {epochs['CBAM (FC)']:.1f} seconds"
     assert said in text
 
