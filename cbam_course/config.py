@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cbam_course.labels import LABELS, MODEL_NAMES
+from cbam_course.labels import LABELS, MODEL_NAMES, TIMM
 
 CHOICES = {
     "model": (*MODEL_NAMES, "custom"),
@@ -51,7 +51,8 @@ class TrainConfig:
         dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
             own.
         attention: the attention block that the network gets. One of
-            :data:`~cbam_course.attention.ATTENTION_NAMES`.
+            :data:`~cbam_course.attention.ATTENTION_NAMES`, or one of timm's, such as ``"timm:gc"``;
+            see :func:`~cbam_course.attention.make_attention`.
         attention_options: keyword arguments of the block, such as ``reduction=8``.
         insertion_points: the modules after which the blocks go, by name or by a pattern such as
             ``"layer*"``; as ``where`` in :func:`~cbam_course.models.insert_attention`. ``None`` for
@@ -137,7 +138,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
-            if (value := getattr(self, name)) not in allowed:
+            timms = name == "attention" and str(getattr(self, name)).startswith(TIMM)
+            if (value := getattr(self, name)) not in allowed and not timms:
                 choices = ", ".join(map(repr, allowed))
                 raise ValueError(f"{name} must be one of {choices}; got {value!r}")
         for name, least in LEAST.items():

@@ -12,6 +12,9 @@ LABELS = {
 }
 """From each attention name to its label."""
 
+TIMM = "timm:"
+"""How the name of one of timm's blocks begins, such as ``"timm:gc"``."""
+
 MODEL_NAMES = (
     "cifar-cnn", "cifar-resnet", "resnet18", "resnet34", "resnet50", "resnet101", "wide-resnet18",
     "resnext50-32x4d", "resnext101-32x4d", "mobilenet-v1", "mobilenet-v2",

@@ -129,6 +129,11 @@ def page(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure
     return shown_as_value(figure), grid
 
 
+def method_color(name: str) -> str:
+    """The color of an attention block by its name; blocks of other libraries share one."""
+    return COLORS.get(name, OTHER_COLORS[2])
+
+
 def without_frame(axes: Axes) -> None:
     """Leave an image without ticks and frame."""
     axes.set(xticks=[], yticks=[])

@@ -51,7 +51,9 @@ class ConstantGate(AttentionBlock):
 def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
     """The attention blocks of a network by their names, in the order of ``named_modules``.
 
-    A block inside a block, such as the channel half of a CBAM, is not listed by itself.
+    Blocks from elsewhere are known if the course has put them into the network: by a builder or by
+    :func:`~cbam_course.models.insert_attention`. A block inside a block, such as the channel half
+    of a CBAM, is not listed by itself.
 
     Args:
         model: the network, or a block.
@@ -63,7 +65,8 @@ def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
     blocks: dict[str, nn.Module] = {}
     inside: set[nn.Module] = set()
     for name, module in model.named_modules():
-        if isinstance(module, AttentionBlock | CBAM | IdentityStart) and module not in inside:
+        ours = isinstance(module, AttentionBlock | CBAM | IdentityStart)
+        if (ours or getattr(module, "is_attention", False)) and module not in inside:
             blocks[name] = module
             inside.update(module.modules())
     return blocks

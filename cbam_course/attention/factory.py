@@ -33,15 +33,20 @@ _FACTORIES: dict[str, AttentionFactory | None] = {
 }
 
 ATTENTION_NAMES = tuple(_FACTORIES)
-"""The names that :func:`make_attention` knows."""
+"""The names of the course's own blocks."""
+
+TIMM = "timm:"
+"""How the name of one of timm's blocks begins."""
 
 
 def make_attention(name: str, **options: Any) -> AttentionFactory | None:
     """A factory ``channels -> block`` for the block called ``name``.
 
     Args:
-        name: one of :data:`ATTENTION_NAMES`.
-        options: keyword arguments of the block, such as ``reduction=8`` or ``kernel_size=3``.
+        name: one of :data:`ATTENTION_NAMES`, or ``"timm:"`` and a name that timm's ``create_attn``
+            knows, such as ``"timm:gc"`` or ``"timm:coord"``.
+        options: keyword arguments of the block, such as ``reduction=8`` or ``kernel_size=3``; of
+            timm's blocks its own, such as ``rd_ratio=1/8``.
 
     Returns:
         The factory, or ``None`` for ``"none"``: no attention.
@@ -49,17 +54,42 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
     Raises:
         ValueError: for an unknown name, options given to ``"none"``, or a ``mode``, which the name
             decides; later, when the factory makes a block, for whatever the block refuses.
+        ModuleNotFoundError: for one of timm's blocks if timm is missing.
 
     Example:
         >>> make_attention("cbam-fc", reduction=8)(64).channel_attention.reduction
         8
     """
+    if isinstance(name, str) and name.startswith(TIMM):
+        return _of_timm(name, options)
     factory = _FACTORIES[check_choice("attention", name, ATTENTION_NAMES)]
     if factory is None and options:
         raise ValueError(f"attention 'none' takes no options; got {options}")
     if "mode" in options:
         raise ValueError(f"attention {name!r} says the mode; got {options}")
     return partial(factory, **options) if options else factory
+
+
+def _of_timm(name: str, options: dict[str, Any]) -> AttentionFactory:
+    """A factory of the blocks that timm calls ``name``, without the course's "timm:"."""
+    try:
+        from timm.layers.create_attn import get_attn
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"attention {name!r} needs the package {error.name}; install it with: "
+            "pip install 'cbam-course[relatives]'"
+        ) from None
+    own = name.removeprefix(TIMM)
+    try:
+        block = get_attn(own)
+    except AssertionError:  # timm's own words
+        block = None
+    if block is None:
+        raise ValueError(
+            f"attention {name!r}: timm's create_attn knows no {own!r}; it knows 'se', 'ese', "
+            "'eca', 'gc', 'cbam', 'coord' and some more, as in 'timm:gc'"
+        )
+    return partial(block, **options)
 
 
 def as_factory(attention: AttentionFactory | str | None) -> AttentionFactory | None:

@@ -143,8 +143,6 @@ def _case(shape: tuple, layout: str, repeats: int, device: str, compiled: bool) 
     """The milliseconds of all blocks at one shape, and how much faster than the peers ours is."""
     import torch
 
-    from cbam_course.attention import fused_attention
-
     form = getattr(torch, layout)
     x, grad = (torch.randn(shape, device=device).contiguous(memory_format=form) for _ in range(2))
     blocks = {name: make(shape[1]) for name, make in _blocks().items()}
@@ -154,16 +152,7 @@ def _case(shape: tuple, layout: str, repeats: int, device: str, compiled: bool) 
         how = {"options": {"layout_optimization": False}, "dynamic": False}
         del blocks["course, not fused"]  # compiled, there is one way
         blocks |= {f"{name}, compiled": torch.compile(one, **how) for name, one in blocks.items()}
-    seconds = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
-    for repeat in range(repeats + 1):
-        # In another order each time: memory that one frees, the next one may find in the cache.
-        for name, one in random.sample(list(blocks.items()), len(blocks)):
-            with fused_attention(name == "course"):
-                trained = _seconds(lambda one=one: one(x).backward(grad), one, x, True, True)
-                inferred = _seconds(lambda one=one: one(x), one, x, False, False)
-            if repeat:  # the first is to warm up
-                seconds["training"][name].append(1e3 * trained)
-                seconds["inference"][name].append(1e3 * inferred)
+    seconds = by_turns(blocks, x, grad, repeats, fused={"course"})
     faster = {}
     for kind, times in seconds.items():
         told = (f"{name} {min(each):.2f} ({median(each):.2f})" for name, each in times.items())
@@ -173,6 +162,40 @@ def _case(shape: tuple, layout: str, repeats: int, device: str, compiled: bool) 
             faster[kind + ending] = min(peers) / min(times[f"course{ending}"])
     click.echo(f"  times the fastest peer: {', '.join(f'{k} {v:.2f}' for k, v in faster.items())}")
     return {**seconds, "faster": faster}
+
+
+def by_turns(
+    blocks: "dict[str, nn.Module]",
+    x: "Tensor",
+    grad: "Tensor",
+    repeats: int,
+    fused: set | None = None,
+) -> dict[str, dict[str, list[float]]]:
+    """Milliseconds of all blocks by turns, so that a busy machine slows all of them alike.
+
+    Args:
+        blocks: the blocks by name, which take ``x``.
+        x: a feature map [B, C, H, W].
+        grad: the gradient of the output, of the shape of ``x``.
+        repeats: how often each is timed, after one run that is not.
+        fused: the names of those that may use the fused function; ``None`` for all.
+
+    Returns:
+        Of ``"training"`` (forward and backward) and ``"inference"``, each block's milliseconds.
+    """
+    from cbam_course.attention import fused_attention
+
+    taken = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
+    for repeat in range(repeats + 1):
+        # In another order each time: memory that one frees, the next one may find in the cache.
+        for name, one in random.sample(list(blocks.items()), len(blocks)):
+            with fused_attention(fused is None or name in fused):
+                trained = _seconds(lambda one=one: one(x).backward(grad), one, x, True, True)
+                inferred = _seconds(lambda one=one: one(x), one, x, False, False)
+            if repeat:  # the first is to warm up
+                taken["training"][name].append(1e3 * trained)
+                taken["inference"][name].append(1e3 * inferred)
+    return taken
 
 
 def _seconds(run: Any, one: "nn.Module", x: "Tensor", to_x: bool, gradient: bool) -> float:

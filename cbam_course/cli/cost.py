@@ -12,7 +12,8 @@ from .options import default_size, find_network, network_options, told_in_a_line
 @click.command(context_settings={"show_default": True})
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @network_options
-@told_in_a_line(ValueError, TypeError, RuntimeError)  # of torchvision's, or ours
+# Of torchvision's, or ours.
+@told_in_a_line(ValueError, TypeError, RuntimeError, ModuleNotFoundError)
 def cost(
     models: tuple[str, ...],
     attention: str,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from cbam_course.config import CHOICES, TrainConfig
-from cbam_course.labels import LABELS
+from cbam_course.labels import LABELS, TIMM
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +30,17 @@ SPELLINGS = {
     "model_options": ("--model-option",),
 }
 """The options that are not called like their fields."""
+
+
+class AttentionName(click.Choice):
+    """The name of one of the course's blocks, or of one of timm's, such as timm:gc."""
+
+    def __init__(self) -> None:
+        super().__init__(tuple(LABELS))
+
+    def convert(self, value: Any, *rest: Any) -> str:
+        return value if str(value).startswith(TIMM) else super().convert(value, *rest)
+
 
 DATA_FOLDER = click.option(
     "--data-folder",
@@ -109,8 +120,8 @@ def network_options(command: Callable) -> Callable:
         _named("model_options", "An argument of the network, such as num_classes=10."),
         _named("attention_options", "An argument of the block, such as reduction=8."),
         click.option(
-            "--attention", type=click.Choice(tuple(LABELS)), default="none",
-            help="The block at each insertion point of the network.",
+            "--attention", type=AttentionName(), default="none",
+            help="The block at each insertion point of the network; or one of timm's, as timm:gc.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -164,7 +175,9 @@ def _option(field: Field, help: str) -> Callable:
     spellings = SPELLINGS.get(name, (f"--{name.replace('_', '-')}",))
     # Of `int | None` the type is int, of `tuple[int, ...] | None` it is tuple[int, ...].
     kind = (get_args(field.type) or (field.type,))[0]
-    if name in CHOICES:
+    if name == "attention":
+        kind = AttentionName()
+    elif name in CHOICES:
         kind = click.Choice([name for name in CHOICES[name] if name not in (None, "custom")])
     elif kind is bool:
         spellings = (f"{spellings[0]}/--no-{spellings[0][2:]}",)

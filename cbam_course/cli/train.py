@@ -55,7 +55,8 @@ def train(
     from cbam_course.training.process_group import group_rank, group_size, process_group
 
     if out is None:
-        out = Path("runs", f"{fields['dataset']}-{fields['attention']}-seed{fields['seed']}")
+        block = fields["attention"].replace(":", "-")  # no colon, for Windows
+        out = Path("runs", f"{fields['dataset']}-{block}-seed{fields['seed']}")
     # Where nobody watches, a log with one line per epoch is worth more than a bar.
     bar = sys.stderr.isatty()
     try:
@@ -86,7 +87,8 @@ def train(
             click.echo(f"Stopped{how if kept else ' before anything was kept.'}", err=True)
         context.exit(130)
     except (
-        ValueError, FloatingPointError, DatasetUnavailable, OSError, torch.cuda.OutOfMemoryError
+        ValueError, FloatingPointError, DatasetUnavailable, OSError, ModuleNotFoundError,
+        torch.cuda.OutOfMemoryError,
     ) as error:  # fmt: skip
         raise click.ClickException(str(error)) from None
     click.echo(history.table())

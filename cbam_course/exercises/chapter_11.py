@@ -130,7 +130,12 @@ def gradient_that_looks_right(trial: Trial, Weigh) -> None:
 def one_pass_or_many(trial: Trial, times) -> None:
     f = 4 * trial.integer(10**6, 10**7)
     gate = [(0, f, 64), (0, f, f), (0, f, 64), (10**6, 64, 64), (0, f, f)]
-    cases = {"A gate": (gate, 2e11, 1e10), "One operator": ([(10**9, f, f)], 1e11, 2e10)}
+    pool = [(0, 2 * f, f), (0, f, 256)]
+    cases = {
+        "A gate": (gate, 2e11, 1e10),
+        "A sum and its pool": (pool, 2e11, 1e10),
+        "One operator": ([(10**9, f, f)], 1e11, 2e10),
+    }
     for k in range(4):
         operators = [
             (10 ** trial.integer(6, 10), trial.integer(10**6, 10**8), trial.integer(10**6, 10**8))

@@ -24,3 +24,4 @@ def attach(
     if factory is not None:
         for module, name, channels in points:
             setattr(module, name, factory(channels))
+            getattr(module, name).is_attention = True  # as attention_blocks finds it

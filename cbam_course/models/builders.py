@@ -52,7 +52,7 @@ def make_model(
 
     Args:
         name: one of :data:`MODEL_NAMES`; ``-`` is read as ``_``.
-        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES`, a factory
+        attention: a name that :func:`~cbam_course.attention.make_attention` knows, a factory
             ``channels -> module``, or ``None``: what goes to the end of every stage of
             :class:`CifarCNN`, of every residual branch of a :class:`ResNet`, of every layer of
             :class:`MobileNetV1`, and where :class:`MobileNetV2` is told.

@@ -120,7 +120,7 @@ def insert_attention(
 
     Args:
         model: the network.
-        attention: a name of :data:`~cbam_course.attention.ATTENTION_NAMES` or a factory
+        attention: a name that :func:`~cbam_course.attention.make_attention` knows or a factory
             ``channels -> module``.
         where: the names of modules after which blocks go, as in ``model.named_modules()``, or
             patterns: ``*`` stands for any part of a name between two dots, as in ``"layer1.*"`` or
@@ -304,6 +304,7 @@ def _make_and_try(
         except ValueError as error:
             raise ValueError(f"no block for {name}: {error}") from None
         block.to(feature.device, feature.dtype).train(module.training)
+        block.is_attention = True  # as attention_blocks finds it
         blocks.append((block, feature.shape[1]))
         tried[name] = deepcopy(block).eval()
         put(parts[name], tried[name])

@@ -88,4 +88,5 @@ def run_name(config: TrainConfig | Mapping[str, Any]) -> str:
         if name not in ("device", "seed") and value != DEFAULTS.get(name, MISSING)
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-    return f"{values['model']}-{values['attention']}-{digest[:8]}-seed{values['seed']}"
+    block = values["attention"].replace(":", "-")  # a file's name, on Windows too
+    return f"{values['model']}-{block}-{digest[:8]}-seed{values['seed']}"

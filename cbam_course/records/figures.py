@@ -105,7 +105,7 @@ def show_curves(
     for axes, panel in zip(shown, panels.itertuples(), strict=True):
         if panel.baseline in of_variant:
             _draw_curves(axes, of_variant[panel.baseline], PALE)
-        _draw_curves(axes, of_variant[panel.variant], plotting.COLORS[panel.attention])
+        _draw_curves(axes, of_variant[panel.variant], plotting.method_color(panel.attention))
         axes.set_title(panel.variant, fontsize=11)
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -157,7 +157,7 @@ def _limits(groups: list[list[Compared]]) -> tuple[float, float]:
 def _draw_differences(axes: Axes, variants: list[Compared], limits: tuple[float, float]) -> None:
     for row, (own, differences) in enumerate(variants):
         method = own["attention"].iloc[0]
-        color = plotting.COLORS[method]
+        color = plotting.method_color(method)
         mean, low, high = mean_interval(differences)
         # Below the line, and each seed a little lower: dots at one height would look like one.
         heights = row + np.linspace(0.2, 0.34, len(differences))

@@ -163,7 +163,7 @@ class History:
             ValueError: if no epoch has been finished yet.
         """
         epochs = range(1, self.last["epoch"] + 1)
-        color = plotting.COLORS[self.config.attention]
+        color = plotting.method_color(self.config.attention)
         gray = "#AEB6BD" if self.config.attention == "none" else "#8A939B"
         kinds = {
             "train": (gray, "o", "--"),

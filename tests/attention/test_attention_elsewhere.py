@@ -13,6 +13,7 @@ from cbam_course.attention import (
     attention_off,
     make_attention,
 )
+from cbam_course.attention.block import pool_positions
 
 BLOCKS = [name for name in ATTENTION_NAMES if name != "none"]
 needs_stances = pytest.mark.skipif(
@@ -86,6 +87,15 @@ def test_hooks_on_a_compiled_network(in_place):
         changed = seeing.predict(compiled, x, {name: torch.zeros_like(given)})
         assert not torch.allclose(changed, own)
         assert torch.equal(compiled(x), own)
+
+
+def test_equal_maxima_share_the_gradient_where_the_block_is_compiled():
+    """And it goes to the first of them where it is not; chapter 11 says why."""
+    x = torch.tensor([[[[1.0, 3.0], [3.0, 2.0]]]], requires_grad=True)
+    pool = torch.compile(pool_positions, backend="eager", fullgraph=True)
+    for function, gradient in ((pool_positions, [0, 1, 0, 0]), (pool, [0, 0.5, 0.5, 0])):
+        (found,) = torch.autograd.grad(function(x, "max").sum(), x)
+        assert found.flatten().tolist() == gradient
 
 
 def test_without_stances_a_compiled_network_is_refused(monkeypatch):

@@ -119,7 +119,17 @@ def test_the_welcome_page_tells_what_the_records_say():
     found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
     assert [said[1], said[3], said[4]] == found
 
-    # "A network without shortcuts lost accuracy with it, and no loss showed once ..."
+    row = records.summary(records.table("small-resnet-controls")).loc["constant gate"]
+    found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
+    assert f"gained {found[0]} ({found[1]} to {found[2]})" in text and row["seeds"] == 15
+    se = records.imagenet_pairs().query("block == 'SE'")["difference"]
+    said = f"{(se > 0).sum()} of {len(se)} public pairs of one recipe, {se.median():+.1f} points"
+    assert said in text
+    epochs = records.curves("small-blocks").groupby("variant")["seconds"].min()
+    said = f"from {epochs['no attention']:.1f} to {epochs['CBAM (FC)']:.1f} seconds"
+    assert said in text
+
+    # "A network without shortcuts lost accuracy with CBAM, and no loss showed once ..."
     start = records.summary(records.table("small-start"))
     assert start.loc["plain + CBAM", "difference_high"] < 0
     assert start.loc["plain + CBAM, from the identity", "difference"] > 0

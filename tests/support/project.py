@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = "https://github.com/"
 # Of the chapters that need more than the package alone.
-EXTRAS = {"06": "[export]"}
+EXTRAS = {"06": "[export]", "12": "[relatives]"}
 
 
 def pyproject(root: Path = ROOT) -> dict:

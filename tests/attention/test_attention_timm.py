@@ -1,0 +1,99 @@
+"""timm's blocks by name: made, put into networks, switched off, frozen, and refused."""
+
+import pickle
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from cbam_course import attention, cli, cost, labels, models, training
+from cbam_course.attention import attention_blocks, attention_off, make_attention
+from cbam_course.attention.factory import TIMM
+from cbam_course.records.experiment import run_name
+
+create_attn = pytest.importorskip("timm.layers.create_attn", reason="needs timm")
+
+
+@pytest.mark.parametrize("name", ["se", "ese", "ecam", "gc", "gca", "lcbam", "coord", "sk"])
+def test_the_block_is_timms(name):
+    factory = pickle.loads(pickle.dumps(make_attention(TIMM + name)))
+    torch.manual_seed(0)
+    ours = factory(32).eval()
+    torch.manual_seed(0)
+    theirs = create_attn.create_attn(name, 32).eval()
+    x = torch.randn(2, 32, 9, 8)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=0)
+
+
+def test_options_are_timms():
+    assert make_attention("timm:se", rd_channels=5)(32).fc1.out_channels == 5
+    with pytest.raises(TypeError, match="reduction"):
+        make_attention("timm:gc", reduction=4)(32)
+
+
+@pytest.mark.parametrize("name", ["timm:", "timm:none", "timm:senet", "timm:cbam-fc"])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(ValueError, match=f"attention '{name}': timm's create_attn knows no "):
+        make_attention(name)
+
+
+def test_without_timm_the_message_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm.layers.create_attn", None)
+    with pytest.raises(ModuleNotFoundError, match=r"'timm:gc' needs .*cbam-course\[relatives\]"):
+        make_attention("timm:gc")
+    result = CliRunner().invoke(cli.main, "cost resnet18 --attention timm:gc".split())
+    assert result.exit_code == 1 and "cbam-course[relatives]" in result.output
+
+
+def put_in(how):
+    if how == "make_model":
+        return models.make_model("cifar_cnn", "timm:se", widths=(16, 32))
+    model = models.CifarCNN(None, widths=(16, 32))
+    where, example = ["stages.0", "stages.1"], torch.zeros(1, 3, 32, 32)
+    models.insert_attention(model, "timm:se", where, example=example)
+    return model
+
+
+@pytest.mark.parametrize("how", ["make_model", "insert_attention"])
+def test_the_course_knows_the_blocks_that_it_has_put_in(how):
+    model = put_in(how).eval()
+    assert [type(b).__name__ for b in attention_blocks(model).values()] == ["SEModule"] * 2
+    plain = models.CifarCNN(None, widths=(16, 32)).eval()
+    state = model.state_dict()
+    plain.load_state_dict({key: state[key] for key in plain.state_dict()})
+    x = torch.randn(2, 3, 32, 32)
+    assert not torch.allclose(model(x), plain(x))
+    with attention_off(model):
+        torch.testing.assert_close(model(x), plain(x))
+    # Hidden units of 8 for 16 and 32 channels, and biases.
+    expected = (2 * 16 * 8 + 8 + 16) + (2 * 32 * 8 + 8 + 32)
+    assert cost.count(model, (3, 32, 32)).attention_parameters == expected
+
+
+def test_a_configuration_takes_the_name():
+    config = training.TrainConfig(attention="timm:gc", widths=(16, 32), control="frozen")
+    model = training.build_model(training.TrainConfig(**config.to_dict()), 10)
+    assert [type(b).__name__ for b in attention_blocks(model).values()] == ["GlobalContext"] * 2
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen == {name for name, _ in model.named_parameters() if ".attention." in name}
+    assert run_name(config).startswith("cifar-cnn-timm-gc-")  # no colon in a file's name
+    assert labels.TIMM == attention.factory.TIMM
+
+
+def test_a_run_is_recorded_under_the_name(tmp_path):
+    command = "train --attention timm:eca --widths 8,16 --epochs 1 --train-size 20 --test-size 10"
+    folder = tmp_path / "run"
+    arguments = [*command.split(), "--device", "cpu", "--out", str(folder)]
+    result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    history = training.History.from_json(folder / "history.json")
+    assert history.config.attention == "timm:eca"
+    assert "test_accuracy_attention_off" in history.final
+    assert (folder / "curves.png").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "cost resnet18"])
+def test_other_names_are_refused_as_before(command):
+    result = CliRunner().invoke(cli.main, [*command.split(), "--attention", "timm"])
+    assert result.exit_code == 2 and "'timm' is not one of 'none', 'se'" in result.output

@@ -1,0 +1,73 @@
+"""The page on the choice: its costs are counted, and its own evidence is that of the records."""
+
+import re
+
+import pytest
+import torch
+
+from cbam_course import cost, models, records
+from cbam_course.attention import fast, fused_attention
+from tests.support.project import ROOT
+
+PAGE = (ROOT / "book" / "which_block.md").read_text(encoding="utf-8")
+INTERVAL = ("difference", "difference_low", "difference_high")
+COSTS = re.findall(
+    r"^\| `?([\w:-]+)`? \| ([\d,]+) \| ([\d.]+) × 10⁹ \| (\d+) MB \|$", PAGE, re.MULTILINE
+)
+
+
+def kept_for_backward(model, images):
+    """The bytes of activations that a forward pass keeps."""
+    weights = [*model.parameters(), *model.buffers()]
+    own = {tensor.untyped_storage().data_ptr() for tensor in weights}
+    kept = {}
+
+    def note(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        model(images)
+    return sum(size for pointer, size in kept.items() if pointer not in own)
+
+
+def test_all_rows_of_the_table_are_seen():
+    assert len(COSTS) == 9 and COSTS[0][0] == "none"
+
+
+@pytest.mark.parametrize("name, parameters, billion, megabytes", COSTS, ids=lambda value: value)
+def test_the_costs_are_counted(name, parameters, billion, megabytes, monkeypatch):
+    monkeypatch.setattr(fast, "SMALLEST", 0)  # as in a larger batch
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    model = models.make_model("resnet50", name).train()
+    found = cost.count(model)
+    assert f"{found.parameters:,}" == parameters
+    assert f"{found.macs / 1e9:.3f}" == billion
+    # Two images, as a batch of one has nothing to normalize in some blocks.
+    kept = kept_for_backward(model, torch.zeros(2, 3, 224, 224)) / 2
+    assert kept / 1e6 == pytest.approx(int(megabytes), rel=0.01)
+    if name == "cbam-fc":
+        with fused_attention(False):
+            kept = kept_for_backward(model, torch.zeros(2, 3, 224, 224)) / 2
+        assert f"as it is usually written CBAM keeps {kept / 1e6:.0f} MB" in PAGE
+
+
+def test_the_own_evidence_is_that_of_the_records():
+    row = records.summary(records.table("small-replication")).loc["CBAM (FC)"]
+    gain, low, high = (f"{row[name]:.2f}" for name in INTERVAL)
+    said = f"CBAM gained {gain} points with fifteen seeds, 95 % interval {low} to {high}."
+    assert row["seeds"] == 15 and said in PAGE
+    row = records.summary(records.table("small-resnet-controls")).loc["constant gate"]
+    gain, low, high = (f"{row[name]:.2f}" for name in INTERVAL)
+    assert row["seeds"] == 15 and f"gained {gain} there ({low} to {high})" in PAGE
+    assert f"draws all {len(records.imagenet_pairs())} pairs" in PAGE
+
+    blocks = records.summary(records.table("small-blocks")).drop(index="no attention")
+    assert "no block of seven beat the network without attention, with five seeds each" in PAGE
+    assert len(blocks) == 7 and (blocks["seeds"] == 5).all()
+    assert (blocks["difference_low"] < 0).all()
+
+    start = records.summary(records.table("small-start"))
+    assert start.loc["plain + CBAM", "difference_high"] < 0
+    assert start.loc["plain + CBAM, from the identity", "difference"] > 0
