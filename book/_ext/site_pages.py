@@ -44,13 +44,13 @@ def set_address(app: Sphinx, config: Config) -> None:
     config.html_baseurl = pages_address(config.html_theme_options["repository_url"])
 
 
-def description(doctree: nodes.document) -> str:
-    """Return the first paragraph that is long enough to say something, cut at 200 characters."""
+def description(doctree: nodes.document, title: str) -> str:
+    """Return the title and the first paragraph that says something, cut at 200 characters."""
     for paragraph in doctree.findall(nodes.paragraph):
         text = paragraph.astext()
         if len(text) > 60 and "Colab" not in text:
-            return shorten(text, 200, placeholder=" ...")
-    return ""
+            return shorten(f"{title}: {text}", 200, placeholder=" ...")
+    return title
 
 
 def describe(
@@ -59,17 +59,17 @@ def describe(
     """Add a description for search engines, and what is shown where someone shares the page."""
     if doctree is None:
         return
-    base, text = app.config.html_baseurl, description(doctree)
-    title = re.sub(r"<[^>]+>", "", context["title"])
+    base, title = app.config.html_baseurl, re.sub(r"<[^>]+>", "", context["title"])
+    text = description(doctree, title)
     shared = {
         "og:type": "website" if pagename == app.config.root_doc else "article",
         "og:site_name": app.config.html_title or app.config.project,
         "og:title": title,
-        "og:description": text or title,
+        "og:description": text,
         "og:url": f"{base}{pagename}.html",
         "og:image": f"{base}_static/strip.png",
     }
-    tags = [f'<meta name="description" content="{escape(text or title)}" />']
+    tags = [f'<meta name="description" content="{escape(text)}" />']
     tags += [
         f'<meta property="{key}" content="{escape(value)}" />' for key, value in shared.items()
     ]
