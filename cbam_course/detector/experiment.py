@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,7 +181,7 @@ def do_run(variant: str, seed: int, recipe: dict[str, Any] = RECIPE) -> dict[str
     detector = make_detector(variant, seed)
     metric_packages = {name: version(name) for name in ("torchmetrics", "pycocotools")}
     torch.set_num_threads(1)
-    data, test = scenes(recipe["train_scenes"], 0), scenes(recipe["test_scenes"], 1)
+    data, test = _drawn(recipe["train_scenes"], 0), _drawn(recipe["test_scenes"], 1)
     started = time.process_time()
     losses = train(detector, data, seed, recipe)
     seconds = time.process_time() - started
@@ -195,6 +196,12 @@ def do_run(variant: str, seed: int, recipe: dict[str, Any] = RECIPE) -> dict[str
         "seconds": round(seconds, 2),
         **where,
     }
+
+
+@cache
+def _drawn(count: int, seed: int) -> Scenes:
+    """All runs have the same scenes: they are drawn once."""
+    return scenes(count, seed)
 
 
 def run_all(
