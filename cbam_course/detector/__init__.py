@@ -8,6 +8,7 @@ from .experiment import (
     mean_average_precision,
     results,
     run_all,
+    show_results,
     train,
 )
 from .network import Backbone, small_ssd
@@ -25,6 +26,7 @@ __all__ = [
     "results",
     "run_all",
     "scenes",
+    "show_results",
     "small_ssd",
     "train",
 ]

@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from cbam_course import plotting
 from cbam_course.attention import ConstantGate, make_attention
 from cbam_course.files import write_whole
 from cbam_course.models import insert_attention
+from cbam_course.records.figures import axis_limits, compared, draw_differences
 from cbam_course.training.history import origin
 
 from .network import WIDTHS, small_ssd
@@ -245,9 +248,9 @@ def results(folder: str | os.PathLike[str] | None = None, metric: str = "map50")
         metric: ``"map50"`` or ``"map"``.
 
     Returns:
-        A table with the columns ``experiment``, ``variant``, ``baseline`` (``None`` for the plain
-        one), ``seed``, ``parameters``, ``seconds`` and ``test_accuracy``, which is the metric in
-        percent.
+        A table with the columns ``experiment``, ``variant``, ``attention`` (whose color a figure
+        takes), ``baseline`` (``None`` for the plain one), ``seed``, ``parameters``, ``seconds`` and
+        ``test_accuracy``, which is the metric in percent.
 
     Raises:
         FileNotFoundError: if there are no records.
@@ -264,6 +267,7 @@ def results(folder: str | os.PathLike[str] | None = None, metric: str = "map50")
         {
             "experiment": "detector",
             "variant": record["config"]["variant"],
+            "attention": "none" if record["config"]["attention"] == "none" else "cbam-fc",
             "baseline": None if record["config"]["variant"] == plain else plain,
             "seed": record["config"]["seed"],
             "parameters": record["parameters"],
@@ -274,3 +278,19 @@ def results(folder: str | os.PathLike[str] | None = None, metric: str = "map50")
     ]
     rows.sort(key=lambda row: (order.index(row["variant"]), row["seed"]))
     return pd.DataFrame(rows)
+
+
+def show_results(runs: pd.DataFrame) -> Figure:
+    """Draw how much better or worse than the plain detector each variant is: a row each.
+
+    Args:
+        runs: as :func:`results` gives them.
+
+    Returns:
+        The figure: a dot for each seed, and the mean with its 95 % interval.
+    """
+    variants = compared(runs)
+    figure, ((axes,),) = plotting.page(1, 1, 0.4 * len(variants) + 1.2)
+    draw_differences(axes, variants, axis_limits([variants]))
+    axes.set_xlabel("mAP above that of “plain”, percentage points")
+    return figure
