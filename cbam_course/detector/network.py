@@ -55,7 +55,7 @@ class Backbone(nn.Module):
         return levels
 
 
-def small_ssd(widths: Sequence[int] = WIDTHS) -> SSD:
+def small_ssd(widths: Sequence[int] = WIDTHS) -> nn.Module:
     """A single-shot detector for scenes of 48 x 48 pixels, with random weights.
 
     It is torchvision's ``SSD``, with two default boxes at each position of three levels (strides

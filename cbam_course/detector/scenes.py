@@ -13,7 +13,7 @@ SIZE = 48
 """Height and width of a scene, in pixels."""
 
 CLASSES = ("disc", "square", "triangle")
-"""The kinds of shapes. A detector calls the first of them 1: its class 0 is the background."""
+"""The kinds of shapes, in the order of their labels from 1 on; 0 is the background."""
 
 MOST = 3
 """A scene holds 1 to 3 shapes, and no two boxes of them overlap."""
