@@ -100,8 +100,8 @@ without the dot | f"{block}." | block | layer 10
 frozen too | if not parameter.requires_grad: | if False: | is frozen
 one rate | "lr": fast | "lr": slow | has the rate
 blocks only | {"params": trained, "lr": slow}, | | is in no group
-twice | (new if inside else trained).append(parameter) | (new if inside else trained).append(parameter); trained.append(parameter)
-  | twice
+twice | (new if inside else trained).append(parameter)
+  | (new if inside else trained).append(parameter); trained.append(parameter) | twice
 no list | return [ | return 3, [ | list of dictionaries
 
 # by the modules
