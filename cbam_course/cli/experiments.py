@@ -128,6 +128,38 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
         sys.exit(1)
 
 
+@experiments.command(context_settings={"show_default": True})
+@click.option(
+    "--out", type=FOLDER, metavar="FOLDER", default=Path("records"), help="Where the records go."
+)
+@click.option(
+    "--budget",
+    callback=_seconds,
+    metavar="TIME",
+    help="After which no further run is begun: 20m, 90s, 1h30m.  [default: when all is done]",
+)
+@resumable()
+@told_in_a_line(ImportError, OSError)
+def detector(out: Path, budget: float | None) -> None:
+    """Do the runs of the small detector (chapter 13) that still lack a record.
+
+    All variants of one seed come before the next seed. Each run takes about a minute of one
+    processor core. Needs: pip install "cbam-course[detection]".
+
+    \b
+    cbam-course experiments detector --budget 1h --out detector-records
+    """  # noqa: D301
+    from cbam_course.detector import run_all
+
+    out.mkdir(parents=True, exist_ok=True)
+    for name, record in run_all(out, budget):
+        metrics = record["metrics"]
+        click.echo(
+            f"{name}: mAP@0.5 {metrics['map50']:.3f}, mAP {metrics['map']:.3f}, "
+            f"{record['seconds']:.0f} s"
+        )
+
+
 @experiments.command()
 @NAMES
 @click.option(

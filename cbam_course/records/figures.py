@@ -49,16 +49,16 @@ def show_differences(
     groups = {
         name: variants
         for name, own in runs.groupby("experiment", sort=False)
-        if (variants := _compared(own))
+        if (variants := compared(own))
     }
     if not groups:
         raise ValueError("there is nothing to compare: no variant has a seed with its baseline")
     counts = [len(variants) for variants in groups.values()]
     height = 0.36 * sum(counts) + 0.45 * len(counts) + 0.9
     figure, grid = plotting.page(len(groups), 1, height, sharex=True, height_ratios=counts)
-    limits = _limits([*groups.values()])
+    limits = axis_limits([*groups.values()])
     for axes, (name, variants) in zip(grid.flat, groups.items(), strict=True):
-        _draw_differences(axes, variants, limits)
+        draw_differences(axes, variants, limits)
         axes.set_title(questions[name], loc="left")
     shown = pd.concat([own for group in groups.values() for own, _ in group])
     baselines = shown["baseline"].unique()
@@ -135,7 +135,7 @@ def _recorded(
     return runs
 
 
-def _compared(runs: pd.DataFrame) -> list[Compared]:
+def compared(runs: pd.DataFrame) -> list[Compared]:
     """The variants of an experiment that have a baseline."""
     compared = [
         (own, paired_differences(runs, own)) for _, own in runs.groupby("variant", sort=False)
@@ -143,7 +143,7 @@ def _compared(runs: pd.DataFrame) -> list[Compared]:
     return [(own, differences) for own, differences in compared if len(differences)]
 
 
-def _limits(groups: list[list[Compared]]) -> tuple[float, float]:
+def axis_limits(groups: list[list[Compared]]) -> tuple[float, float]:
     """Of the axis of differences: two seeds can have an interval many times as long as the rest."""
     dots = np.concatenate([differences for group in groups for _, differences in group])
     ends = [end for group in groups for _, d in group for end in mean_interval(d)[1:]]
@@ -154,7 +154,7 @@ def _limits(groups: list[list[Compared]]) -> tuple[float, float]:
     return low - 0.05 * room, high + 0.05 * room
 
 
-def _draw_differences(axes: Axes, variants: list[Compared], limits: tuple[float, float]) -> None:
+def draw_differences(axes: Axes, variants: list[Compared], limits: tuple[float, float]) -> None:
     for row, (own, differences) in enumerate(variants):
         method = own["attention"].iloc[0]
         color = plotting.method_color(method)

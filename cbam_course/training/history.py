@@ -81,15 +81,8 @@ class History:
                 "first_epoch": len(self.epochs) + 1,
                 "started": _now(),
                 "finished": None,
-                "device": describe(device),
                 "precision": str(precision).removeprefix("torch."),
-                "system": f"{platform.system()} {platform.machine()}",
-                "versions": {
-                    "python": platform.python_version(),
-                    "cbam_course": cbam_course.__version__,
-                    **{name: version(name) for name in ("torch", "torchvision", "numpy")},
-                },
-                "commit": _commit(),
+                **origin(device),
             }
         )
         if (processes := group_size()) > 1:
@@ -240,6 +233,20 @@ def describe_model(model: torch.nn.Module) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def origin(device: torch.device) -> dict[str, Any]:
+    """Where something is computed, for its record: device, system, versions and commit."""
+    return {
+        "device": describe(device),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {
+            "python": platform.python_version(),
+            "cbam_course": cbam_course.__version__,
+            **{name: version(name) for name in ("torch", "torchvision", "numpy")},
+        },
+        "commit": _commit(),
+    }
 
 
 def _commit() -> str | None:

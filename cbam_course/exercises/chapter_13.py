@@ -1,0 +1,213 @@
+"""The exercises of chapter 13, in a detector."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from cbam_course.attention import CBAM
+
+from .errors import Wrong
+from .framework import exercise
+from .trial import Trial
+from .values import same_numbers
+
+Rows = list[list]
+
+
+@exercise("13.1", "The overlap of boxes")
+def overlap_of_boxes(trial: Trial, iou) -> None:
+    for first, second in ((3, 4), (4, 3), (1, 5)):
+        some, others = boxes(trial, first), boxes(trial, second)
+        others[0] = some[0] + torch.tensor([1.0, 0.5, 1.0, 0.5])  # one pair that does overlap
+        shared, areas = overlaps(some, others), area(some)[:, None] + area(others)
+        right = shared / (areas - shared)
+        unclamped = overlaps(some, others, clamp=False)
+        smaller = torch.minimum(area(some)[:, None], area(others)[None])
+        mistakes = [
+            (
+                unclamped / (areas - unclamped),
+                "Boxes apart from each other share nothing: a negative width or height is 0.",
+            ),
+            (shared / areas, "What both cover is counted twice in the sum of the areas."),
+            (shared / smaller, "Divide by what they cover together, not by the smaller box."),
+            (
+                right.T,
+                "One row for each box of the first group, one column for each of the second.",
+            ),
+            (shared, "That is the shared area. Divide it by what both cover together."),
+        ]
+        got = trial.call(iou, some, others)
+        got = trial.compare(got, right, "Your IoU", mistakes)
+        trial.show(f"{first} boxes with {second}", got)
+
+
+def boxes(trial: Trial, count: int) -> Tensor:
+    """Random boxes, ``[count, 4]``."""
+    corner, size = 10 * trial.rand(count, 2), 1 + 6 * trial.rand(count, 2)
+    return torch.cat([corner, corner + size], dim=1)
+
+
+def area(boxes: Tensor) -> Tensor:
+    """``[N, 4]`` -> ``[N]``."""
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def overlaps(some: Tensor, others: Tensor, clamp: bool = True) -> Tensor:
+    """The areas that pairs of boxes share, ``[N, M]``."""
+    low = torch.maximum(some[:, None, :2], others[None, :, :2])
+    high = torch.minimum(some[:, None, 2:], others[None, :, 2:])
+    sides = (high - low).clamp(min=0) if clamp else high - low
+    return sides.prod(dim=2)
+
+
+@exercise("13.2", "A row more")
+def row_more(trial: Trial, insert_row) -> None:
+    for _ in range(4):
+        count = trial.integer(7, 9)
+        position = trial.integer(3, count - 3)
+        rows = listed_rows(trial, count, position)
+        new = [[-1], "cbam"]
+        given, row = deepcopy(rows), deepcopy(new)
+        got = trial.call(insert_row, given, position, row)
+        if given != rows:
+            raise Wrong("The list that was handed over has changed: other code may use it.")
+        right = inserted(rows, position, new)
+        if got != right:
+            raise Wrong(told(got, rows, position, new, right))
+        numbers = [source for sources, *_ in got for source in sources]
+        trial.show(f"Row {position} of {count}", [*numbers, position])
+
+
+def listed_rows(trial: Trial, count: int, position: int) -> Rows:
+    """Rows that read by both kinds of numbers, also across the position and right before it."""
+    rows: Rows = []
+    for number in range(count):
+        sources = [-1]
+        if number > 1:
+            sources.append(trial.integer(0, number - 1) - trial.choice((0, number)))
+        rows.append([sources, f"conv{trial.integer(8, 99)}"])
+    rows[position][0] = [-1]
+    rows[position + 1][0] = [-1, -3]  # across the new row
+    rows[position + 2][0] = [-1, position, position - 1]
+    return rows
+
+
+def inserted(
+    rows: Rows, position: int, row: list, *, back: bool = True, first: int = 0, around: bool = False
+) -> Rows:
+    """The rows with one more; the options leave a mistake in.
+
+    Args:
+        back: whether numbers that count back are corrected.
+        first: 0 to correct numbers from the position on, 1 from the one behind it.
+        around: whether the row that follows goes on reading the row in front of the new one.
+    """
+    made: Rows = []
+    for number, (sources, *rest) in enumerate(rows):
+        moved = []
+        for source in sources:
+            if source >= 0:
+                source += source >= position + first
+            elif back and number + source < position <= number:
+                follows = number == position and source == -1
+                source -= not follows or around
+            moved.append(source)
+        made.append([moved, *rest])
+    return [*made[:position], row, *made[position:]]
+
+
+def told(got: object, rows: Rows, position: int, new: list, right: Rows) -> str:
+    """What is wrong with the list that came back."""
+    if not isinstance(got, list) or len(got) != len(right):
+        size = f"a list of {len(got)} rows" if isinstance(got, list) else type(got).__name__
+        return f"`insert_row` should return a list of {len(right)} rows; it returns {size}."
+    uncorrected = [*rows[:position], new, *rows[position:]]
+    messages = (
+        (uncorrected, "The row is in, and no number has been corrected."),
+        (
+            inserted(rows, position, new, back=False),
+            "Numbers that count back change too, where they reach across the new row.",
+        ),
+        (
+            inserted(rows, position, new, first=1),
+            "What stood at the position itself has moved down as well.",
+        ),
+        (
+            inserted(rows, position, new, around=True),
+            "The row behind the new one still reads the row in front of it: the gate is skipped.",
+        ),
+    )
+    fitting = next((message for wrong, message in messages if got == wrong), "")
+    at = next(number for number, pair in enumerate(zip(got, right, strict=True)) if len(set(
+        map(repr, pair))) > 1)  # fmt: skip
+    return (
+        f"With a row at {position}, row {at} is {got[at]}; expected {right[at]}. {fitting}".rstrip()
+    )
+
+
+@exercise("13.3", "Two learning rates")
+def two_learning_rates(trial: Trial, groups) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), CBAM(8, reduction=4),
+        *(nn.Conv2d(8, 8, 1) for _ in range(trial.integer(9, 12))), CBAM(8, reduction=4),
+    )  # fmt: skip
+    blocks = ["1", str(len(network) - 1)]
+    for parameter in network[0].parameters():
+        parameter.requires_grad = False
+    slow = round(0.001 + 0.01 * float(trial.rand(1)), 4)
+    found = trial.call(groups, network, blocks, slow, 10 * slow)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    rates: dict[str, float] = {}
+    try:
+        for group in found:
+            for parameter in group["params"]:
+                name = names[id(parameter)]
+                trial.expect(name not in rates, f"The parameter {name} is in the groups twice.")
+                rates[name] = float(group["lr"])
+    except (TypeError, KeyError, IndexError):
+        raise Wrong(
+            "`groups` should return a list of dictionaries with `params`, the parameters of the "
+            "network, and `lr`, as an optimizer of PyTorch takes it."
+        ) from None
+    for name, parameter in network.named_parameters():
+        new = name.split(".")[0] in blocks
+        if not parameter.requires_grad:
+            trial.expect(name not in rates, f"{name} is frozen, and is in a group.")
+            continue
+        trial.expect(name in rates, f"{name} is in no group: it would never learn.")
+        hint = ' A name that begins with "1" may belong to layer 10.' if name[1] != "." else ""
+        kind = "is a block's" if new else "is no block's"
+        trial.expect(
+            rates[name] == (10 * slow if new else slow),
+            f"{name} {kind} parameter, and has the rate {rates[name]:.4g}.{hint}",
+        )
+    trial.show("Sum of the rates", sum(rates.values()), digits=4)
+
+
+@exercise("13.4", "Read the pairs")
+def read_the_pairs(trial: Trial, paired) -> None:
+    for missing in (0, 1, 3):
+        luck = {seed: 80 + 10 * float(trial.rand(1)) for seed in range(8)}
+        plain = {seed: round(value, 1) for seed, value in luck.items()}
+        gated = {s: round(v + float(trial.randn(1)), 1) for s, v in luck.items() if s >= missing}
+        plain.pop(7 if missing else None, None)
+        gated = dict(sorted(gated.items(), reverse=True))
+        differences = [gated[seed] - plain[seed] for seed in sorted(plain.keys() & gated.keys())]
+        count, above = len(differences), sum(value > 0 for value in differences)
+        right = [count, sum(differences) / count, above]
+        means = sum(gated.values()) / len(gated) - sum(plain.values()) / len(plain)
+        zipped = [g - p for g, p in zip(gated.values(), plain.values(), strict=False)]
+        in_order = [len(zipped), sum(zipped) / len(zipped), sum(v > 0 for v in zipped)]
+        mistakes = [
+            ([count, -right[1], count - above], "Gated minus plain, not the other way round."),
+            ([count, means, above], "Take the mean over the seeds that both have, not over all."),
+            (
+                in_order,
+                "The runs of a pair have the same seed; the order of the lists is no guide.",
+            ),
+        ]
+        result = trial.call(paired, dict(plain), dict(gated))
+        name = f"`paired`, with {len(plain)} plain and {len(gated)} gated runs,"
+        got = same_numbers(result, right, name, mistakes)
+        trial.show(f"{len(plain)} and {len(gated)} runs", got)

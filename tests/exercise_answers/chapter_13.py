@@ -1,0 +1,164 @@
+"""Answers to the exercises of chapter 13."""
+
+ANSWERS = r"""
+## 13.1
+
+not clamped | .clamp(min=0) | | apart from each other
+the sum | covered - shared | covered | counted twice
+transposed | return shared / (covered - shared) | return (shared / (covered - shared)).T
+  | One row for each
+shared area | return shared / (covered - shared) | return shared | Divide it by
+left open | return shared / (covered - shared) | pass | returns nothing | NotSolved
+
+# torchvision's
+def iou(first, second):
+    from torchvision.ops import box_iou
+    return box_iou(first, second)
+
+# one by one, in float32
+def iou(first, second):
+    result = torch.zeros(len(first), len(second))
+    for i, (l, t, r, b) in enumerate(first.tolist()):
+        for j, (L, T, R, B) in enumerate(second.tolist()):
+            across, down = min(r, R) - max(l, L), min(b, B) - max(t, T)
+            if across > 0 and down > 0:
+                both = across * down
+                result[i, j] = both / ((r - l) * (b - t) + (R - L) * (B - T) - both)
+    return result
+
+# coordinates apart
+def iou(first, second):
+    l, t, r, b = first.unsqueeze(1).unbind(-1)
+    L, T, R, B = second.unsqueeze(0).unbind(-1)
+    w = (torch.min(r, R) - torch.max(l, L)).relu()
+    h = (torch.min(b, B) - torch.max(t, T)).relu()
+    return w * h / ((r - l) * (b - t) + (R - L) * (B - T) - w * h)
+
+# the smaller box | not by the smaller box
+def iou(first, second):
+    low = torch.maximum(first[:, None, :2], second[None, :, :2])
+    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
+    shared = (high - low).clamp(min=0).prod(dim=2)
+    sizes = [(b[:, 2:] - b[:, :2]).prod(dim=1) for b in (first, second)]
+    return shared / torch.minimum(sizes[0][:, None], sizes[1][None])
+
+## 13.2
+
+off by one | s >= position | s > position | has moved down as well
+back forgotten | s -= crosses and not follows | s -= 0 | change too
+gate skipped | s -= crosses and not follows | s -= crosses | the gate is skipped
+not inserted | return made[:position] + [row] + made[position:] | return made | a list of
+in place | made = [] | made = []; rows[0] = rows[1] | has changed
+
+# all numbers from the top first
+def insert_row(rows, position, row):
+    made = []
+    for number, (sources, *rest) in enumerate(rows):
+        new_sources = []
+        for s in sources:
+            top = s if s >= 0 else number + s
+            top += top >= position
+            back = top - number - (number >= position)
+            if number == position and s == -1:
+                back = -1
+            new_sources.append(top if s >= 0 else back)
+        made.append([new_sources, *rest])
+    made.insert(position, row)
+    return made
+
+# a copy that is changed
+def insert_row(rows, position, row):
+    rows = copy.deepcopy(rows)
+    for number, (sources, *rest) in enumerate(rows):
+        for k, s in enumerate(sources):
+            if s >= position:
+                sources[k] += 1
+            elif s < 0 and number >= position and number + s < position:
+                if not (number == position and s == -1):
+                    sources[k] -= 1
+    rows.insert(position, row)
+    return rows
+
+# two steps
+def insert_row(rows, position, row):
+    def fix(number, s):
+        if s >= 0:
+            return s + 1 if s >= position else s
+        if number < position or number + s >= position:
+            return s
+        return s if (number, s) == (position, -1) else s - 1
+    fixed = [[[fix(n, s) for s in r[0]], *r[1:]] for n, r in enumerate(rows)]
+    return [*fixed[:position], row, *fixed[position:]]
+
+# nothing corrected | no number has been corrected
+def insert_row(rows, position, row):
+    return rows[:position] + [row] + rows[position:]
+
+## 13.3
+
+without the dot | f"{block}." | block | layer 10
+frozen too | if not parameter.requires_grad: | if False: | is frozen
+one rate | "lr": fast | "lr": slow | has the rate
+blocks only | {"params": trained, "lr": slow}, | | is in no group
+twice | (new if inside else trained).append(parameter)
+  | (new if inside else trained).append(parameter); trained.append(parameter) | twice
+no list | return [ | return 3, [ | list of dictionaries
+
+# by the modules
+def groups(network, blocks, slow, fast):
+    new = [p for b in blocks for p in network.get_submodule(b).parameters()]
+    known = {id(p) for p in new}
+    rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
+    return [{"params": rest, "lr": slow}, {"params": new, "lr": fast}]
+
+# a group for each parameter
+def groups(network, blocks, slow, fast):
+    made = []
+    for name, p in network.named_parameters():
+        if p.requires_grad:
+            rate = fast if name.split(".")[0] in blocks else slow
+            made.append({"params": [p], "lr": rate})
+    return made
+
+# the groups of an optimizer
+def groups(network, blocks, slow, fast):
+    starts = tuple(b + "." for b in blocks)
+    named = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD([p for n, p in named if n.startswith(starts)], lr=fast)
+    rest = [p for n, p in named if not n.startswith(starts)]
+    optimizer.add_param_group({"params": rest, "lr": slow})
+    return optimizer.param_groups
+
+## 13.4
+
+turned round | gated[seed] - plain[seed] | plain[seed] - gated[seed] | not the other way round
+as they stand | [gated[seed] - plain[seed] for seed in seeds]
+  | [g - p for g, p in zip(gated.values(), plain.values())] | is no guide
+two numbers | return len(differences), | return | 3 numbers
+left open | return len(differences), mean, sum(d > 0 for d in differences) | return
+  | returns nothing | NotSolved
+
+# arrays
+def paired(plain, gated):
+    import numpy as np
+    seeds = [seed for seed in gated if seed in plain]
+    d = np.array([gated[s] for s in seeds]) - np.array([plain[s] for s in seeds])
+    return len(d), d.mean(), (d > 0).sum()
+
+# pandas
+def paired(plain, gated):
+    import pandas as pd
+    d = (pd.Series(gated) - pd.Series(plain)).dropna()
+    return [len(d), d.mean(), (d > 0).sum()]
+
+# a tensor
+def paired(plain, gated):
+    d = [gated[s] - plain[s] for s in plain if s in gated]
+    return torch.tensor([len(d), sum(d) / len(d), sum(x > 0 for x in d)])
+
+# means of all | not over all
+def paired(plain, gated):
+    d = [gated[s] - plain[s] for s in plain if s in gated]
+    mean = sum(gated.values()) / len(gated) - sum(plain.values()) / len(plain)
+    return len(d), mean, sum(x > 0 for x in d)
+"""
