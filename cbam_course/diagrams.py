@@ -491,18 +491,15 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
     Raises:
         ValueError: if a step has another number of axes, or if the page is too narrow.
     """
-    width, height, between, gap = (
-        0.48,
-        0.3,
-        0.16,
-        0.36,
-    )  # of a cell; from grid to grid, step to step
+    height, between, gap = 0.3, 0.16, 0.36  # of a cell; from grid to grid, from step to step
     grids = {}
     for name, values in named.items():
         array = np.asarray(values, dtype=float)
         if array.ndim not in (1, 3):
             raise ValueError(f"a step must be [C] or [C, H, W]; got {array.ndim} axes in {name!r}")
         grids[name] = array.reshape(len(array), 1, 1) if array.ndim == 1 else array
+    labels = [_number(value, digits) for grid in grids.values() for value in grid.flat]
+    width = 0.06 + 0.07 * max(5, *map(len, labels))  # of a cell
     total = sum(grid.shape[2] * width for grid in grids.values()) + gap * (len(grids) - 1)
     if total > PAGE_WIDTH:
         raise ValueError(f"the steps take {total:.1f} inches of {PAGE_WIDTH:g}; leave some out")
@@ -521,9 +518,13 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
             for (i, j), value in np.ndenumerate(channel):
                 corner = left + j * width, top - (i + 1) * height
                 draw.add(Rectangle, corner, width, height, color=FEATURE_COLOR, fill=False, lw=1.0)
-                number = f"{round(value, digits) + 0:g}"
+                number = _number(value, digits)
                 draw.text(corner[0] + width / 2, corner[1] + height / 2, number, 9.5)
             top -= len(channel) * height + between
         draw.text(left + grid.shape[2] * width / 2, tallest + 0.5, name)
         left += grid.shape[2] * width + gap
     return draw.figure
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0:g}"  # adding 0 turns -0 into 0
