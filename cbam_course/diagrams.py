@@ -491,7 +491,7 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
     Raises:
         ValueError: if a step has another number of axes, or if the page is too narrow.
     """
-    height, between, gap = 0.3, 0.16, 0.36  # of a cell; from grid to grid, from step to step
+    height, between, gap = 0.3, 0.16, 0.31  # of a cell; from grid to grid, from step to step
     grids = {}
     for name, values in named.items():
         array = np.asarray(values, dtype=float)
@@ -499,7 +499,7 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
             raise ValueError(f"a step must be [C] or [C, H, W]; got {array.ndim} axes in {name!r}")
         grids[name] = array.reshape(len(array), 1, 1) if array.ndim == 1 else array
     labels = [_number(value, digits) for grid in grids.values() for value in grid.flat]
-    width = 0.06 + 0.07 * max(5, *map(len, labels))  # of a cell
+    width = 0.06 + 0.077 * max(5, *map(len, labels))  # of a cell
     total = sum(grid.shape[2] * width for grid in grids.values()) + gap * (len(grids) - 1)
     if total > PAGE_WIDTH:
         raise ValueError(f"the steps take {total:.1f} inches of {PAGE_WIDTH:g}; leave some out")
@@ -521,7 +521,7 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
                 number = _number(value, digits)
                 draw.text(corner[0] + width / 2, corner[1] + height / 2, number, 9.5)
             top -= len(channel) * height + between
-        draw.text(left + grid.shape[2] * width / 2, tallest + 0.5, name)
+        draw.text(left + grid.shape[2] * width / 2, tallest + 0.5, name, 10.5)
         left += grid.shape[2] * width + gap
     return draw.figure
 
