@@ -5,9 +5,9 @@ numbers on which the blocks' steps were really computed, and a darker cell alway
 value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -486,3 +486,58 @@ def residual_block() -> Figure:
     draw.text(1.7, skip - 0.19, "shortcut", 11.5)
     draw.text(PAGE_WIDTH / 2, 0.28, r"$y=\mathrm{ReLU}(x+F'')$", 14)
     return draw.figure
+
+
+@course_style()
+def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
+    """A computation on a few numbers, from left to right: one step, one group of cells.
+
+    Args:
+        named: from the name of a step, which is written above it, to its numbers: a vector
+            ``[C]`` is drawn as a column of cells, ``[C, H, W]`` as a column of grids, channel 0
+            on top.
+        digits: decimal places; zeros at the end are left out.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if a step has another number of axes, or if the page is too narrow.
+    """
+    height, between, gap = 0.3, 0.16, 0.31  # of a cell; from grid to grid, from step to step
+    grids = {}
+    for name, values in named.items():
+        array = np.asarray(values, dtype=float)
+        if array.ndim not in (1, 3):
+            raise ValueError(f"a step must be [C] or [C, H, W]; got {array.ndim} axes in {name!r}")
+        grids[name] = array.reshape(len(array), 1, 1) if array.ndim == 1 else array
+    labels = [_number(value, digits) for grid in grids.values() for value in grid.flat]
+    width = 0.06 + 0.077 * max(5, *map(len, labels))  # of a cell
+    total = sum(grid.shape[2] * width for grid in grids.values()) + gap * (len(grids) - 1)
+    if total > PAGE_WIDTH:
+        raise ValueError(f"the steps take {total:.1f} inches of {PAGE_WIDTH:g}; leave some out")
+    tall = {
+        name: len(grid) * grid.shape[1] * height + (len(grid) - 1) * between
+        for name, grid in grids.items()
+    }
+    tallest = max(tall.values())
+    draw = _Canvas(tallest + 0.85)
+    left, middle = (PAGE_WIDTH - total) / 2, tallest / 2 + 0.15
+    for name, grid in grids.items():
+        if left > (PAGE_WIDTH - total) / 2:
+            draw.arrow((left - gap + 0.06, middle), (left - 0.06, middle))
+        top = middle + tall[name] / 2
+        for channel in grid:
+            for (i, j), value in np.ndenumerate(channel):
+                corner = left + j * width, top - (i + 1) * height
+                draw.add(Rectangle, corner, width, height, color=FEATURE_COLOR, fill=False, lw=1.0)
+                number = _number(value, digits)
+                draw.text(corner[0] + width / 2, corner[1] + height / 2, number, 9.5)
+            top -= len(channel) * height + between
+        draw.text(left + grid.shape[2] * width / 2, tallest + 0.5, name, 10.5)
+        left += grid.shape[2] * width + gap
+    return draw.figure
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0:g}"  # adding 0 turns -0 into 0

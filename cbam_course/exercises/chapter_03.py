@@ -14,23 +14,23 @@ from .values import number, numbers
 BOTH = ("avg", "max")
 
 
-@exercise("3.1", "Who hears whom")
-def who_hears_whom(trial: Trial, kernel_size, heard_by_1, entries, fc_weights) -> None:
+@exercise("3.1", "Which channel depends on which")
+def which_depends_on_which(trial: Trial, kernel_size, read_by_1, entries, fc_weights) -> None:
     mistakes = {
         4: "An even kernel has no middle.",
         4.5: "Cut the quotient to an integer, then make it odd.",
     }
     kernel_size = number(kernel_size, 5, "kernel_size", mistakes)
     hint = "Two on each side and channel 1 itself, as far as they exist."
-    heard_by_1 = numbers(heard_by_1, (0, 1, 2, 3), "heard_by_1", hint)
+    read_by_1 = numbers(read_by_1, (0, 1, 2, 3), "read_by_1", hint)
     hint = "The rows at the two ends have fewer neighbors."
     entries = number(entries, 1274, "entries", {1280: hint})
     fc_weights = number(fc_weights, 8192, "fc_weights", {4096: "There are two layers."})
     block = trial.fill(ECA(256, kernel_size, pools=BOTH))
-    gates = block.attention_map(trial.features(1, 256, 4, 3))[0, list(heard_by_1)]
+    gates = block.attention_map(trial.features(1, 256, 4, 3))[0, list(read_by_1)]
     # One number: how many there are would be told by a list.
-    trial.show("Sum of the gates of the channels that channel 1 hears", gates.sum())
-    trial.stamp("Stamp of your answers", kernel_size, *heard_by_1, entries, fc_weights)
+    trial.show("Sum of the gates of the channels that channel 1 reads", gates.sum())
+    trial.stamp("Stamp of your answers", kernel_size, *read_by_1, entries, fc_weights)
 
 
 @exercise("3.2", "Write the map")
@@ -125,7 +125,7 @@ def twins(trial: Trial, twin) -> None:
     for channels, height, width in ((6, 5, 4), (9, 1, 2), (4, 3, 3)):
         x = trial.features(1, channels, height, width)
         conv = trial.fill(ECA(channels, 3, pools=BOTH))
-        # With one draw of its weights FC may be blind too: where all hidden units hear both.
+        # One draw of weights may leave FC blind too: where all hidden units are above 0 for both.
         fcs = [trial.fill(ChannelAttention(channels, reduction=1)) for _ in range(20)]
         got = trial.tensor(trial.call(twin, x), "Your twin")
         trial.expect(

@@ -190,7 +190,7 @@ SIGNS = {
 def lively(trial: Trial) -> CBAM:
     """A random block for 8 channels whose maps are never flat.
 
-    The hidden units come in pairs with opposite weights, so that the ReLU silences only one of two.
+    The hidden units come in pairs with opposite weights, so that the ReLU makes only one of two 0.
     """
     block = trial.fill(CBAM(8, 1)).requires_grad_(False)
     first, _, last = block.channel_attention.mlp

@@ -47,32 +47,32 @@ weigh = torch.vmap(one)
 
 ## 1.3
 
-one largest | loudness.amax(dim=(2, 3), keepdim=True) | loudness.max() | brightest image
+one largest | strength.amax(dim=(2, 3), keepdim=True) | strength.max() | brightest image
 where on the channels | x * where | x * where[:, 0] | on which axes does it land
 still in place | return x * where | x *= where\n    return x | writes into x
 the map | x * where | where | Did you multiply
-only no longer in place | loudness.amax(dim=(2, 3), keepdim=True) | loudness.max() | x * where
+only no longer in place | strength.amax(dim=(2, 3), keepdim=True) | strength.max() | x * where
   | x * where[:, 0] | still that of the code as it came | NotSolved
 
 # axes added later
 def spotlight(x):
-    loudness = x.mean(dim=1)
-    where = loudness / loudness.amax(dim=(1, 2))[:, None, None]
+    strength = x.mean(dim=1)
+    where = strength / strength.amax(dim=(1, 2))[:, None, None]
     return x * where[:, None]
 
 # a copy, then in place
 def spotlight(x):
     x = x.clone()
-    loudness = x.sum(1, keepdim=True)
-    loudness /= loudness.flatten(1).max(dim=1).values.view(-1, 1, 1, 1)
-    x *= loudness
+    strength = x.sum(1, keepdim=True)
+    strength /= strength.flatten(1).max(dim=1).values.view(-1, 1, 1, 1)
+    x *= strength
     return x
 
 # a pool, in float32
 def spotlight(x):
     x = x.float()
-    loudness = torch.einsum("bchw->bhw", x).unsqueeze(1)
-    return x * loudness / torch.nn.AdaptiveMaxPool2d(1)(loudness)
+    strength = torch.einsum("bchw->bhw", x).unsqueeze(1)
+    return x * strength / torch.nn.AdaptiveMaxPool2d(1)(strength)
 
 ## 1.4
 

@@ -3,14 +3,14 @@
 ANSWERS = r"""
 ## 3.1
 
-a set and floats | kernel_size = 5.0; heard_by_1 = {3, 2, 1, 0}; fc_weights /= 1 | passed
-a range | heard_by_1 = range(4) | passed
-tensors | heard_by_1, entries = torch.arange(4), torch.tensor(1274) | passed
+a set and floats | kernel_size = 5.0; read_by_1 = {3, 2, 1, 0}; fc_weights /= 1 | passed
+a range | read_by_1 = range(4) | passed
+tensors | read_by_1, entries = torch.arange(4), torch.tensor(1274) | passed
 an even kernel | kernel_size = 4 | no middle
 the quotient | kernel_size = 4.5 | Cut the quotient
-padding heard | heard_by_1 = [-1, 0, 1, 2, 3] | 1 too many
-itself forgotten | heard_by_1 = [0, 2, 3] | 1 missing
-one number | heard_by_1 = 1 | 3 missing
+padding read | read_by_1 = [-1, 0, 1, 2, 3] | 1 too many
+itself forgotten | read_by_1 = [0, 2, 3] | 1 missing
+one number | read_by_1 = 1 | 3 missing
 no edges | entries = 5 * 256 | two ends
 one layer | fc_weights = 4096 | two layers
 
@@ -20,7 +20,7 @@ conv = ECA(256, pools=("avg", "max"))
 pixel = torch.rand(1, 256, 1, 1)
 table = torch.autograd.functional.jacobian(conv.attention_map, pixel).reshape(256, 256)
 kernel_size = conv.kernel_size
-heard_by_1 = table[1].nonzero()[:, 0]
+read_by_1 = table[1].nonzero()[:, 0]
 entries = (table != 0).sum()
 fc_weights = sum(p.numel() for p in ChannelAttention(256).parameters())
 

@@ -8,10 +8,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch  # noqa: E402
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 from nbclient import NotebookClient  # noqa: E402
@@ -71,6 +72,31 @@ def test_drawings_are_opaque_and_fit_the_page(name):
     width = 4.85 if name == "cbam_stacked" else plotting.PAGE_WIDTH
     assert figure.get_figwidth() == width
     assert figure.get_facecolor() == (1, 1, 1, 1)
+
+
+def test_steps_show_the_numbers_that_they_are_given():
+    named = {
+        "$F$": [[[1.0, 3.0], [5.0, 7.0]]],
+        "two\nlines": [-1 / 3, -0.0001],
+        "$F'$": [[[0.0474]]],
+    }
+    figure = diagrams.steps(named)
+    FigureCanvasAgg(figure).draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    numbers = [text.get_text() for text in texts if text.get_text() not in named]
+    assert numbers == ["1", "3", "5", "7", "-0.333", "0", "0.047"]
+    assert all(name in [text.get_text() for text in texts] for name in named)
+    cells = [cell.get_window_extent() for cell in figure.findobj(Rectangle) if cell.get_width() < 1]
+    for text in texts:
+        box = text.get_window_extent()
+        assert any(box.x0 > c.x0 and box.x1 < c.x1 for c in cells) or text.get_text() in named
+
+
+def test_steps_refuse_what_they_cannot_draw():
+    with pytest.raises(ValueError, match=r"\[C\] or \[C, H, W\]; got 2 axes in 'z'"):
+        diagrams.steps({"z": [[1.0]]})
+    with pytest.raises(ValueError, match="inches of 8; leave some out"):
+        diagrams.steps({"F": np.zeros((1, 2, 18))})
 
 
 def test_a_drawing_saved_twice_stays_the_same():
