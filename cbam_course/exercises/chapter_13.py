@@ -87,7 +87,7 @@ def listed_rows(trial: Trial, count: int, position: int) -> Rows:
         if number > 1:
             sources.append(trial.integer(0, number - 1) - trial.choice((0, number)))
         rows.append([sources, f"conv{trial.integer(8, 99)}"])
-    rows[position][0] = [-1]
+    rows[position][0] = [-1, -3]  # the first is to read the new row, the other goes around it
     rows[position + 1][0] = [-1, -3]  # across the new row
     rows[position + 2][0] = [-1, position, position - 1]
     return rows
