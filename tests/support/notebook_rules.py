@@ -43,6 +43,7 @@ BAD_MARKDOWN = {
     "what only the book understands": r"^:{3,}.*|^`{3,}\{.*|\{[\w:-]+\}`[^`]*`|^\([\w-]+\)=$",
     "an image file": r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>",
     "<details> without blank lines around its Markdown": r"</summary>(?!\n\n)|(?<!\n)\n</details>",
+    "a sentence that Markdown takes for a list": r"^(?!\s|\d+\.|$).+\n\d+\. .*",
     "a placeholder": r"@[A-Z]{3,}|\bTODO\b|\bFIXME\b|\bXXX\b",
 }
 
