@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
 FOLDER = click.Path(file_okay=False, path_type=Path)
+OUT = click.option(
+    "--out", type=FOLDER, metavar="FOLDER", default=Path("records"), help="Where the records go."
+)
 
 
 def _seconds(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
@@ -57,9 +60,7 @@ def list_experiments() -> None:
 
 @experiments.command(context_settings={"show_default": True})
 @NAMES
-@click.option(
-    "--out", type=FOLDER, metavar="FOLDER", default=Path("records"), help="Where the records go."
-)
+@OUT
 @click.option(
     "--budget",
     callback=_seconds,
@@ -129,9 +130,7 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
 
 
 @experiments.command(context_settings={"show_default": True})
-@click.option(
-    "--out", type=FOLDER, metavar="FOLDER", default=Path("records"), help="Where the records go."
-)
+@OUT
 @click.option(
     "--budget",
     callback=_seconds,
