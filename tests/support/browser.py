@@ -13,11 +13,12 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Milliseconds: ten times what a page takes on a machine that is busy with something else.
 PATIENCE = 60_000
+HOST = "127.0.0.1"
 
 
 def executable() -> str | None:
@@ -29,8 +30,10 @@ def executable() -> str | None:
 def chromium() -> Iterator[Browser]:
     """Start Chromium, and end it afterwards."""
     with sync_playwright() as playwright:
-        # The pages are our own, and Chromium's sandbox does not start in many containers.
-        browser = playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
+        # The pages are our own, and Chromium's sandbox does not start in many containers. No host
+        # but this machine is known, so that nothing outside is asked.
+        args = ["--no-sandbox", f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}"]
+        browser = playwright.chromium.launch(executable_path=executable(), args=args)
         yield browser
         browser.close()
 
@@ -57,10 +60,10 @@ def served(folder: Path, prefix: str = "/") -> Iterator[str]:
     As on GitHub Pages, the site may lie in a folder of its host: "/course/" is such a prefix.
     """
     handler = partial(type("PrefixHandler", (Handler,), {"prefix": prefix}), directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer((HOST, 0), handler) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}{prefix}"
+        yield f"http://{HOST}:{server.server_address[1]}{prefix}"
         server.shutdown()
 
 
@@ -69,29 +72,33 @@ class Visit:
     """An open page, what it asked for, and what went wrong on it."""
 
     page: Page
-    host: str
+    host: str = ""
     requests: list[Request] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Write down errors and requests; a request to another host is counted, and refused."""
+        """Write down errors and requests; one to another host is a problem."""
         page = self.page
         page.on("console", lambda said: said.type == "error" and self.note("console", said.text))
         page.on("pageerror", lambda error: self.note("script", error))
         page.on("requestfailed", lambda request: self.note("failed", request.url))
         page.on("response", lambda got: got.status >= 400 and self.note("missing", got.url))
-        page.on("request", lambda request: self.requests.append(request))
-        page.route(lambda url: self.is_outside(url), self.refuse)
+        page.on("request", self.asked)
 
-    def is_outside(self, url: str) -> bool:
-        """Whether `url` is that of another host."""
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host
+    def asked(self, request: Request) -> None:
+        """Write down a request."""
+        self.requests.append(request)
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host:
+            self.note("outside", request.url)
 
-    def refuse(self, route: Route) -> None:
-        """Write down a request to another host, and do not make it."""
-        self.note("outside", route.request.url)
-        route.abort()
+    def open(self, address: str) -> None:
+        """Go to a page, and wait until all it loads is there; what was written down is gone."""
+        self.page.goto("about:blank")  # what the page before has asked for is not its affair
+        self.requests.clear()
+        self.problems.clear()
+        self.host = urlsplit(address).netloc
+        self.page.goto(address, wait_until="load")
 
     def note(self, kind: str, what: object) -> None:
         """Add a line to the problems."""
@@ -112,8 +119,8 @@ def visit(
         viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
     )
     context.set_default_timeout(PATIENCE)
-    opened = Visit(context.new_page(), urlsplit(address).netloc)
+    opened = Visit(context.new_page())
     opened.watch()
-    opened.page.goto(address, wait_until="load")
+    opened.open(address)
     yield opened
     context.close()
