@@ -10,13 +10,12 @@ from .device import choose_device, choose_precision
 from .history import History, Run
 from .images import DeviceImages
 from .learner import Learner
-from .loop import Interrupted, evaluate, load_data, seed_epoch, train, train_epoch
+from .loop import evaluate, load_data, seed_epoch, train, train_epoch
 from .networks import build_model
 
 __all__ = [
     "DeviceImages",
     "History",
-    "Interrupted",
     "Learner",
     "Run",
     "TrainConfig",

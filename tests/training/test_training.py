@@ -12,7 +12,7 @@ from torch.optim import SGD
 
 from cbam_course import data, training
 from cbam_course.config import CHOICES
-from cbam_course.training import DeviceImages, History, TrainConfig, train
+from cbam_course.training import DeviceImages, History, TrainConfig
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import choose_images, load_data, seed_epoch
 from tests.support.runs import (
@@ -123,10 +123,6 @@ def test_the_end_of_a_run_with_every_gate_at_1(images):
 
 
 def test_no_longer_a_number(images, tmp_path):
-    config = replace(TINY, learning_rate=1e30, schedule="constant")
-    with pytest.raises(FloatingPointError, match=r"epoch \d; try a learning rate below 1e\+30"):
-        train_quietly(config, images)
-
     class FailsInTests(nn.Sequential):
         def forward(self, x):
             return super().forward(x) * (1 if self.training else float("nan"))
@@ -157,22 +153,6 @@ def test_a_network_of_ones_own(images):
     assert run.history.config == config
     with pytest.raises(ValueError, match="model 'custom' has to be handed over"):
         train_quietly(config, images)
-
-
-def test_a_score_for_each_class_or_no_step(images):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 100))
-    with pytest.raises(ValueError, match=r"puts out \[8, 100\] .* each of the 10 classes"):
-        train_quietly(TINY, images, model=model)
-
-
-def test_a_last_batch_of_one_image_that_cannot_be_normalized(images):
-    small = nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10)
-    )
-    config = replace(TINY, train_size=20)
-    with pytest.raises(ValueError, match="has 1 of the 20 images.*another batch_size than 19"):
-        train_quietly(replace(config, batch_size=19), images, model=small)
-    train_quietly(replace(config, batch_size=18), images, model=small)
 
 
 def test_images_of_ones_own(images):
@@ -382,7 +362,6 @@ def test_the_record_and_its_file(images, tmp_path):
     path = tmp_path / "history.json"
     assert History.from_json(path) == history
     assert json.loads(path.read_text()) == history.to_dict()
-    assert len(path.read_text().splitlines()) == 2 + 8 + 2 + 4  # a field, epoch or session each
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
     assert len(history.iteration_loss) == 6
     assert set(history.last) == {
@@ -423,19 +402,3 @@ def test_as_a_table_and_as_curves(images):
             expected = [row[f"{line.get_label()}_{quantity}"] for row in history.epochs]
             np.testing.assert_allclose(line.get_ydata(), expected)
     assert all(axes.get_title() and axes.get_xlabel() for axes in figure.axes)
-
-
-def test_an_empty_history():
-    history = History(TINY, {}, {})
-    assert repr(history) == "History(0 of 3 epochs)"
-    for use in (lambda: history.last, history.plot):
-        with pytest.raises(ValueError, match="no epoch has been finished yet"):
-            use()
-
-
-def test_progress_goes_to_stderr(images, capfd):
-    train(replace(TINY, epochs=1), images)
-    captured = capfd.readouterr()
-    assert captured.out == "" and "3/3" in captured.err
-    train_quietly(replace(TINY, epochs=1), images)
-    assert capfd.readouterr().err == ""
