@@ -12,7 +12,7 @@ from torch import nn
 from cbam_course import data, training
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
-from cbam_course.training.process_group import check_batches, group_size, process_group, shared
+from cbam_course.training.process_group import check_batches, process_group, shared
 from tests.support.project import ROOT
 from tests.support.runs import Stop, stop_after
 
@@ -40,6 +40,7 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 import torch
+from cbam_course.cli import main
 from cbam_course.models import CifarCNN
 from cbam_course.training import train
 from cbam_course.training.process_group import group_rank, process_group
@@ -77,23 +78,11 @@ with process_group("cpu"):
     told["running"] = ours.stages[0].convolutions[1].running_mean.tolist()
     torch.save(whole.model.state_dict(), folder / f"{group_rank()}.pt")
     (folder / f"{group_rank()}.json").write_text(json.dumps(told))
+
+# The command, in the same two processes.
+options = "--widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1 --device cpu"
+main(["train", *options.split(), "--out", str(folder / "command")], standalone_mode=False)
 """
-
-
-def torchrun(*command):
-    """Start two processes, as on one computer."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*launcher, "--nproc_per_node=2", *map(str, command)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
-needs_gloo = pytest.mark.skipif(
-    sys.platform == "win32" or not torch.distributed.is_gloo_available(), reason="needs gloo"
-)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +90,7 @@ def images():
     return data.shapes(train=42, test=30)
 
 
-@needs_gloo
+@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
 def test_two_processes_are_as_good_as_one(images, tmp_path):
     one = train(CONFIG, images, model=make_network(), progress=False)
     options = {"model": make_network(), "progress": False, "folder": tmp_path / "parts"}
@@ -109,7 +98,14 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
         train(CONFIG, on_epoch=stop_after(1), **options)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    result = torchrun(script, tmp_path)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [*torchrun, "--nproc_per_node=2", script, tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
 
@@ -133,24 +129,16 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
     # What BatchNorm has counted in the first process is what all of them test with.
     assert first["normed"] == second["normed"] and first["running"] == second["running"]
 
+    first_words = [line.split()[0] for line in result.stdout.splitlines()]
+    assert first_words == ["epoch", "1", "1,278", "Kept"]
+    assert result.stderr.count("test loss") == 1
+    model, history = training.load_run(tmp_path / "command")
+    assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]
+    assert not any(name.startswith("module.") for name in model.state_dict())
     kept = History.from_json(tmp_path / "whole" / "history.json")
     assert kept.to_dict() == first["history"]
     names = sorted(p.name for p in (tmp_path / "whole").iterdir() if p.name[0] != ".")
     assert names == ["checkpoint.pt", "history.json"]
-
-
-@needs_gloo
-def test_the_command_in_two_processes(tmp_path):
-    options = "--widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1".split()
-    command = ["-m", "cbam_course", "train", *options, "--device", "cpu", "--out", tmp_path / "run"]
-    result = torchrun(*command)
-    assert result.returncode == 0, result.stderr
-    first_words = [line.split()[0] for line in result.stdout.splitlines()]
-    assert first_words == ["epoch", "1", "1,278", "Kept"]
-    assert result.stderr.count("test loss") == 1
-    model, history = training.load_run(tmp_path / "run")
-    assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]
-    assert not any(name.startswith("module.") for name in model.state_dict())
 
 
 # What can be tested in one process
@@ -159,14 +147,6 @@ def test_the_command_in_two_processes(tmp_path):
 def as_process(monkeypatch, rank, size):
     for name, value in (GROUP | {"RANK": str(rank), "WORLD_SIZE": str(size)}).items():
         monkeypatch.setenv(name, value)
-
-
-def test_one_process_exchanges_nothing():
-    network = nn.Flatten()
-    assert group_size() == 1 and shared(network, torch.device("cpu")) == (network, network)
-    check_batches(42, 41)
-    with process_group("cpu"):
-        assert not torch.distributed.is_initialized()
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
@@ -193,15 +173,6 @@ def test_batches_that_are_too_small(monkeypatch):
             check_batches(images, batch_size)
     for batch_size in (2, 8, 42, 100):
         check_batches(42, batch_size)
-
-
-def test_dropout_differs_between_processes_and_the_order_does_not(monkeypatch):
-    drawn = []
-    for rank in range(2):
-        as_process(monkeypatch, rank, 2)
-        generator = seed_epoch(0, 1)
-        drawn.append((torch.rand(1).item(), torch.rand(1, generator=generator).item()))
-    assert drawn[0][0] != drawn[1][0] and drawn[0][1] == drawn[1][1]
 
 
 def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):

@@ -12,7 +12,7 @@ from torch import nn
 
 from cbam_course import files as whole_files
 from cbam_course import training
-from cbam_course.training import DeviceImages, History, read_checkpoint
+from cbam_course.training import DeviceImages, read_checkpoint
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import train_epoch
 from tests.support.runs import (
@@ -92,14 +92,6 @@ def test_a_finished_run_stays_as_it_is(images, tmp_path):
     model, history = training.load_run(tmp_path)
     assert history == whole.history and not model.training
     assert_same_weights(model, whole.model)
-
-
-def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
-    for number, device in enumerate(("cpu", "cpu:0"), start=1):
-        config = replace(TINY, device=device)
-        with pytest.raises(Stop):
-            train_quietly(config, images, folder=tmp_path, resume=True, on_epoch=stop_after(number))
-        assert History.from_json(tmp_path / "history.json").config == config
 
 
 def test_a_state_of_another_device_and_precision(images):
