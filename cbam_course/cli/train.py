@@ -50,18 +50,17 @@ def train(
 
     from cbam_course import training
     from cbam_course.data import DatasetUnavailable
+    from cbam_course.training.checkpoint import read_checkpoint
     from cbam_course.training.process_group import group_rank, process_group
 
     if out is None:
         block = fields["attention"].replace(":", "-")  # no colon, for Windows
         out = Path("runs", f"{fields['dataset']}-{block}-seed{fields['seed']}")
-    # Where nobody watches, a log with one line per epoch is worth more than a bar.
-    bar = sys.stderr.isatty()
     how = f"the same command with --out {out} --resume continues after the last whole epoch"
     errors = (ValueError, FloatingPointError, DatasetUnavailable, OSError, ModuleNotFoundError)
     with interruptible(how), told_in_a_line(*errors, torch.cuda.OutOfMemoryError):
         if resume:
-            saved = training.History.from_dict(training.read_checkpoint(out)["history"])
+            saved = training.History.from_dict(read_checkpoint(out)["history"])
             default = ParameterSource.DEFAULT
             given = {n: v for n, v in fields.items() if context.get_parameter_source(n) != default}
             config = replace(saved.config, **given)
@@ -73,14 +72,13 @@ def train(
                 folder=out,
                 resume=resume,
                 data_folder=data_folder,
-                progress=bar,
-                on_epoch=None if bar else _say_epoch,
+                progress=sys.stderr.isatty(),  # a bar in a log would be no pleasure to read
+                on_epoch=_say_epoch,
             )
         if group_rank() > 0:
             return
         matplotlib.use("Agg")  # a file is wanted, no window
         history.plot().savefig(out / "curves.png")
-    click.echo(history.table())
     click.echo(
         f"{history.model['parameters']:,} parameters, trained in {history.seconds:.1f} s on "
         f"{history.sessions[-1]['device']}"
@@ -89,7 +87,9 @@ def train(
 
 
 def _say_epoch(history: "History") -> None:
+    from tqdm import tqdm
+
     header, *_, line = history.table().splitlines()
     if len(history.epochs) == history.sessions[-1]["first_epoch"]:
-        click.echo(header, err=True)
-    click.echo(line, err=True)
+        tqdm.write(header)
+    tqdm.write(line)

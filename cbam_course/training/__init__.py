@@ -5,7 +5,7 @@
 
 from cbam_course.config import TrainConfig
 
-from .checkpoint import load_run, read_checkpoint
+from .checkpoint import load_run
 from .device import choose_device, choose_precision
 from .history import History, Run
 from .images import DeviceImages
@@ -25,7 +25,6 @@ __all__ = [
     "evaluate",
     "load_data",
     "load_run",
-    "read_checkpoint",
     "seed_epoch",
     "train",
     "train_epoch",

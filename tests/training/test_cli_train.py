@@ -79,7 +79,6 @@ def test_a_run_and_what_it_leaves(tmp_path, monkeypatch):
     assert [line.split()[0] for line in table[:-2]] == ["epoch", *"12"]
     assert table[-1] == f"Kept in {out}: history.json, checkpoint.pt, curves.png"
     assert "parameters, trained in" in table[-2]
-    assert [line.split()[0] for line in result.stderr.splitlines()] == ["epoch", *"12"]
     assert sorted(files(out)) == ["checkpoint.pt", "curves.png", "history.json"]
     assert training.load_run(out).history.config == TrainConfig(
         attention="cbam-fc",
@@ -196,9 +195,9 @@ def test_stopped_and_continued(tmp_path, monkeypatch, name):
     with monkeypatch.context() as patch:
         patch.setattr(training.Learner, "after_step", after)
         result = run("train", *TINY, "--epochs", 3, "--out", out)
-    assert result.exit_code == 130 and result.stdout == "", result.output
+    assert result.exit_code == 130, result.output
     how = f"the same command with --out {out} --resume continues after the last whole epoch"
-    assert result.stderr.endswith(f"Stopped; {how}.\n")
+    assert result.stderr == f"Stopped; {how}.\n"
     assert len(record(out)[0]) == 1
     # As the run, whether said again or not.
     options = ["--seed", 0] if name == "SIGINT" else []

@@ -12,7 +12,8 @@ from torch import nn
 
 from cbam_course import files as whole_files
 from cbam_course import training
-from cbam_course.training import DeviceImages, read_checkpoint
+from cbam_course.training import DeviceImages
+from cbam_course.training.checkpoint import read_checkpoint
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import train_epoch
 from tests.support.runs import (
