@@ -36,21 +36,15 @@ class Busy(ValueError):
 
 
 @contextmanager
-def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Make a folder, and keep other processes from working in it for the time of the block.
 
     The lock goes with the process, however that ends. Where there are no such locks (Windows, some
     network drives), nobody is kept out.
 
-    Args:
-        folder: the folder; ``None`` for none, and then nothing happens.
-
     Raises:
         Busy: if another process is working there.
     """
-    if folder is None:
-        yield
-        return
     Path(folder).mkdir(parents=True, exist_ok=True)
     with open(Path(folder, ".lock"), "w") as file:
         try:

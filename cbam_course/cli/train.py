@@ -87,9 +87,16 @@ def train(
 
 
 def _say_epoch(history: "History") -> None:
+    """A line for the epoch that has just ended, under a header."""
     from tqdm import tqdm
 
-    header, *_, line = history.table().splitlines()
-    if len(history.epochs) == history.sessions[-1]["first_epoch"]:
-        tqdm.write(header)
-    tqdm.write(line)
+    row = history.last
+    kinds = [kind for kind in ("train", "validation", "peek", "test") if f"{kind}_loss" in row]
+    if row["epoch"] == history.sessions[-1]["first_epoch"]:
+        titles = "".join(f"  {kind + ' loss':>15}  accuracy" for kind in kinds)
+        tqdm.write(f"epoch{titles}   seconds")
+    values = "".join(
+        f"  {row[f'{kind}_loss']:15.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in kinds
+    )
+    tqdm.write(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
+    sys.stdout.flush()  # a log is read while it is written

@@ -125,18 +125,6 @@ class History:
         """
         return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
-    def table(self) -> str:
-        """The epochs as text, one line each."""
-        kinds = [name for name in ("train", "validation", "peek", "test") if name in self.data]
-        header = "".join(f"  {kind + ' loss':>15}  accuracy" for kind in kinds)
-        lines = [f"epoch{header}   seconds"]
-        for row in self.epochs:
-            values = "".join(
-                f"  {row[f'{kind}_loss']:15.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in kinds
-            )
-            lines.append(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
-        return "\n".join(lines)
-
     @plotting.course_style()
     def plot(self) -> Figure:
         """Three panels: the loss of every step, the losses and the accuracies of every epoch.

@@ -85,7 +85,7 @@ def train(
         torch.backends.cudnn.benchmark = True  # try which way to convolve is the fastest
     leads = group_rank() == 0
 
-    with locked(folder) if leads else nullcontext():
+    with locked(folder) if folder is not None and leads else nullcontext():
         data = load_data(config, data_folder) if data is None else data
         groups = choose_images(config, data)
         if model is None:

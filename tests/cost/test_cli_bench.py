@@ -14,13 +14,13 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_both_loops_run_by_turns():
-    arguments = "bench training --dataset shapes --images 20 --test-images 10 --epochs 1 --seeds 2"
+    arguments = "bench training --dataset shapes --images 20 --test-images 10 --epochs 1"
     arguments = [*arguments.split(), "--device", "cpu"]
     result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     *told, last = result.output.splitlines()
     assert [line.split()[:3] for line in told] == [
-        [loop, "seed", seed] for seed in "01" for loop in ("tutorial", "course")
+        [loop, "seed", "0"] for loop in ("tutorial", "course")
     ]
     assert "times as long on cpu" in last
 

@@ -72,11 +72,14 @@ def test_a_run_and_what_it_leaves(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run(
         "train", *TINY, "--epochs", 2, "--attention", "cbam-fc", "--lr", "0.01", "--no-flip",
+        "--train-size", 30, "--validation-size", 10,
         "--attention-option", "reduction=2", "--attention-option", "order=parallel",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     table, out = result.stdout.splitlines(), Path("runs/shapes-cbam-fc-seed0")
-    assert [line.split()[0] for line in table[:-2]] == ["epoch", *"12"]
+    titles = "epoch train loss accuracy validation loss accuracy test loss accuracy seconds"
+    assert table[0].split() == titles.split()
+    assert [line.split()[0] for line in table[1:-2]] == ["1", "2"]
     assert table[-1] == f"Kept in {out}: history.json, checkpoint.pt, curves.png"
     assert "parameters, trained in" in table[-2]
     assert sorted(files(out)) == ["checkpoint.pt", "curves.png", "history.json"]
@@ -84,7 +87,8 @@ def test_a_run_and_what_it_leaves(tmp_path, monkeypatch):
         attention="cbam-fc",
         attention_options={"reduction": 2, "order": "parallel"},
         widths=(4, 8),
-        train_size=40,
+        train_size=30,
+        validation_size=10,
         test_size=20,
         epochs=2,
         batch_size=16,

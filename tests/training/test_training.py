@@ -366,14 +366,8 @@ def test_the_record_and_its_file(images, tmp_path):
             History.from_json(path)
 
 
-def test_as_a_table_and_as_curves(images):
+def test_curves(images):
     history = train_quietly(replace(TINY, train_size=20, validation_size=10), images).history
-    header, *lines = history.table().splitlines()
-    titles = "epoch train loss accuracy validation loss accuracy test loss accuracy seconds"
-    assert header.split() == titles.split()
-    assert [int(line.split()[0]) for line in lines] == [1, 2, 3]
-    assert f"{history.last['test_accuracy']:.2%}" in lines[-1]
-
     figure = history.plot()
     steps, losses, accuracies = figure.axes
     assert len(steps.lines[0].get_ydata()) == 6
