@@ -40,7 +40,6 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 import torch
-from cbam_course.cli import main
 from cbam_course.models import CifarCNN
 from cbam_course.training import train
 from cbam_course.training.process_group import group_rank, process_group
@@ -78,11 +77,21 @@ with process_group("cpu"):
     told["running"] = ours.stages[0].convolutions[1].running_mean.tolist()
     torch.save(whole.model.state_dict(), folder / f"{group_rank()}.pt")
     (folder / f"{group_rank()}.json").write_text(json.dumps(told))
-
-# The command, in the same two processes.
-options = "--widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1 --device cpu"
-main(["train", *options.split(), "--out", str(folder / "command")], standalone_mode=False)
 """
+
+
+def torchrun(*command):
+    """Start two processes, as on one computer."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.run(
+        [*launcher, "--nproc_per_node=2", *map(str, command)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+needs_gloo = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +99,7 @@ def images():
     return data.shapes(train=42, test=30)
 
 
-@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
+@needs_gloo
 def test_two_processes_are_as_good_as_one(images, tmp_path):
     one = train(CONFIG, images, model=make_network(), progress=False)
     options = {"model": make_network(), "progress": False, "folder": tmp_path / "parts"}
@@ -98,14 +107,7 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
         train(CONFIG, on_epoch=stop_after(1), **options)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        [*torchrun, "--nproc_per_node=2", script, tmp_path],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    result = torchrun(script, tmp_path)
     assert result.returncode == 0, result.stderr
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
 
@@ -129,15 +131,23 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
     # What BatchNorm has counted in the first process is what all of them test with.
     assert first["normed"] == second["normed"] and first["running"] == second["running"]
 
-    first_words = [line.split()[0] for line in result.stdout.splitlines()]
-    assert first_words == ["epoch", "1", "1,278", "Kept"]
-    model, history = training.load_run(tmp_path / "command")
-    assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]
-    assert not any(name.startswith("module.") for name in model.state_dict())
     kept = History.from_json(tmp_path / "whole" / "history.json")
     assert kept.to_dict() == first["history"]
     names = sorted(p.name for p in (tmp_path / "whole").iterdir() if p.name[0] != ".")
     assert names == ["checkpoint.pt", "history.json"]
+
+
+@needs_gloo
+def test_the_command_in_two_processes(tmp_path):
+    options = "--widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1".split()
+    command = ["-m", "cbam_course", "train", *options, "--device", "cpu", "--out", tmp_path / "run"]
+    result = torchrun(*command)
+    assert result.returncode == 0, result.stderr
+    first_words = [line.split()[0] for line in result.stdout.splitlines()]
+    assert first_words == ["epoch", "1", "1,278", "Kept"]
+    model, history = training.load_run(tmp_path / "run")
+    assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]
+    assert not any(name.startswith("module.") for name in model.state_dict())
 
 
 # What can be tested in one process
