@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,12 +26,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             # Without it a power cut may keep the new name and lose the bytes.
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except BaseException as error:
-        with suppress(OSError):  # what went wrong first is what matters
-            unfinished.unlink()
-        if isinstance(error, OSError) and error.errno is not None:
-            # Of the file that was asked for, not of the unfinished one.
-            raise OSError(error.errno, error.strerror, str(path)) from None
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
         raise
 
 
@@ -40,21 +36,15 @@ class Busy(ValueError):
 
 
 @contextmanager
-def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Make a folder, and keep other processes from working in it for the time of the block.
 
     The lock goes with the process, however that ends. Where there are no such locks (Windows, some
     network drives), nobody is kept out.
 
-    Args:
-        folder: the folder; ``None`` for none, and then nothing happens.
-
     Raises:
         Busy: if another process is working there.
     """
-    if folder is None:
-        yield
-        return
     Path(folder).mkdir(parents=True, exist_ok=True)
     with open(Path(folder, ".lock"), "w") as file:
         try:

@@ -1,14 +1,14 @@
 """``cbam-course bench block`` and ``networks``: CBAM against the block of others, by turns."""
 
-import importlib.metadata
-import importlib.util
 import json
 import platform
 import random
 import time
+from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from statistics import geometric_mean, median
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,47 +22,60 @@ NETWORKS = {"resnet50": (8, 224), "cifar_resnet": (128, 32)}
 """Networks with the sizes of their batches and images."""
 
 
+def measuring(command: Callable) -> Callable:
+    """What both commands take."""
+    for option in (
+        click.option("--json", "file", type=click.Path(path_type=Path), help="Keep all times."),
+        click.option("--device", default="cpu", help='"cpu", or "cuda" for a GPU.'),
+        click.option("--threads", type=click.IntRange(1), default=1, help="Of the CPU."),
+        click.option("--repeats", type=click.IntRange(1), default=10, help="Of each, by turns."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command(context_settings={"show_default": True})
-@click.option("--repeats", type=click.IntRange(1), default=20, help="Runs of each block, by turns.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Of the CPU.")
-@click.option("--device", default="cpu", help='"cpu", or "cuda" for a GPU.')
+@measuring
 @click.option("--compile", "compiled", is_flag=True, help="Also what torch.compile makes of them.")
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Keep all.")
-def block(repeats: int, threads: int, device: str, compiled: bool, file: Path | None) -> None:
+def block(repeats: int, threads: int, device: str, file: Path | None, compiled: bool) -> None:
     """Time CBAM forward and backward, and without a gradient, in float32.
 
     The peers are the usual tutorial code and, if it is installed, timm's CbamModule. All blocks run
-    by turns in one process: a busy machine slows all of them, and the minimum tells most. Compiled
-    blocks are compared with compiled ones; on a CPU without the option that would have each input
-    copied to channels_last.
+    by turns in one process: a busy machine slows all of them, and the minimum tells most. It is
+    printed in milliseconds. On a CPU torch.compile does without the option that would have each
+    input copied to channels_last.
     """
-    about = conditions(device, threads)
-    click.echo("milliseconds: minimum (median)")
-    rows = [
-        {"shape": shape, "layout": layout, **_case(shape, layout, repeats, device, compiled)}
-        for shape in SHAPES
-        for layout in LAYOUTS
-    ]
-    for name in rows[0]["faster"]:
-        factor = geometric_mean(row["faster"][name] for row in rows)
-        worst = min(row["faster"][name] for row in rows)
-        click.echo(f"{name}: {factor:.2f} times the fastest peer on average, {worst:.2f} at worst")
-    if file is not None:
-        file.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    import pandas as pd
+    import torch
+
+    about, rows, fastest = conditions(device, threads), [], {}
+    for shape in SHAPES:
+        for layout in LAYOUTS:
+            form = {"memory_format": getattr(torch, layout)}
+            x, grad = (torch.randn(shape, device=device).contiguous(**form) for _ in range(2))
+            blocks = {name: make(shape[1]).to(device, **form) for name, make in _blocks().items()}
+            if compiled:
+                torch.compiler.reset()
+                how = {"options": {"layout_optimization": False}, "dynamic": False}
+                del blocks["course, not fused"]  # compiled, there is one way
+                blocks |= {f"{n}, compiled": torch.compile(b, **how) for n, b in blocks.items()}
+            times = by_turns(blocks, x, grad, repeats, fused={"course"})
+            rows.append({"shape": shape, "layout": layout, **times})
+            for kind, of_blocks in times.items():
+                fastest[shape, layout, kind] = {name: min(of_blocks[name]) for name in of_blocks}
+    click.echo(pd.DataFrame(fastest).T.to_string(float_format="%.2f"))
+    _keep(file, about, rows)
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--repeats", type=click.IntRange(1), default=5, help="Steps of each, by turns.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Of the CPU.")
-@click.option("--device", default="cpu", help='"cpu", or "cuda" for a GPU.')
-@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Keep all.")
+@measuring
 def networks(repeats: int, threads: int, device: str, file: Path | None) -> None:
     """Time a training step of networks without and with CBAM, in eager float32.
 
     A ResNet-50 and the ResNet-20 for CIFAR, each without attention, with the usual tutorial code,
     timm's CbamModule if it is installed, and the course's block, as it is and as it is written. A
-    step is a forward and a backward pass. Memory is what the passes hold beyond the network and
-    the images, counted by ``cbam_course.cost.traffic``.
+    step is a forward and a backward pass; the fastest is printed. Memory is what the passes hold
+    beyond the network and the images, counted by ``cbam_course.cost.traffic``.
     """
     import torch
 
@@ -86,14 +99,12 @@ def networks(repeats: int, threads: int, device: str, file: Path | None) -> None
             with fused_attention(block == "course"):
                 found = traffic(model, x)
             row = {"network": name, "batch": batch, "size": size, "block": block}
-            row |= {"seconds": seconds[block], "kept": found.kept, "peak": found.peak}
-            rows.append(row)
+            rows.append(row | {"seconds": seconds[block], "kept": found.kept, "peak": found.peak})
             click.echo(
-                f"{name:15} {block:18} {min(seconds[block]):6.3f} s ({median(seconds[block]):.3f})"
+                f"{name:15} {block:18} {min(seconds[block]):6.3f} s"
                 f"  kept {found.kept / 1e6:6.1f} MB  peak {found.peak / 1e6:6.1f} MB"
             )
-    if file is not None:
-        file.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    _keep(file, about, rows)
 
 
 def _step(model: "nn.Module", x: "Tensor") -> None:
@@ -109,14 +120,10 @@ def conditions(device: str, threads: int) -> dict[str, Any]:
 
     torch.set_num_threads(threads)
     versions = {"python": platform.python_version(), "torch": torch.__version__}
-    versions |= {name: importlib.metadata.version(name) for name in _timm()}
+    versions |= {"timm": version("timm")} if find_spec("timm") else {}
     machine = torch.cuda.get_device_name(device) if device != "cpu" else _processor()
     click.echo(f"{versions}, {machine}, {threads} threads")
     return {"versions": versions, "machine": machine, "threads": threads}
-
-
-def _timm() -> list[str]:
-    return ["timm"] if importlib.util.find_spec("timm") else []
 
 
 def _processor() -> str:
@@ -127,41 +134,22 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def _keep(file: Path | None, about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """As :func:`cbam_course.records.speed` reads it."""
+    if file is not None:
+        file.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
 def _blocks() -> dict[str, Any]:
     """The blocks that are compared, by name: functions of the number of channels."""
     from cbam_course.attention import CBAM
 
     blocks = {"course": CBAM, "course, not fused": CBAM, "tutorial": tutorial_cbam}
-    if _timm():
+    if find_spec("timm"):
         from timm.layers.cbam import CbamModule
 
         blocks["timm"] = CbamModule
     return blocks
-
-
-def _case(shape: tuple, layout: str, repeats: int, device: str, compiled: bool) -> dict[str, dict]:
-    """The milliseconds of all blocks at one shape, and how much faster than the peers ours is."""
-    import torch
-
-    form = getattr(torch, layout)
-    x, grad = (torch.randn(shape, device=device).contiguous(memory_format=form) for _ in range(2))
-    blocks = {name: make(shape[1]) for name, make in _blocks().items()}
-    blocks = {name: one.to(device, memory_format=form) for name, one in blocks.items()}
-    if compiled:
-        torch.compiler.reset()
-        how = {"options": {"layout_optimization": False}, "dynamic": False}
-        del blocks["course, not fused"]  # compiled, there is one way
-        blocks |= {f"{name}, compiled": torch.compile(one, **how) for name, one in blocks.items()}
-    seconds = by_turns(blocks, x, grad, repeats, fused={"course"})
-    faster = {}
-    for kind, times in seconds.items():
-        told = (f"{name} {min(each):.2f} ({median(each):.2f})" for name, each in times.items())
-        click.echo(f"{list(shape)} {layout} {kind}: {', '.join(told)}")
-        for ending in ("", ", compiled") if compiled else ("",):
-            peers = [min(times[name + ending]) for name in ("tutorial", *_timm())]
-            faster[kind + ending] = min(peers) / min(times[f"course{ending}"])
-    click.echo(f"  times the fastest peer: {', '.join(f'{k} {v:.2f}' for k, v in faster.items())}")
-    return {**seconds, "faster": faster}
 
 
 def by_turns(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import DATA_FOLDER, resumable, told_in_a_line
+from .options import DATA_FOLDER, interruptible, told_in_a_line
 
 if TYPE_CHECKING:
     from cbam_course.records import Event, Experiment
@@ -65,19 +65,19 @@ def list_experiments() -> None:
     "--budget",
     callback=_seconds,
     metavar="TIME",
-    help="When to stop: 20m, 90s, 1h30m.  [default: when all is done]",
+    help="20m, 90s, 1h30m: no epoch is begun that would not fit.  [default: no limit]",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
 @DATA_FOLDER
-@resumable()
+@interruptible()
 @told_in_a_line(ValueError, RuntimeError, OSError)
 def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any) -> None:
     """Do the runs that still lack a record, the most valuable first.
 
     NAME is an experiment; without one all of a tier are done: the full ones on a GPU, the small
     ones elsewhere. A run that the course or FOLDER has a record of is not done again. Each record
-    is written when its run is finished. What is interrupted, in the middle of an epoch
-    too, goes on with the same command; several such commands may share a folder.
+    is written when its run is finished. A run that is interrupted goes on, after its last whole
+    epoch, with the same command; several such commands may share a folder.
 
     \b
     All that can be done in 20 minutes:
@@ -87,40 +87,33 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
     from cbam_course.records import pending, run_queue
     from cbam_course.training import choose_device
 
-    counts = {"recorded": 0, "failed": 0, "elsewhere": 0}
+    counts = {"recorded": 0, "failed": 0, "elsewhere": 0, "stopped": 0}
 
     def show(event: "Event") -> None:
+        result = f"{event.test_accuracy:.2%} in {event.seconds:.0f} s"
         if event.kind == "epoch":
-            if not sys.stderr.isatty():  # a log is read later; a person waits for the run
-                click.echo(f"{titles[event.run]}: epoch {event.epochs}, {_result(event)}", err=True)
-        elif event.kind in counts:
-            counts[event.kind] += 1
-            if event.kind == "failed":
-                click.echo(f"{titles[event.run]} ({event.run}) failed: {event.error}", err=True)
-            elif event.kind == "recorded":
-                click.echo(
-                    f"[{counts['recorded']}/{len(runs)}] {titles[event.run]}: {_result(event)} "
-                    f"on {event.device}"
-                )
+            click.echo(f"{event.run}: epoch {event.epochs}, {result}", err=True)
+            return
+        counts[event.kind] += 1
+        if event.kind == "failed":
+            click.echo(f"{event.run} failed: {event.error}", err=True)
+        elif event.kind == "recorded":
+            done = f"[{counts['recorded']}/{len(runs)}]"
+            click.echo(f"{done} {event.run}: {result} on {event.device}")
 
     tier = None
     if not names:
         tier = "cpu" if choose_device(options["device"]).type == "cpu" else "gpu"
-    chosen = _chosen(names, tier)
     out.mkdir(parents=True, exist_ok=True)
-    runs, titles = pending(chosen, out), _titles(chosen)
+    runs = pending(_chosen(names, tier), out)
     click.echo(f"{len(runs)} runs without a record")
     if tier == "cpu" and not runs:
-        rest = _chosen((), "gpu")
-        click.echo(
-            f"Nothing is left for a CPU. {len(pending(rest, out))} runs of the full "
-            "experiments have no record; they want a GPU, and take days without: "
-            f"cbam-course experiments run {' '.join(e.name for e in rest)} --out {out}"
-        )
+        rest = " ".join(experiment.name for experiment in _chosen((), "gpu"))
+        click.echo(f"The others want a GPU, and take days without: {rest}")
     if budget is not None:  # what was spent on loading PyTorch counts, too
         budget = max(0.0, budget - (time.monotonic() - started))
     run_queue(runs, out, budget=budget, on_event=show, **options)
-    left = len(runs) - sum(counts.values())
+    left = len(runs) - sum(counts.values()) + counts["stopped"]
     click.echo(
         f"{counts['recorded']} recorded in {out}, {counts['failed']} failed, "
         f"{counts['elsewhere']} done elsewhere, {left} left"
@@ -137,7 +130,7 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
     metavar="TIME",
     help="After which no further run is begun: 20m, 90s, 1h30m.  [default: when all is done]",
 )
-@resumable()
+@interruptible()
 @told_in_a_line(ImportError, OSError)
 def detector(out: Path, budget: float | None) -> None:
     """Do the runs of the small detector (chapter 13) that still lack a record.
@@ -175,28 +168,22 @@ def status(names: tuple[str, ...], out: Path | None) -> None:
 
     found = status(_chosen(names), out)
     for name, own in found.runs.groupby("experiment", sort=False):
-        recorded, devices = own["recorded"].sum(), own["device"].dropna().unique()
-        seconds = own["seconds"].sum(skipna=False)
-        left = f", left {_duration(seconds)}" if recorded < len(own) else ""
-        on = f" on {' and '.join(devices)}" if len(devices) else ""
-        click.echo(f"{name:24} {recorded:3} of {len(own):3} runs{on}{left}")
+        recorded, left = own["recorded"].sum(), _duration(own["seconds"].sum(skipna=False))
+        devices = " and ".join(own["device"].dropna().unique())
+        click.echo(f"{name:24} {recorded:3} of {len(own):3} runs, left {left:8} {devices}".rstrip())
     # A run that several experiments want counts once.
     runs = found.runs.groupby("run").agg({"recorded": "first", "seconds": "first"})
-    click.echo(f"{runs['recorded'].sum()} of {len(runs)} runs are recorded.")
-    left = runs["seconds"][~runs["recorded"]]
-    if len(left):
-        unknown = left.isna().sum()
-        more = f", and {unknown} runs of which no record tells" if unknown else ""
-        click.echo(
-            "Time left, if they take as long as those recorded, one at a time: "
-            f"{_duration(left.sum())}{more}."
-        )
+    click.echo(
+        f"{runs['recorded'].sum()} of {len(runs)} runs are recorded. Left, going by these, one at "
+        f"a time: {_duration(runs['seconds'].sum())}, without {runs['seconds'].isna().sum()} runs "
+        "of which no record tells."
+    )
     if found.unfinished:
         click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")
     if found.strangers:
         click.echo(f"Of no experiment any more: {', '.join(map(str, found.strangers))}")
     for path, problem in found.problems.items():
-        click.echo(f"No record; to do the run again, move the file away: {path}: {problem}")
+        click.echo(f"No record, and not done again until it is moved away: {path}: {problem}")
 
 
 def _chosen(names: tuple[str, ...], tier: str | None = None) -> "list[Experiment]":
@@ -210,26 +197,7 @@ def _chosen(names: tuple[str, ...], tier: str | None = None) -> "list[Experiment
     return [experiment for name, experiment in known.items() if not names or name in names]
 
 
-def _titles(experiments: "list[Experiment]") -> dict[str, str]:
-    """What the runs are called, by their names."""
-    from cbam_course.records import run_name
-
-    titles: dict[str, str] = {}
-    for each in experiments:
-        for variant, config in each.runs():
-            title = f"{each.name}: {variant.name}, seed {config.seed}"
-            titles.setdefault(run_name(config), title)
-    return titles
-
-
-def _result(event: "Event") -> str:
-    return f"{event.test_accuracy:.2%} in {event.seconds:.0f} s"
-
-
 def _duration(seconds: float) -> str:
     if seconds != seconds:
         return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    return f"{seconds:.0f} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import resumable, told_in_a_line
+from .options import interruptible, told_in_a_line
 
 LIMIT = click.FloatRange(0.1, 1e5)
 PATH = click.Path(path_type=Path)
@@ -46,7 +46,7 @@ PATH = click.Path(path_type=Path)
     is_flag=True,
     help="Run the answers, of people you trust, without bubblewrap: they can do what you can.",
 )
-@resumable()
+@interruptible()
 @told_in_a_line(ValueError, RuntimeError, OSError)
 def grade(
     submissions: tuple[Path, ...],

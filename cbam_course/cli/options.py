@@ -4,11 +4,9 @@ import json
 import re
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -59,13 +57,14 @@ def told_in_a_line(*errors: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """For a command that Ctrl-C may end and that goes on when it is given again."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see cbam_course/__main__.py
+def interruptible(how: str = "the same command goes on from here") -> Iterator[None]:
+    """For a command that Ctrl-C or a request to end stops, and that says how it can go on."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # see cbam_course/__main__.py
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Stopped; the same command goes on from here.", err=True)
+        click.echo(f"Stopped; {how}.", err=True)
         sys.exit(130)
 
 
@@ -130,26 +129,20 @@ def network_options(command: Callable) -> Callable:
 
 def find_network(name: str, options: dict[str, Any]) -> "Callable[[Any], nn.Module]":
     """A function ``attention factory -> network``: the course's network, or torchvision's."""
-    from torchvision import models as torchvision_models
+    from torchvision.models import get_model
 
     from cbam_course.models import MODEL_NAMES, insert_attention, make_model
 
+    if name.replace("-", "_") in MODEL_NAMES:
+        return partial(make_model, name, **options)
+
     def torchvisions(attention: Any) -> "nn.Module":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # on initial weights, which no one sees
-            network = torchvision_models.get_model(name, **{"weights": None, **options})
+        network = get_model(name, **{"weights": None, **options})
         if attention is not None:
             insert_attention(network, attention)
         return network
 
-    others = torchvision_models.list_models(module=torchvision_models)
-    if name.replace("-", "_") in MODEL_NAMES:
-        return partial(make_model, name, **options)
-    if name in others:
-        return torchvisions
-    close = get_close_matches(name.replace("-", "_"), {*MODEL_NAMES, *others})
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise ValueError(f"there is no network {name!r} in the course or in torchvision{hint}")
+    return torchvisions
 
 
 def default_size(name: str) -> tuple[int, ...]:

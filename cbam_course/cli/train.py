@@ -1,9 +1,6 @@
 """``cbam-course train``: one training run, kept in a folder."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import DATA_FOLDER, configuration
+from .options import DATA_FOLDER, configuration, interruptible, told_in_a_line
 
 if TYPE_CHECKING:
     from cbam_course.training import History
@@ -34,8 +31,8 @@ def train(
     """Train a network, and test it after every epoch.
 
     The run is kept in FOLDER: history.json (the record), checkpoint.pt (after every epoch) and, at
-    the end, curves.png. Ctrl-C stops a run in the middle of an epoch; it continues from there with
-    --resume, which takes every option that is not given from the run itself.
+    the end, curves.png. Ctrl-C ends a run; it continues after its last whole epoch with --resume,
+    which takes every option that is not given from the run itself.
 
     \b
     A minute or two on a laptop:
@@ -48,50 +45,40 @@ def train(
     On several GPUs, or several processes on a CPU:
       torchrun --nproc_per_node=2 -m cbam_course train --dataset cifar10
     """  # noqa: D301
+    import matplotlib
     import torch
 
     from cbam_course import training
     from cbam_course.data import DatasetUnavailable
-    from cbam_course.training.process_group import group_rank, group_size, process_group
+    from cbam_course.training.checkpoint import read_checkpoint
+    from cbam_course.training.process_group import group_rank, process_group
 
     if out is None:
         block = fields["attention"].replace(":", "-")  # no colon, for Windows
         out = Path("runs", f"{fields['dataset']}-{block}-seed{fields['seed']}")
-    # Where nobody watches, a log with one line per epoch is worth more than a bar.
-    bar = sys.stderr.isatty()
-    try:
+    how = f"the same command with --out {out} --resume continues after the last whole epoch"
+    errors = (ValueError, FloatingPointError, DatasetUnavailable, OSError, ModuleNotFoundError)
+    with interruptible(how), told_in_a_line(*errors, torch.cuda.OutOfMemoryError):
         if resume:
-            saved = training.History.from_dict(training.read_checkpoint(out)["history"])
+            saved = training.History.from_dict(read_checkpoint(out)["history"])
             default = ParameterSource.DEFAULT
             given = {n: v for n, v in fields.items() if context.get_parameter_source(n) != default}
             config = replace(saved.config, **given)
         else:
             config = training.TrainConfig(**fields)
-        with _stoppable() as keep_going, process_group(config.device):
+        with process_group(config.device):
             _, history = training.train(
                 config,
                 folder=out,
                 resume=resume,
                 data_folder=data_folder,
-                progress=bar,
-                on_epoch=None if bar else _say_epoch,
-                keep_going=keep_going if group_size() == 1 else None,
+                progress=sys.stderr.isatty(),  # a bar in a log would be no pleasure to read
+                on_epoch=_say_epoch,
             )
         if group_rank() > 0:
             return
-        _save_curves(history, out / "curves.png")
-    except (training.Interrupted, KeyboardInterrupt):
-        if group_rank() == 0:
-            kept = (out / "checkpoint.pt").exists()
-            how = f"; the same command with --out {out} --resume continues the run."
-            click.echo(f"Stopped{how if kept else ' before anything was kept.'}", err=True)
-        context.exit(130)
-    except (
-        ValueError, FloatingPointError, DatasetUnavailable, OSError, ModuleNotFoundError,
-        torch.cuda.OutOfMemoryError,
-    ) as error:  # fmt: skip
-        raise click.ClickException(str(error)) from None
-    click.echo(history.table())
+        matplotlib.use("Agg")  # a file is wanted, no window
+        history.plot().savefig(out / "curves.png")
     click.echo(
         f"{history.model['parameters']:,} parameters, trained in {history.seconds:.1f} s on "
         f"{history.sessions[-1]['device']}"
@@ -99,47 +86,17 @@ def train(
     click.echo(f"Kept in {out}: history.json, checkpoint.pt, curves.png")
 
 
-def _save_curves(history: "History", path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")  # a file is wanted, no window
-    from matplotlib import pyplot
-
-    from cbam_course.files import write_whole
-
-    figure = history.plot()
-    write_whole(path, lambda file: figure.savefig(file, format="png"))
-    pyplot.close(figure)
-
-
 def _say_epoch(history: "History") -> None:
-    header, *_, line = history.table().splitlines()
-    if len(history.epochs) == history.sessions[-1]["first_epoch"]:
-        click.echo(header, err=True)
-    click.echo(line, err=True)
+    """A line for the epoch that has just ended, under a header."""
+    from tqdm import tqdm
 
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Handle Ctrl-C and requests to end: from the first step on, the first waits for a step's end.
-
-    Yields:
-        What says, after every step, whether to go on.
-    """
-    asked, came = [], []
-
-    def keep_going() -> bool:
-        asked.append(True)
-        return not came
-
-    def handle(number: int, frame: object) -> None:
-        if came or not asked:
-            raise KeyboardInterrupt
-        came.append(number)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield keep_going
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    row = history.last
+    kinds = [kind for kind in ("train", "validation", "peek", "test") if f"{kind}_loss" in row]
+    if row["epoch"] == history.sessions[-1]["first_epoch"]:
+        titles = "".join(f"  {kind + ' loss':>15}  accuracy" for kind in kinds)
+        tqdm.write(f"epoch{titles}   seconds")
+    values = "".join(
+        f"  {row[f'{kind}_loss']:15.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in kinds
+    )
+    tqdm.write(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
+    sys.stdout.flush()  # a log is read while it is written

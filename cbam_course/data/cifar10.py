@@ -21,15 +21,13 @@ CIFAR10_CLASSES = (
 
 CACHE_NAME = "cifar10.npz"
 FOLDER_VARIABLE = "CBAM_COURSE_DATA"
+USUAL_FOLDER = "~/.cache/cbam-course"
 
 ALTERNATIVES = (
     "Without a network, use the embedded set: data.shapes() in Python, --dataset shapes on the"
-    f" command line. A copy from elsewhere ({CACHE_NAME}, cifar-10-python.tar.gz or the folder"
-    f" cifar-10-batches-py) is found in the folder that you pass or that {FOLDER_VARIABLE} names."
+    f" command line. A copy from elsewhere ({CACHE_NAME}, or the unpacked cifar-10-batches-py) is"
+    f" found in the folder that you pass or that {FOLDER_VARIABLE} names."
 )
-
-#: The variable that may name a user's folder for caches, and the usual one.
-CACHES = {"win32": ("LOCALAPPDATA", "~/AppData/Local"), "darwin": ("", "~/Library/Caches")}
 
 #: Number of images and the sum of their :func:`content_keys` (modulo 2**64) of the two splits.
 EXPECTED = {
@@ -54,15 +52,15 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
     """Load CIFAR-10: 50,000 training and 10,000 test photographs of ten classes, 32 x 32 pixels.
 
     The images are kept decoded in one file, ``cifar10.npz``. Where it is missing, a copy in
-    torchvision's layout (``cifar-10-batches-py`` or the archive) in the same folder is decoded,
-    and failing that the archive is downloaded (170 MB) with torchvision, which checks its MD5 sum.
+    torchvision's layout (``cifar-10-batches-py``) in the same folder is decoded, and failing that
+    the archive is downloaded (170 MB) with torchvision, which checks its MD5 sum.
 
     An image is known by its content: whatever order a copy has, the images come in one order,
     that of the recorded runs. So a subset means the same images everywhere.
 
     Args:
         folder: Where the file is or is to be. None means the folder named by the environment
-            variable ``CBAM_COURSE_DATA``, or else this user's cache folder.
+            variable ``CBAM_COURSE_DATA``, or else ``~/.cache/cbam-course``.
         download: Whether a missing set may be downloaded.
 
     Returns:
@@ -74,7 +72,7 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
 
     Source: Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.
     """
-    folder = cache_folder() if folder is None else Path(folder).expanduser()
+    folder = Path(folder or os.environ.get(FOLDER_VARIABLE) or USUAL_FOLDER).expanduser()
     path = folder / CACHE_NAME
     if path.exists():
         arrays = _read(path)
@@ -89,26 +87,6 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
                 stacklevel=2,
             )
     return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
-
-
-def cache_folder() -> Path:
-    """Name the folder for downloaded data: ``$CBAM_COURSE_DATA``, or the user's cache folder.
-
-    Returns:
-        The folder's path; it need not exist yet.
-
-    Raises:
-        DatasetUnavailable: This user has no home folder, as in some containers.
-    """
-    variable, usual = CACHES.get(sys.platform, ("XDG_CACHE_HOME", "~/.cache"))
-    own = os.environ.get(FOLDER_VARIABLE)
-    try:
-        return Path(own or f"{os.environ.get(variable) or usual}/cbam-course").expanduser()
-    except RuntimeError as error:
-        raise DatasetUnavailable(
-            f"There is no home folder to keep CIFAR-10 in ({error}). Name a folder with the"
-            f" environment variable {FOLDER_VARIABLE}."
-        ) from error
 
 
 def content_keys(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -161,10 +139,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             archive = np.load(file)
             names = [f"{kind}_{split}" for split in EXPECTED for kind in "xy"]
             return _in_order({name: archive[name] for name in names})
-        # A file damaged here or there makes zipfile and NumPy fail in a dozen ways; whatever
-        # they say about bytes that could be opened is about damage.
-        except MemoryError:
-            raise
+        # A file damaged here or there makes zipfile and NumPy fail in a dozen ways.
         except Exception as error:
             raise ValueError(
                 f"{path} is damaged or is not CIFAR-10: {error}. Delete that file to have it"
@@ -176,7 +151,6 @@ def _decode(folder: Path, download: bool) -> dict[str, np.ndarray]:
     """Decode what torchvision left in this folder, if it is whole, or else a download."""
     # torchvision takes a second to import and is needed only until the set is decoded.
     from torchvision.datasets import CIFAR10
-    from torchvision.datasets.utils import check_integrity, extract_archive
 
     def decode(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         arrays = {}
@@ -190,11 +164,6 @@ def _decode(folder: Path, download: bool) -> dict[str, np.ndarray]:
         return decode(folder)
     except RuntimeError:
         pass  # a batch is missing or damaged
-    archive = folder / CIFAR10.filename
-    if check_integrity(archive, CIFAR10.tgz_md5):
-        with tempfile.TemporaryDirectory() as unpacked:
-            extract_archive(str(archive), unpacked)
-            return decode(unpacked)
     if not download:
         raise DatasetUnavailable(
             f"There is no whole copy of CIFAR-10 in {folder}, and download=False. {ALTERNATIVES}"

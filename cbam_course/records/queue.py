@@ -12,13 +12,17 @@ from pathlib import Path
 from cbam_course import training
 from cbam_course.data import ImageSet
 from cbam_course.files import Busy, locked
-from cbam_course.training import History, Interrupted, TrainConfig
+from cbam_course.training import History, TrainConfig
 
 from .experiment import Experiment, run_name
 from .reading import find_files
 
 UNFINISHED = ".unfinished"
 """Folder, beside the records, of the runs that are being computed or were interrupted."""
+
+
+class _TimeIsOver(Exception):
+    """Ends a run after an epoch; it is kept."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,8 @@ def run_queue(
         runs: what to do, in this order.
         out: where the records go, one JSON file a run, written whole when the run is finished.
             Several queues, even on several computers, may share a folder: each run is done by one.
-        budget: seconds; ``None`` for no limit. What is interrupted by the end of the time, in the
-            middle of an epoch, is kept and continued the next time.
+        budget: seconds; ``None`` for no limit. An epoch that would not fit, judged by the one
+            before, is not begun; the run is kept and continued the next time.
         device: where to train.
         data_folder: where CIFAR-10 is or is to be kept.
         on_event: called after every epoch and when a run ends. A run that fails is told of, and
@@ -121,11 +125,10 @@ def _do(
     def on_epoch(history: History) -> None:
         row = history.last
         tell(Event(name, "epoch", row["epoch"], row["test_accuracy"], row["seconds"]))
+        if row["epoch"] < run.epochs and time.time() + row["seconds"] > deadline:
+            raise _TimeIsOver
 
-    def keep_going() -> bool:
-        return time.time() < deadline
-
-    if not keep_going():
+    if time.time() >= deadline:
         return Event(name, "stopped")
     try:
         # Not the lock that training holds: until the record is there, the run is ours.
@@ -140,14 +143,13 @@ def _do(
                 resume=True,
                 progress=False,
                 on_epoch=on_epoch,
-                keep_going=keep_going,
             ).history
             # The losses of all steps would be most of the file.
             replace(history, config=run, iteration_loss=[]).to_json(record)
             shutil.rmtree(folder, ignore_errors=True)
     except Busy:
         return Event(name, "elsewhere")
-    except Interrupted:
+    except _TimeIsOver:
         return Event(name, "stopped")
     except Exception as error:
         reason = (str(error).strip() or "no reason given").splitlines()[0]

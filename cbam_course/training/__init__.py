@@ -5,18 +5,17 @@
 
 from cbam_course.config import TrainConfig
 
-from .checkpoint import load_run, read_checkpoint
+from .checkpoint import load_run
 from .device import choose_device, choose_precision
 from .history import History, Run
 from .images import DeviceImages
 from .learner import Learner
-from .loop import Interrupted, evaluate, load_data, seed_epoch, train, train_epoch
+from .loop import evaluate, load_data, seed_epoch, train, train_epoch
 from .networks import build_model
 
 __all__ = [
     "DeviceImages",
     "History",
-    "Interrupted",
     "Learner",
     "Run",
     "TrainConfig",
@@ -26,7 +25,6 @@ __all__ = [
     "evaluate",
     "load_data",
     "load_run",
-    "read_checkpoint",
     "seed_epoch",
     "train",
     "train_epoch",

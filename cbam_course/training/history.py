@@ -105,21 +105,14 @@ class History:
         Raises:
             ValueError: if it is of another format, or no record.
         """
-        if values.get("format") != FORMAT:
+        parts = dict(values)
+        if parts.pop("format", None) != FORMAT:
             raise ValueError(f"this is not the history of a training run in format {FORMAT}")
-        parts = {name: value for name, value in values.items() if name != "format"}
-        return cls(**{**parts, "config": TrainConfig(**values["config"])})
+        return cls(**parts | {"config": TrainConfig(**parts["config"])})
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write the record to a file, whole or not at all."""
-        entries = []
-        for key, value in self.to_dict().items():
-            text = json.dumps(value)
-            if key in ("sessions", "epochs") and value:
-                # One line for each; the thousands of steps share one.
-                text = "[\n " + ",\n ".join(map(json.dumps, value)) + "\n]"
-            entries.append(f"{json.dumps(key)}: {text}")
-        text = "{\n" + ",\n".join(entries) + "\n}\n"
+        text = json.dumps(self.to_dict(), indent=1) + "\n"
         write_whole(Path(path), lambda file: file.write(text.encode()))
 
     @classmethod
@@ -131,18 +124,6 @@ class History:
             OSError: if it cannot be read.
         """
         return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-
-    def table(self) -> str:
-        """The epochs as text, one line each."""
-        kinds = [name for name in ("train", "validation", "peek", "test") if name in self.data]
-        header = "".join(f"  {kind + ' loss':>15}  accuracy" for kind in kinds)
-        lines = [f"epoch{header}   seconds"]
-        for row in self.epochs:
-            values = "".join(
-                f"  {row[f'{kind}_loss']:15.4f}  {row[f'{kind}_accuracy']:8.2%}" for kind in kinds
-            )
-            lines.append(f"{row['epoch']:5d}{values}  {row['seconds']:8.1f}")
-        return "\n".join(lines)
 
     @plotting.course_style()
     def plot(self) -> Figure:

@@ -94,7 +94,6 @@ class DeviceImages:
         *,
         crop: bool = True,
         flip: bool = True,
-        skip: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in a random order, each shifted and mirrored at random.
 
@@ -105,7 +104,6 @@ class DeviceImages:
             generator: a CPU generator; the same one gives the same batches on every device.
             crop: shift by -4 to 4 pixels in either direction.
             flip: mirror left to right with probability one half.
-            skip: how many batches to leave out at the beginning: those of an epoch that goes on.
 
         Yields:
             Pairs of normalized images ``[B, C, H, W]`` and labels ``[B]``.
@@ -121,7 +119,7 @@ class DeviceImages:
         if not flip:
             mirrored.fill_(False)
         order, corners, mirrored = order.to(device), corners.to(device), mirrored.to(device)
-        for start in range(skip * batch_size, n, batch_size):
+        for start in range(0, n, batch_size):
             batch = slice(start + group_rank(), start + batch_size, group_size())
             chosen = order[batch]
             images = self.cut(chosen, corners[batch], mirrored[batch])

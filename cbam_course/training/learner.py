@@ -1,11 +1,10 @@
 """A network with all that changes while it learns."""
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, Adam, lr_scheduler
 
 from cbam_course.config import TrainConfig
@@ -14,40 +13,11 @@ from .device import memory_format
 from .process_group import group_size, shared
 
 
-@dataclass
-class Progress:
-    """An epoch that has been begun: what its finished steps have given."""
-
-    losses: list[Tensor] = field(default_factory=list)  # of each step
-    correct: int | Tensor = 0  # training images that were classified correctly
-    learning_rate: float = 0.0  # of the last step
-    seconds: float = 0.0  # that the steps took
-    # Of PyTorch's generators, which dropout draws from, after the last step.
-    random_state: list[Tensor] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, with the random state as it is now: nothing between epochs."""
-        if not self.losses:
-            return {}
-        state = [torch.get_rng_state()]
-        if torch.cuda.is_available():
-            state.append(torch.cuda.get_rng_state())
-        return vars(self) | {"random_state": state}
-
-    def restore_random_state(self) -> None:
-        """Go on drawing where the last step stopped; before the first step nothing happens."""
-        if self.random_state:
-            torch.set_rng_state(self.random_state[0])
-        if len(self.random_state) > 1 and torch.cuda.is_available():
-            torch.cuda.set_rng_state(self.random_state[1])
-
-
 class Learner:
     """A network, its optimizer, the schedule of its learning rate and the scale of its loss.
 
     ``network`` is what to call in training: ``model`` itself, or what shares its gradients with
-    other processes, or the compiled one. It has the same weights. ``so_far`` is what the steps of
-    an epoch have given that has been begun.
+    other processes, or the compiled one. It has the same weights.
 
     Args:
         model: the network; it is put on the device.
@@ -65,7 +35,7 @@ class Learner:
         device: torch.device,
         precision: torch.dtype,
     ) -> None:
-        self.device, self.precision, self.so_far = device, precision, Progress()
+        self.device, self.precision = device, precision
         model.to(device, memory_format=memory_format(device, model))
         self.model, self.network = shared(model, device)
         optimizers = {"adam": Adam, "sgd": partial(SGD, momentum=0.9, nesterov=True)}
@@ -111,8 +81,7 @@ class Learner:
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, for a checkpoint."""
         parts = ("model", "optimizer", "scheduler", "scaler")
-        states = {part: getattr(self, part).state_dict() for part in parts}
-        return states | {"progress": self.so_far.to_dict()}
+        return {part: getattr(self, part).state_dict() for part in parts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where :meth:`state_dict` was taken."""
@@ -125,6 +94,3 @@ class Learner:
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"]:  # empty if the run has been without float16 so far
             self.scaler.load_state_dict(state["scaler"])
-        self.so_far = Progress(**state["progress"])
-        self.so_far.losses = [loss.to(self.device) for loss in self.so_far.losses]
-        self.so_far.correct = torch.as_tensor(self.so_far.correct, device=self.device)

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import replace
 from math import ceil
 
@@ -24,16 +23,12 @@ from .checkpoint import load_state, save_state
 from .device import autocast, choose_device, choose_precision, memory_format
 from .history import History, Run, describe_data, describe_model
 from .images import DeviceImages
-from .learner import Learner, Progress
+from .learner import Learner
 from .networks import build_model
 from .process_group import check_batches, group_rank, group_size, share_buffers, total
 
 SPLITS = (("train", "validation"), ("test", "peek"))
 """Each half of a set, and what may be set apart from it."""
-
-
-class Interrupted(Exception):
-    """``keep_going`` has said no; what was done so far is kept in the run's folder."""
 
 
 def train(
@@ -46,7 +41,6 @@ def train(
     data_folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
     on_epoch: Callable[[History], None] | None = None,
-    keep_going: Callable[[], bool] | None = None,
 ) -> Run:
     """Train a network, testing it after every epoch.
 
@@ -63,10 +57,8 @@ def train(
         resume: continue the run in ``folder``, if there is one.
         data_folder: where CIFAR-10 is or is to be kept.
         progress: show a progress bar (on stderr).
-        on_epoch: called with the history after every epoch.
-        keep_going: asked after every step; once it says no, the run is kept as it is, in the middle
-            of an epoch, and :class:`Interrupted` is raised. Not for several processes, which might
-            stop at different steps.
+        on_epoch: called with the history after every epoch, which is kept by then; an exception
+            that it raises ends the run there.
 
     Returns:
         The network, on its device and in evaluation mode, and the history.
@@ -76,7 +68,6 @@ def train(
             ``folder``; if ``folder`` has a run and ``resume`` is not set; if the checkpoint is
             damaged; if another process is training in ``folder``.
         FloatingPointError: if the loss is no longer a number.
-        Interrupted: see ``keep_going``.
 
     PyTorch's global random state is set anew at the start of every epoch.
 
@@ -92,11 +83,9 @@ def train(
     precision = choose_precision(config.precision, device)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # try which way to convolve is the fastest
-    if keep_going is not None and group_size() > 1:
-        raise ValueError("keep_going is for one process: several might stop at different steps")
     leads = group_rank() == 0
 
-    with locked(folder) if leads else nullcontext():
+    with locked(folder) if folder is not None and leads else nullcontext():
         data = load_data(config, data_folder) if data is None else data
         groups = choose_images(config, data)
         if model is None:
@@ -110,8 +99,6 @@ def train(
         }
         training = tested.pop("train")
         check_batches(len(training), config.batch_size)
-        if group_size() == 1:  # otherwise normalizations may see the other processes' images
-            _check_network(model.to(device), training, config, len(data.classes))
         steps = ceil(len(training) / config.batch_size)
         learner = Learner(model, config, steps, device, precision)
         model = learner.model
@@ -123,22 +110,10 @@ def train(
         watched = config.watch or ("validation" if "validation" in tested else "test")
 
         hidden = not (progress and leads)
-        first = done * steps + len(learner.so_far.losses)
-        with tqdm(total=config.epochs * steps, initial=first, disable=hidden) as bar:
-
-            def after_step() -> None:
-                bar.update()
-                if keep_going is not None and not keep_going():
-                    raise Interrupted
-
+        with tqdm(total=config.epochs * steps, initial=done * steps, disable=hidden) as bar:
             for epoch in range(done + 1, config.epochs + 1):
-                started = time.perf_counter() - learner.so_far.seconds
-                try:
-                    losses, row = train_epoch(learner, training, config, epoch, after_step)
-                except Interrupted:
-                    learner.so_far.seconds = time.perf_counter() - started
-                    save_state(folder, learner, history)
-                    raise
+                started = time.perf_counter()
+                losses, row = train_epoch(learner, training, config, epoch, bar.update)
                 share_buffers(model)
                 for name, images in tested.items():
                     loss, accuracy = evaluate(model, images, precision)
@@ -165,34 +140,6 @@ def train(
     return Run(model.eval(), history)
 
 
-def _check_network(
-    model: nn.Module, images: DeviceImages, config: TrainConfig, classes: int
-) -> None:
-    """Call a copy of the network as the last step of an epoch will, before the first one.
-
-    Raises:
-        ValueError: if it does not put out a score for each class, or cannot normalize one image.
-    """
-    last = len(images) % config.batch_size or config.batch_size
-    x, _ = next(images.batches(last))
-    copied = deepcopy(model).train()
-    try:
-        with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.no_grad():
-            shape = list(copied(x).shape)
-    except ValueError as error:
-        if last > 1:
-            raise
-        raise ValueError(
-            f"the last batch of an epoch has 1 of the {len(images)} images ({error}); choose "
-            f"another batch_size than {config.batch_size}, or another train_size"
-        ) from None
-    if shape != [last, classes]:
-        raise ValueError(
-            f"the network puts out {shape} for {last} images; it must be a score for each of the "
-            f"{classes} classes, {[last, classes]}"
-        )
-
-
 def train_epoch(
     learner: Learner,
     images: DeviceImages,
@@ -211,11 +158,10 @@ def train_epoch(
     """
     model, optimizer, scaler = learner.network, learner.optimizer, learner.scaler
     generator = seed_epoch(config.seed, epoch)
-    so_far = learner.so_far  # of an epoch that goes on
-    so_far.restore_random_state()
+    losses, correct = [], 0
     model.train()
     for x, y in images.shuffled_batches(
-        config.batch_size, generator, crop=config.crop, flip=config.flip, skip=len(so_far.losses)
+        config.batch_size, generator, crop=config.crop, flip=config.flip
     ):
         with autocast(learner.device, learner.precision):
             logits = model(x)
@@ -224,26 +170,24 @@ def train_epoch(
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        so_far.learning_rate = learner.after_step()
+        learning_rate = learner.after_step()
         # Left on the device: to read a number is to wait for the GPU.
-        so_far.losses.append(loss.detach())
-        so_far.correct += (logits.argmax(dim=1) == y).sum()
+        losses.append(loss.detach())
+        correct += (logits.argmax(dim=1) == y).sum()
         on_step()
 
-    losses = (total(torch.stack(so_far.losses)) / group_size()).tolist()
-    correct = int(total(torch.as_tensor(so_far.correct)))
+    losses = (total(torch.stack(losses)) / group_size()).tolist()
     if not np.isfinite(losses).all():
         raise FloatingPointError(
             f"the training loss is no longer a number in epoch {epoch}; "
             f"try a learning rate below {config.learning_rate:g}"
         )
-    learner.so_far = Progress()
     # The last batch may be smaller, and then counts for less.
     sizes = np.diff([*range(0, len(images), config.batch_size), len(images)])
     return losses, {
-        "learning_rate": so_far.learning_rate,
+        "learning_rate": learning_rate,
         "train_loss": float(np.average(losses, weights=sizes)),
-        "train_accuracy": correct / len(images),
+        "train_accuracy": total(correct).item() / len(images),
     }
 
 

@@ -1,7 +1,5 @@
 """The network that a configuration names."""
 
-from inspect import signature
-
 import torch
 from torch import nn
 
@@ -13,7 +11,6 @@ from cbam_course.attention import (
     starting_as_identity,
 )
 from cbam_course.config import TrainConfig
-from cbam_course.models.builders import NETWORKS
 
 
 def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> nn.Module:
@@ -48,19 +45,9 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
                 model, attention, where, example=torch.zeros(1, in_channels, 32, 32)
             )
     except TypeError as error:
-        makers = {
-            config.attention: make_attention(config.attention),
-            config.model: NETWORKS.get(config.model.replace("-", "_")),
-        }
-        takes = [
-            f"{name!r} takes {', '.join(signature(make).parameters)}"
-            for name, make in makers.items()
-            if make is not None
-        ]
         raise ValueError(
             f"attention_options {config.attention_options} and model_options "
-            f"{config.model_options} do not fit {config.attention!r} and {config.model!r}: "
-            f"{error}; {'; '.join(takes)}"
+            f"{config.model_options} do not fit {config.attention!r} and {config.model!r}: {error}"
         ) from None
     if config.control == "frozen":
         for block in attention_blocks(model).values():

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_both_loops_run_by_turns():
-    arguments = "bench training --dataset shapes --images 20 --test-images 10 --epochs 1 --seeds 2"
+    arguments = "bench training --dataset shapes --images 20 --test-images 10 --epochs 1"
     arguments = [*arguments.split(), "--device", "cpu"]
     result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     *told, last = result.output.splitlines()
     assert [line.split()[:3] for line in told] == [
-        [loop, "seed", seed] for seed in "01" for loop in ("tutorial", "course")
+        [loop, "seed", "0"] for loop in ("tutorial", "course")
     ]
     assert "times as long on cpu" in last
 
@@ -36,7 +36,7 @@ def test_the_blocks_run_by_turns(monkeypatch, tmp_path):
         for kind in ("training", "inference"):
             assert {"course", "course, not fused", "tutorial"} <= row[kind].keys()
             assert all(len(times) == 2 and min(times) > 0 for times in row[kind].values())
-            assert f"{kind} {row['faster'][kind]:.2f}" in result.output
+            assert f"{min(row[kind]['tutorial']):.2f}" in result.output
     assert f"'torch': '{torch.__version__}'" in result.output and kept["threads"] == 1
 
 

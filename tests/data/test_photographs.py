@@ -66,7 +66,7 @@ def test_plain_colors(color, expected):
         torch.testing.assert_close(values, torch.full((8, 8), expected.get(name, 0.0)))
 
 
-def test_edges_have_directions():
+def test_edges_a_point_and_the_central_square():
     step = torch.zeros(3, 32, 32)
     step[:, :, 16:] = 0.25
     for image, own, other in (
@@ -77,21 +77,14 @@ def test_edges_have_directions():
         assert found.max().item() == pytest.approx(0.75)
         assert (found > 0).sum() == 64  # the two lines of pixels beside the step, nothing else
         assert channel(image, other).max() == 0
-
-
-def test_fine_detail_sees_a_single_pixel():
-    image = torch.zeros(3, 32, 32)
-    image[:, 10, 20] = 0.1
-    detail = channel(image, "fine detail")
-    assert detail[10, 20].item() == pytest.approx(0.6)
-    assert (detail > 0).sum() == 5
-
-
-def test_central_square_is_taken():
+    point = torch.zeros(3, 32, 32)
+    point[:, 10, 20] = 0.1
+    detail = channel(point, "fine detail")
+    assert detail[10, 20].item() == pytest.approx(0.6) and (detail > 0).sum() == 5
     wide = torch.zeros(3, 32, 96)
     wide[:, :, 32:64] = 1
-    assert (channel(wide, "brightness") == 1).all()
-    assert (channel(wide.mT, "brightness") == 1).all()
+    for image in (wide, wide.mT):  # of which the central square is taken
+        assert (channel(image, "brightness") == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from cbam_course.records import (
     run_queue,
 )
 from cbam_course.records.queue import UNFINISHED
-from cbam_course.training import History, read_checkpoint
+from cbam_course.training import History
 from cbam_course.training.networks import build_model
 from tests.support.made_records import BASE, TINY, WITH_SE, made_record, write
 
@@ -237,15 +237,21 @@ def test_data_that_cannot_be_had_stop_the_queue(tmp_path, monkeypatch):
 # The budget
 
 
-def test_a_run_cut_off_in_an_epoch_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_an_epoch_that_would_not_fit_is_not_begun(tmp_path, monkeypatch):
     do([LONG], tmp_path / "undisturbed")
-    seconds = itertools.count()  # one passes whenever the queue looks at the clock
-    monkeypatch.setattr(queue, "time", SimpleNamespace(time=lambda: next(seconds)))
     assert ends(do([LONG, BASE], tmp_path, budget=0)) == [(run_name(LONG), "stopped")]
-    events = do([LONG, BASE], tmp_path, budget=6)
+    now = itertools.count()  # a second passes whenever the queue looks at the clock
+    monkeypatch.setattr(queue, "time", SimpleNamespace(time=lambda: next(now)))
+    add_epoch = History.add_epoch
+    monkeypatch.setattr(
+        History,
+        "add_epoch",
+        lambda self, row, losses: add_epoch(self, row | {"seconds": 2}, losses),
+    )
+    # Begun at 0; after the first epoch it is 2, after the second 3, when two seconds are too many.
+    events = do([LONG, BASE], tmp_path, budget=4)
     assert [event.kind for event in events] == ["epoch", "epoch", "stopped"]
-    saved = read_checkpoint(tmp_path / UNFINISHED / run_name(LONG))
-    assert len(saved["progress"]["losses"]) == 1  # of the 2 steps of the third epoch
+    assert (tmp_path / UNFINISHED / run_name(LONG) / "checkpoint.pt").exists()
     events = do([LONG, BASE], tmp_path, budget=500)
     assert [e.kind for e in events] == ["epoch"] * 4 + ["recorded"] + ["epoch"] * 2 + ["recorded"]
     history = recorded(tmp_path)[run_name(LONG)]

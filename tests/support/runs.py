@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from cbam_course.training import History, Interrupted, Run, TrainConfig, build_model, train
+from cbam_course.training import History, Run, TrainConfig, build_model, train
 from cbam_course.training.loop import seed_epoch
 
 TINY = TrainConfig(
@@ -36,19 +36,6 @@ def stop_after(epochs: int) -> Callable[[History], None]:
             raise Stop
 
     return stop
-
-
-def interrupt_after(calls: int, config: TrainConfig, images, folder: Path) -> bool:
-    """Begin or continue a run and interrupt it after so many batches; False if it got finished."""
-    left = iter(range(calls - 1))
-    try:
-        train_quietly(
-            config, images, folder=folder, resume=True,
-            keep_going=lambda: next(left, None) is not None,
-        )  # fmt: skip
-    except Interrupted:
-        return True
-    return False
 
 
 def fresh(config: TrainConfig) -> torch.nn.Module:

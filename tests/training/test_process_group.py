@@ -12,13 +12,13 @@ from torch import nn
 from cbam_course import data, training
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
-from cbam_course.training.process_group import check_batches, group_size, process_group, shared
+from cbam_course.training.process_group import check_batches, process_group, shared
 from tests.support.project import ROOT
 from tests.support.runs import Stop, stop_after
 
 # 42 leaves 2 images for the last step: one for each of two processes.
 CONFIG = TrainConfig(
-    model="custom", train_size=42, test_size=30, epochs=3, batch_size=8, learning_rate=0.01,
+    model="custom", train_size=42, test_size=30, epochs=2, batch_size=8, learning_rate=0.01,
     schedule="plateau", device="cpu",
 )  # fmt: skip
 GROUP = {
@@ -68,7 +68,6 @@ with process_group("cpu"):
     resumed = run(folder=folder / "parts", resume=True)
     refused(folder=folder / "whole")
     refused(replace(CONFIG, batch_size=41))
-    refused(keep_going=lambda: True)
     refused(replace(CONFIG, learning_rate=1e30))
     ours = CifarCNN(widths=(4, 8))
     normed = run(replace(CONFIG, epochs=1), ours)
@@ -92,9 +91,7 @@ def torchrun(*command):
     )
 
 
-needs_gloo = pytest.mark.skipif(
-    sys.platform == "win32" or not torch.distributed.is_gloo_available(), reason="needs gloo"
-)
+needs_gloo = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +123,11 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
         torch.testing.assert_close(weights, dict(one.model.state_dict()), rtol=1e-3, atol=1e-5)
 
     # The first process alone speaks, and all learn of an error.
-    assert first["calls"] == 3 + 2 + 1 and second["calls"] == 0
+    assert first["calls"] == 2 + 1 + 1 and second["calls"] == 0
     assert first["errors"] == second["errors"]
     kinds, messages = zip(*first["errors"], strict=True)
-    assert kinds == ("ValueError", "ValueError", "ValueError", "FloatingPointError")
+    assert kinds == ("ValueError", "ValueError", "FloatingPointError")
     assert "has a run already" in messages[0] and "too few for 2 processes" in messages[1]
-    assert "keep_going" in messages[2]
     # What BatchNorm has counted in the first process is what all of them test with.
     assert first["normed"] == second["normed"] and first["running"] == second["running"]
 
@@ -149,7 +145,6 @@ def test_the_command_in_two_processes(tmp_path):
     assert result.returncode == 0, result.stderr
     first_words = [line.split()[0] for line in result.stdout.splitlines()]
     assert first_words == ["epoch", "1", "1,278", "Kept"]
-    assert result.stderr.count("test loss") == 1
     model, history = training.load_run(tmp_path / "run")
     assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]
     assert not any(name.startswith("module.") for name in model.state_dict())
@@ -161,14 +156,6 @@ def test_the_command_in_two_processes(tmp_path):
 def as_process(monkeypatch, rank, size):
     for name, value in (GROUP | {"RANK": str(rank), "WORLD_SIZE": str(size)}).items():
         monkeypatch.setenv(name, value)
-
-
-def test_one_process_exchanges_nothing():
-    network = nn.Flatten()
-    assert group_size() == 1 and shared(network, torch.device("cpu")) == (network, network)
-    check_batches(42, 41)
-    with process_group("cpu"):
-        assert not torch.distributed.is_initialized()
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
@@ -195,15 +182,6 @@ def test_batches_that_are_too_small(monkeypatch):
             check_batches(images, batch_size)
     for batch_size in (2, 8, 42, 100):
         check_batches(42, batch_size)
-
-
-def test_dropout_differs_between_processes_and_the_order_does_not(monkeypatch):
-    drawn = []
-    for rank in range(2):
-        as_process(monkeypatch, rank, 2)
-        generator = seed_epoch(0, 1)
-        drawn.append((torch.rand(1).item(), torch.rand(1, generator=generator).item()))
-    assert drawn[0][0] != drawn[1][0] and drawn[0][1] == drawn[1][1]
 
 
 def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):

@@ -11,8 +11,7 @@ from torch import nn
 from torch.optim import SGD
 
 from cbam_course import data, training
-from cbam_course.config import CHOICES
-from cbam_course.training import DeviceImages, History, TrainConfig, train
+from cbam_course.training import DeviceImages, History, TrainConfig
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import choose_images, load_data, seed_epoch
 from tests.support.runs import (
@@ -28,20 +27,17 @@ from tests.support.runs import (
 
 
 def test_the_seed_decides_and_the_callers_state_does_not(images):
+    config = replace(TINY, epochs=2)
     torch.manual_seed(1)
-    one = train_quietly(TINY, images)
+    one = train_quietly(config, images)
     torch.manual_seed(2)
-    same, other = train_quietly(TINY, images), train_quietly(replace(TINY, seed=1), images)
+    same, other = train_quietly(config, images), train_quietly(replace(config, seed=1), images)
     assert_same_weights(one.model, same.model)
     assert metrics(one.history) == metrics(same.history)
+    assert one.history.iteration_loss == pytest.approx(PINNED, abs=1e-4)
     assert one.history.iteration_loss != other.history.iteration_loss
-    seeds = [(seed, epoch) for seed in range(20) for epoch in range(20)]
-    assert len({torch.rand(1, generator=seed_epoch(*each)).item() for each in seeds}) == 400
-
-
-def test_the_losses_of_a_seed_stay_what_they_are(images):
-    losses = train_quietly(replace(TINY, epochs=2), images).history.iteration_loss
-    assert losses == pytest.approx(PINNED, abs=1e-4)
+    seeds = [(seed, epoch) for seed in range(5) for epoch in range(5)]
+    assert len({torch.rand(1, generator=seed_epoch(*each)).item() for each in seeds}) == 25
 
 
 PINNED = [2.352589, 2.276484, 2.377013, 2.261684, 2.384483, 2.2901]
@@ -123,10 +119,6 @@ def test_the_end_of_a_run_with_every_gate_at_1(images):
 
 
 def test_no_longer_a_number(images, tmp_path):
-    config = replace(TINY, learning_rate=1e30, schedule="constant")
-    with pytest.raises(FloatingPointError, match=r"epoch \d; try a learning rate below 1e\+30"):
-        train_quietly(config, images)
-
     class FailsInTests(nn.Sequential):
         def forward(self, x):
             return super().forward(x) * (1 if self.training else float("nan"))
@@ -159,22 +151,6 @@ def test_a_network_of_ones_own(images):
         train_quietly(config, images)
 
 
-def test_a_score_for_each_class_or_no_step(images):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 100))
-    with pytest.raises(ValueError, match=r"puts out \[8, 100\] .* each of the 10 classes"):
-        train_quietly(TINY, images, model=model)
-
-
-def test_a_last_batch_of_one_image_that_cannot_be_normalized(images):
-    small = nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 10)
-    )
-    config = replace(TINY, train_size=20)
-    with pytest.raises(ValueError, match="has 1 of the 20 images.*another batch_size than 19"):
-        train_quietly(replace(config, batch_size=19), images, model=small)
-    train_quietly(replace(config, batch_size=18), images, model=small)
-
-
 def test_images_of_ones_own(images):
     run = train_quietly(replace(TINY, epochs=1), replace(images, name="mine"))
     assert run.history.config.dataset == "custom"
@@ -201,14 +177,10 @@ def test_groups_share_no_image_and_hold_what_they_should(images):
     )
     with pytest.raises(ValueError, match="this set has 4"):
         choose_images(replace(TINY, train_size=40, validation_size=10), images)
-
-
-def test_the_shapes_are_as_many_as_a_configuration_wants():
-    wanted = load_data(replace(TINY, train_size=30, validation_size=10, test_size=10, peek_size=10))
-    assert (wanted.name, len(wanted.x_train), len(wanted.x_test)) == ("shapes", 40, 20)
+    # The shapes are as many as a configuration wants.
     config = replace(TINY, train_size=33, test_size=15, peek_size=5)
-    groups = choose_images(config, load_data(config))
-    sizes = {name: len(labels) for name, (_, labels) in groups.items()}
+    drawn = choose_images(config, load_data(config))
+    sizes = {name: len(labels) for name, (_, labels) in drawn.items()}
     assert sizes == {"train": 33, "test": 15, "peek": 5}
 
 
@@ -225,13 +197,12 @@ def test_validation_images_are_looked_at_and_not_learned_from(images):
     assert history.last["validation_accuracy"] == accuracy
 
 
-@pytest.mark.parametrize("schedule", [name for name in CHOICES["schedule"] if name != "plateau"])
-def test_the_test_images_never_influence_training(images, schedule):
+def test_the_test_images_never_influence_training(images):
     other = replace(
         images, x_test=255 - images.x_test, y_test=np.roll(images.y_test, 1), masks_test=None,
         masks_train=None,
     )  # fmt: skip
-    config = replace(TINY, schedule=schedule, epochs=2)
+    config = replace(TINY, epochs=1)
     one, another = train_quietly(config, images), train_quietly(config, other)
     assert_same_weights(one.model, another.model)
     assert one.history.last["test_loss"] != another.history.last["test_loss"]
@@ -260,7 +231,6 @@ def test_schedules_from_end_to_end(images):
     assert rates[50] == pytest.approx(0.01)
     assert 0 < rates[-1] < 1e-5
     assert set(learning_rates("constant", 100)) == {0.02}
-    assert len(learning_rates("onecycle", 1)) == len(learning_rates("cosine", 1)) == 1
     # The record tells the rate of each epoch's last step.
     history = train_quietly(replace(TINY, schedule="cosine"), images).history
     expected = learning_rates("cosine", 9)
@@ -271,7 +241,7 @@ def test_schedules_from_end_to_end(images):
 
 PEEKING = replace(
     TINY, train_size=20, validation_size=20, test_size=10, peek_size=5, schedule="plateau",
-    epochs=15,
+    epochs=9,
 )  # fmt: skip
 """Sizes by which a test's loss tells the groups apart."""
 
@@ -299,13 +269,13 @@ def test_plateau_halves_the_rate_when_the_watched_loss_does_not_fall(
     history = train_quietly(replace(PEEKING, **changes), images).history
     # The first loss is the best; the sixth that is no better, after epoch 7, is one too many.
     rates = [row["learning_rate"] for row in history.epochs]
-    assert rates == [0.01] * 7 + [0.005] * 6 + [0.0025] * 2
+    assert rates == [0.01] * 7 + [0.005] * 2
 
 
 # Where it is computed
 
 
-def test_devices_and_precisions(images):
+def test_devices_and_precisions(images, monkeypatch):
     assert training.choose_device("cpu") == torch.device("cpu")
     assert training.choose_device("auto").type in ("cpu", "cuda", "mps")
     for name in ("cuda:99", "abacus"):
@@ -315,22 +285,13 @@ def test_devices_and_precisions(images):
     assert training.choose_precision("auto", cpu) == torch.float32
     with pytest.raises(ValueError, match="'float16' needs an NVIDIA GPU, got device 'cpu'"):
         training.choose_precision("float16", cpu)
+    for capability, expected in (((8, 0), torch.bfloat16), ((7, 5), torch.float16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
+        assert training.choose_precision("auto", torch.device("cuda")) == expected
     for asked, precision in (("auto", "float32"), ("bfloat16", "bfloat16")):
         run = train_quietly(replace(TINY, epochs=1, precision=asked), images)
         assert run.history.sessions[0]["precision"] == precision
         assert all(p.dtype == torch.float32 for p in run.model.parameters())
-
-
-@pytest.mark.parametrize(
-    ("capability", "expected"),
-    [((8, 0), torch.bfloat16), ((7, 5), torch.float16)],  # an A100; Colab's T4
-)
-def test_precision_on_a_gpu(monkeypatch, capability, expected):
-    asked, device = [], torch.device("cuda:1")
-    monkeypatch.setattr(
-        torch.cuda, "get_device_capability", lambda device: asked.append(device) or capability
-    )
-    assert training.choose_precision("auto", device) == expected and asked == [device]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -382,7 +343,6 @@ def test_the_record_and_its_file(images, tmp_path):
     path = tmp_path / "history.json"
     assert History.from_json(path) == history
     assert json.loads(path.read_text()) == history.to_dict()
-    assert len(path.read_text().splitlines()) == 2 + 8 + 2 + 4  # a field, epoch or session each
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
     assert len(history.iteration_loss) == 6
     assert set(history.last) == {
@@ -406,14 +366,8 @@ def test_the_record_and_its_file(images, tmp_path):
             History.from_json(path)
 
 
-def test_as_a_table_and_as_curves(images):
+def test_curves(images):
     history = train_quietly(replace(TINY, train_size=20, validation_size=10), images).history
-    header, *lines = history.table().splitlines()
-    titles = "epoch train loss accuracy validation loss accuracy test loss accuracy seconds"
-    assert header.split() == titles.split()
-    assert [int(line.split()[0]) for line in lines] == [1, 2, 3]
-    assert f"{history.last['test_accuracy']:.2%}" in lines[-1]
-
     figure = history.plot()
     steps, losses, accuracies = figure.axes
     assert len(steps.lines[0].get_ydata()) == 6
@@ -423,19 +377,3 @@ def test_as_a_table_and_as_curves(images):
             expected = [row[f"{line.get_label()}_{quantity}"] for row in history.epochs]
             np.testing.assert_allclose(line.get_ydata(), expected)
     assert all(axes.get_title() and axes.get_xlabel() for axes in figure.axes)
-
-
-def test_an_empty_history():
-    history = History(TINY, {}, {})
-    assert repr(history) == "History(0 of 3 epochs)"
-    for use in (lambda: history.last, history.plot):
-        with pytest.raises(ValueError, match="no epoch has been finished yet"):
-            use()
-
-
-def test_progress_goes_to_stderr(images, capfd):
-    train(replace(TINY, epochs=1), images)
-    captured = capfd.readouterr()
-    assert captured.out == "" and "3/3" in captured.err
-    train_quietly(replace(TINY, epochs=1), images)
-    assert capfd.readouterr().err == ""

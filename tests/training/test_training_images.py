@@ -27,20 +27,6 @@ def slow_cut(image, top, left, mirrored):
     return window[:, ::-1].copy() if mirrored else window
 
 
-def test_cut_against_one_image_at_a_time():
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (30, 6, 9, 3), dtype=np.uint8)
-    store = DeviceImages(x, np.zeros(30), (0, 0, 0), (1, 1, 1))
-    chosen = torch.from_numpy(rng.permutation(30))
-    corners = torch.from_numpy(rng.integers(0, 9, (30, 2)))
-    corners[:4] = torch.tensor([[0, 0], [0, 8], [8, 0], [8, 8]])
-    mirrored = torch.from_numpy(rng.random(30) < 0.5)
-    result = store.cut(chosen, corners, mirrored).numpy()
-    for i in range(30):
-        expected = slow_cut(x[chosen[i]], *corners[i].tolist(), bool(mirrored[i]))
-        np.testing.assert_array_equal(result[i], expected)
-
-
 def test_batches_of_an_epoch_against_one_image_at_a_time(images):
     generator = seed_epoch(7, 1)
     order = torch.randperm(40, generator=generator)
@@ -54,14 +40,6 @@ def test_batches_of_an_epoch_against_one_image_at_a_time(images):
         cut = slow_cut(images.x_train[order[i]], *corners[i].tolist(), bool(mirrored[i]))
         expected = (cut / 255 - np.array(images.mean)) / np.array(images.std)
         np.testing.assert_allclose(x.permute(1, 2, 0).numpy(), expected, atol=1e-5)
-
-
-def test_an_epoch_that_goes_on_shows_what_is_left(images):
-    store = on_device(images)
-    whole = list(store.shuffled_batches(16, seed_epoch(0, 1)))
-    rest = list(store.shuffled_batches(16, seed_epoch(0, 1), skip=1))
-    torch.testing.assert_close(rest, whole[1:], rtol=0, atol=0)
-    assert list(store.shuffled_batches(16, seed_epoch(0, 1), skip=3)) == []
 
 
 def test_crops_and_flips_differ_from_image_to_image():
@@ -114,13 +92,10 @@ def test_the_callers_default_device_does_not_matter(images):
     torch.testing.assert_close(batches, expected, rtol=0, atol=0)
 
 
-def test_a_constant_channel_is_refused(images):
+def test_refused_images(images):
     x = images.x_train.copy()
     x[..., 1] = 7
     with pytest.raises(ValueError, match="a channel is constant, std is"):
         train_quietly(TINY, replace(images, x_train=x))
-
-
-def test_images_that_are_no_bytes_are_refused():
     with pytest.raises(ValueError, match=r"uint8 array \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
         DeviceImages(np.zeros((2, 4, 4, 3)), [0, 0], (0, 0, 0), (1, 1, 1))

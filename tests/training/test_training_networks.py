@@ -21,20 +21,6 @@ def changed(config, images):
     return {n for n, p in after.named_parameters() if not torch.equal(before[n], p)}
 
 
-@pytest.mark.parametrize(
-    ("changes", "kind", "parameters"),
-    [
-        ({"model": "cifar-resnet", "model_options": {"depths": [9, 9, 9]}}, "ResNet", 855_770),
-        ({"model": "mobilenet-v2"}, "MobileNetV2", 3_504_872 - 990 * 1281),
-    ],
-)
-def test_networks_by_name(changes, kind, parameters):
-    with torch.device("meta"):
-        model = build_model(TrainConfig(**changes), 10)
-    assert type(model).__name__ == kind
-    assert sum(p.numel() for p in model.parameters()) == parameters
-
-
 def test_widths_and_options_are_those_of_the_builder():
     options = {"depths": [1, 1], "widths": [4, 8]}
     assert str(fresh(RESNET)) == str(fresh(replace(RESNET, widths=None, model_options=options)))

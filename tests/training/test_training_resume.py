@@ -2,11 +2,6 @@
 
 import errno
 import io
-import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,18 +12,16 @@ from torch import nn
 
 from cbam_course import files as whole_files
 from cbam_course import training
-from cbam_course.files import write_whole
-from cbam_course.training import DeviceImages, History, read_checkpoint
+from cbam_course.training import DeviceImages
+from cbam_course.training.checkpoint import read_checkpoint
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import train_epoch
-from tests.support.project import ROOT
 from tests.support.runs import (
     TINY,
     Stop,
     assert_same_weights,
     files,
     fresh,
-    interrupt_after,
     metrics,
     stop_after,
     train_quietly,
@@ -37,7 +30,7 @@ from tests.support.runs import (
 KINDS = {
     "onecycle": {},
     "plateau": {"schedule": "plateau", "optimizer": "sgd"},
-    "held out": {"schedule": "plateau", "train_size": 30, "validation_size": 10,
+    "held out": {"schedule": "plateau", "dropout": 0.5, "train_size": 30, "validation_size": 10,
                  "start_as_identity": True},
     "frozen": {"control": "frozen", "optimizer": "sgd", "schedule": "cosine"},
 }  # fmt: skip
@@ -56,85 +49,33 @@ def assert_same_run(whole, parts):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_stopped_between_epochs(images, tmp_path, kind):
-    config = replace(TINY, epochs=4, **KINDS[kind])
+    config = replace(TINY, **KINDS[kind])
     train_quietly(config, images, folder=tmp_path / "whole")
     parts = tmp_path / "parts"
-    for epochs in (1, 3):
+    for epochs in (1, 2):
         with pytest.raises(Stop):
             train_quietly(config, images, folder=parts, resume=True, on_epoch=stop_after(epochs))
         assert training.load_run(parts).history.final == {}
     run = train_quietly(config, images, folder=parts, resume=True)
-    assert [session["first_epoch"] for session in run.history.sessions] == [1, 2, 4]
+    assert [session["first_epoch"] for session in run.history.sessions] == [1, 2, 3]
     assert_same_run(tmp_path / "whole", parts)
-
-
-@pytest.mark.parametrize("kind", ["onecycle", "held out"])
-def test_a_run_interrupted_within_epochs(images, tmp_path, kind):
-    """After the first step, the last one and between two; with dropout."""
-    config = replace(TINY, dropout=0.5, **KINDS[kind])
-    train_quietly(config, images, folder=tmp_path / "whole")
-    parts = tmp_path / "parts"
-    steps = -(-(config.train_size or 40) // 16)
-    done = []
-    for calls in (1, steps - 1, steps + 2):
-        assert interrupt_after(calls, config, images, parts)
-        state = read_checkpoint(parts)
-        done.append((len(state["history"]["epochs"]), len(state["progress"]["losses"])))
-        assert all(row["seconds"] > 0 for row in History.from_json(parts / "history.json").epochs)
-    assert done == [(0, 1), (0, steps), (2, 2)]
-    assert not interrupt_after(100, config, images, parts)
-    assert_same_run(tmp_path / "whole", parts)
-
-
-KILLED = """
-import json, os, signal, sys
-import torch
-from cbam_course import data
-from cbam_course.training import TrainConfig, train
-
-torch.set_num_threads(1)
-config = TrainConfig(**json.loads(sys.argv[1]))
-replace, saved = os.replace, []
-
-def kill_during_the_second_checkpoint(source, target):
-    saved.append(target)
-    if [path.name for path in saved].count("checkpoint.pt") == 2:
-        with open(source, "r+b") as file:
-            file.truncate(1000)  # half written
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-
-os.replace = kill_during_the_second_checkpoint
-train(config, data.shapes(train=40, test=20), folder=sys.argv[2], progress=False)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_while_it_saves(images, tmp_path):
-    command = [sys.executable, "-c", KILLED, json.dumps(TINY.to_dict()), tmp_path / "parts"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    assert len(History.from_json(tmp_path / "parts" / "history.json").epochs) == 1
-    train_quietly(TINY, images, folder=tmp_path / "parts", resume=True)
-    train_quietly(TINY, images, folder=tmp_path / "whole")
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
-    assert sorted(files(tmp_path / "parts")) == ["checkpoint.pt", "history.json"]
-
-
-class FullDisk(io.FileIO):
-    """A file on a disk with no space left."""
-
-    def write(self, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(images, tmp_path, monkeypatch):
+    """The history may be an epoch ahead of the checkpoint; the run continues from the latter."""
+
+    class FullDisk(io.FileIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_full(path, mode):
+        return FullDisk(path, mode) if "checkpoint" in path.name else open(path, mode)
+
     def fill_then(history):
         if len(history.epochs) == 2:
-            monkeypatch.setattr(whole_files, "open", FullDisk, raising=False)
+            monkeypatch.setattr(whole_files, "open", open_full, raising=False)
 
-    with pytest.raises(OSError, match="No space left on device: '.*/checkpoint.pt'$"):
+    with pytest.raises(OSError, match="No space left on device"):
         train_quietly(TINY, images, folder=tmp_path / "parts", on_epoch=fill_then)
     monkeypatch.undo()
     assert sorted(files(tmp_path / "parts")) == ["checkpoint.pt", "history.json"]
@@ -142,25 +83,6 @@ def test_a_full_disk_leaves_the_last_checkpoint(images, tmp_path, monkeypatch):
     train_quietly(TINY, images, folder=tmp_path / "parts", resume=True)
     train_quietly(TINY, images, folder=tmp_path / "whole")
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_names_it(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def fail(file):
-        file.write(b"ne")
-        raise OSError("of its own")
-
-    with pytest.raises(OSError, match="of its own"):
-        write_whole(path, fail)
-    (tmp_path / "folder").mkdir()
-    for bad in (tmp_path / "missing" / "file", tmp_path / "folder"):
-        with pytest.raises(OSError) as caught:
-            write_whole(bad, lambda file: file.write(b"new"))
-        assert caught.value.filename == str(bad) and ".tmp" not in str(caught.value)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
-    assert path.read_text() == "old"
 
 
 def test_a_finished_run_stays_as_it_is(images, tmp_path):
@@ -171,18 +93,6 @@ def test_a_finished_run_stays_as_it_is(images, tmp_path):
     model, history = training.load_run(tmp_path)
     assert history == whole.history and not model.training
     assert_same_weights(model, whole.model)
-    # A history that is an epoch behind its checkpoint is brought up to it.
-    replace(history, epochs=history.epochs[:2]).to_json(tmp_path / "history.json")
-    train_quietly(TINY, images, folder=tmp_path, resume=True)
-    assert History.from_json(tmp_path / "history.json") == whole.history
-
-
-def test_a_run_that_moved_keeps_its_new_device(images, tmp_path):
-    for number, device in enumerate(("cpu", "cpu:0"), start=1):
-        config = replace(TINY, device=device)
-        with pytest.raises(Stop):
-            train_quietly(config, images, folder=tmp_path, resume=True, on_epoch=stop_after(number))
-        assert History.from_json(tmp_path / "history.json").config == config
 
 
 def test_a_state_of_another_device_and_precision(images):
@@ -254,8 +164,9 @@ def test_a_network_of_ones_own_is_continued_with_one_like_it(images, tmp_path):
         training.load_run(tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["torn", "other", "format", "flipped"])
+@pytest.mark.parametrize("damage", ["torn", "other", "format"])
 def test_a_damaged_checkpoint_is_refused(images, tmp_path, damage):
+    """And stays as it is."""
     train_quietly(replace(TINY, epochs=1), images, folder=tmp_path)
     path = tmp_path / "checkpoint.pt"
     content = path.read_bytes()
@@ -263,11 +174,8 @@ def test_a_damaged_checkpoint_is_refused(images, tmp_path, damage):
         path.write_bytes(content[: len(content) // 2])
     elif damage == "other":
         torch.save({"weights": torch.zeros(3)}, path)
-    elif damage == "format":
-        torch.save({**torch.load(path), "format": 1}, path)
     else:
-        weight = read_checkpoint(tmp_path)["model"]["classifier.weight"].numpy().tobytes()
-        path.write_bytes(content.replace(weight, b"\x80" + weight[1:], 1))
+        torch.save({**torch.load(path), "format": 1}, path)
     broken = path.read_bytes()
     with pytest.raises(ValueError, match="damaged or not a checkpoint.*choose another folder"):
         train_quietly(replace(TINY, epochs=1), images, folder=tmp_path, resume=True)
@@ -279,7 +187,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
         def __reduce__(self):
             return (Path.touch, (tmp_path / "was-run",))
 
-    torch.save({"format": 3, "history": Evil()}, tmp_path / "checkpoint.pt")
+    torch.save({"format": 4, "history": Evil()}, tmp_path / "checkpoint.pt")
     with pytest.raises(ValueError, match="damaged or not a checkpoint"):
         read_checkpoint(tmp_path)
     assert not (tmp_path / "was-run").exists()
