@@ -31,10 +31,6 @@ def overlap_of_boxes(trial: Trial, iou) -> None:
             ),
             (shared / areas, "What both cover is counted twice in the sum of the areas."),
             (shared / smaller, "Divide by what they cover together, not by the smaller box."),
-            (
-                right.T,
-                "One row for each box of the first group, one column for each of the second.",
-            ),
             (shared, "That is the shared area. Divide it by what both cover together."),
         ]
         got = trial.call(iou, some, others)
@@ -120,11 +116,8 @@ def inserted(
 def told(got: object, rows: Rows, position: int, new: list, right: Rows) -> str:
     """What is wrong with the list that came back."""
     if not isinstance(got, list) or len(got) != len(right):
-        size = f"a list of {len(got)} rows" if isinstance(got, list) else type(got).__name__
-        return f"`insert_row` should return a list of {len(right)} rows; it returns {size}."
-    uncorrected = [*rows[:position], new, *rows[position:]]
+        return f"`insert_row` should return a list of {len(right)} rows; it returns {got!r:.200}."
     messages = (
-        (uncorrected, "The row is in, and no number has been corrected."),
         (
             inserted(rows, position, new, back=False),
             "Numbers that count back change too, where they reach across the new row.",
@@ -139,8 +132,7 @@ def told(got: object, rows: Rows, position: int, new: list, right: Rows) -> str:
         ),
     )
     fitting = next((message for wrong, message in messages if got == wrong), "")
-    at = next(number for number, pair in enumerate(zip(got, right, strict=True)) if len(set(
-        map(repr, pair))) > 1)  # fmt: skip
+    at = next(k for k, (mine, row) in enumerate(zip(got, right, strict=True)) if mine != row)
     return (
         f"With a row at {position}, row {at} is {got[at]}; expected {right[at]}. {fitting}".rstrip()
     )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import Wrong
-from .trial import Mistakes, Trial, close, difference, verdict
+from .trial import Mistakes, Trial, close, difference
 
 
 def match(
@@ -72,7 +72,7 @@ def match(
         )
     for outputs, (wrong, message) in product(tries, known):
         if _all_close(outputs, wrong):
-            raise verdict(message)
+            raise Wrong(message)
     got, right = next(p for p in zip(tries[0], expected, strict=True) if not close(*p))
     raise Wrong(f"Your block's output {difference(got, right)}")
 
