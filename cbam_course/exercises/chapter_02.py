@@ -6,7 +6,7 @@ from cbam_course.attention import SqueezeExcitation
 
 from .errors import Wrong
 from .framework import exercise
-from .matching import count_parameters, match
+from .matching import count_parameters, expect_parameters, match
 from .trial import Mistakes, Trial
 from .values import number, returned_numbers, shape
 
@@ -49,18 +49,9 @@ def block_like_the_course(trial: Trial, Block) -> None:
         )
         trial.show(f"{channels} channels, reduction {reduction}", outputs[0])
     # 240 // 16 is 15, and no other ratio gives that; 30 / 4 is no integer.
-    for arguments, hidden in (((240,), 15), ((30, 4), 7)):
-        channels = arguments[0]
-        found = count_parameters(
-            trial, trial.call(Block, *arguments), trial.features(1, channels, 2, 2)
-        )
-        right = cost([(1, channels)], channels // hidden)
-        trial.expect(
-            found == right,
-            f"Made with the arguments {', '.join(map(str, arguments))} your block has {found} "
-            f"parameters, expected {right}: `reduction` is 16 unless it is given, and the hidden "
-            "layer has channels // reduction units.",
-        )
+    hint = "`reduction` is 16 unless it is given; there are channels // reduction hidden units."
+    for arguments, right in (((240,), 2 * 240 * 15 + 255), ((30, 4), 2 * 30 * 7 + 37)):
+        expect_parameters(trial, Block, arguments, right, hint)
 
 
 def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> Mistakes:

@@ -90,6 +90,22 @@ def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
     return sum(parameter.numel() for parameter in block.parameters())
 
 
+def expect_parameters(
+    trial: Trial, make: Callable, arguments: Sequence[int], right: int, hint: str
+) -> None:
+    """Raise ``Wrong`` unless a block that is made for ``arguments`` has so many parameters.
+
+    The first argument is the number of channels.
+    """
+    x = trial.features(1, arguments[0], 2, 2)
+    found = count_parameters(trial, trial.call(make, *arguments), x)
+    trial.expect(
+        found == right,
+        f"Made with the arguments {', '.join(map(str, arguments))} your block has {found} "
+        f"parameters, expected {right}: {hint}",
+    )
+
+
 def _all_close(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return all(close(one, other) for one, other in zip(some, others, strict=True))
 

@@ -72,18 +72,6 @@ below the budget | <= | < | the smallest ratio is
 the last one anyway | return 0, 0 | return ratio, parameters | expected (0, 0)
 all ratios | (2, 4, 8, 16, 32, 64) | range(2, 65) | expected (32
 
-# counted
-from cbam_course.attention import SqueezeExcitation
-
-def smallest_ratio(stages, budget):
-    for ratio in 2, 4, 8, 16, 32, 64:
-        with torch.device("meta"):
-            blocks = [(n, SqueezeExcitation(c, ratio)) for n, c in stages]
-        cost = sum(n * p.numel() for n, block in blocks for p in block.parameters())
-        if cost <= budget:
-            return [ratio, cost]
-    return [0, 0]
-
 # a tensor
 def smallest_ratio(stages, budget):
     n, c = torch.tensor(stages).T

@@ -85,18 +85,6 @@ forced | torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
 SOLUTION 4.2
 Repaired = Block
 
-# two convolutions
-class Repaired(nn.Module):
-    def __init__(self, kernel_size=7):
-        super().__init__()
-        def conv():
-            return nn.Conv2d(1, 1, kernel_size, padding="same", bias=False)
-        self.first, self.second = conv(), conv()
-
-    def forward(self, x):
-        scores = self.first(x.mean(1, True)) + self.second(x.amax(1, True))
-        return torch.mul(x, F.sigmoid(scores)).float()
-
 ## 4.4
 
 float32 | weight.flip(1) * scale | (weight.flip(1) * scale).float() | passed

@@ -151,19 +151,6 @@ divided by n | / (n - 1) | / n | n - 1
 no n | variance / n | variance | where is n
 no missing runs | & after.keys() | | KeyError | Stopped
 
-# tensors
-shown = {5, 2, 3}
-
-def compare(plain, attention):
-    plain = {run["seed"]: run for run in plain}
-    d = torch.tensor([
-        run["test_accuracy"][-1] - plain[run["seed"]]["test_accuracy"][-1]
-        for run in attention
-        if run["seed"] in plain
-    ], dtype=torch.float64)
-    error = d.std() / len(d) ** 0.5
-    return torch.stack([d.mean(), T95[len(d) - 1] * error])
-
 # the statistics module
 from statistics import mean, stdev
 

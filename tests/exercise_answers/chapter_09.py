@@ -117,12 +117,6 @@ def against(table, variant, control):
     d = (pd.Series(a) - pd.Series(b)).dropna()
     return d.mean(), *stats.t.interval(0.95, len(d) - 1, d.mean(), d.sem())
 
-# Welch | where are the pairs
-def against(table, variant, control):
-    a, b = (table.test_accuracy[table.variant == v] for v in (variant, control))
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    return a.mean() - b.mean(), found.low, found.high
-
 ## 9.5
 
 rounded down | math.ceil | math.floor | formula gives

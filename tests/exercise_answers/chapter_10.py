@@ -118,9 +118,4 @@ the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of tw
 def hit_rate(maps, masks):
     top = maps == maps.amax(dim=(1, 2), keepdim=True)
     return (top & masks).any(dim=2).any(dim=1).double().mean()
-
-# divmod, one by one
-def hit_rate(maps, masks):
-    hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
-    return torch.stack(hits).double().mean()
 """

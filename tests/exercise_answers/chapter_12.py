@@ -91,14 +91,6 @@ def fold(conv, gate):
     new.bias = None
     return new
 
-# axis 0 | axis 1 of the weights
-def fold(conv, gate):
-    new = copy.deepcopy(conv)
-    square = conv.in_channels == conv.out_channels
-    g = gate.transpose(0, 1) if square else gate
-    new.weight.data = conv.weight.data * g
-    return new
-
 ## 12.4
 
 a norm left | dim=(2, 3) | dim=(1, 2) | 1 for all channels

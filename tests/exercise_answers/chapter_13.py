@@ -15,17 +15,6 @@ def iou(first, second):
     from torchvision.ops import box_iou
     return box_iou(first, second)
 
-# one by one, in float32
-def iou(first, second):
-    result = torch.zeros(len(first), len(second))
-    for i, (l, t, r, b) in enumerate(first.tolist()):
-        for j, (L, T, R, B) in enumerate(second.tolist()):
-            across, down = min(r, R) - max(l, L), min(b, B) - max(t, T)
-            if across > 0 and down > 0:
-                both = across * down
-                result[i, j] = both / ((r - l) * (b - t) + (R - L) * (B - T) - both)
-    return result
-
 ## 13.2
 
 off by one | s >= position | s > position | has moved down as well
@@ -49,19 +38,6 @@ def insert_row(rows, position, row):
         made.append([new_sources, *rest])
     made.insert(position, row)
     return made
-
-# a copy that is changed
-def insert_row(rows, position, row):
-    rows = copy.deepcopy(rows)
-    for number, (sources, *rest) in enumerate(rows):
-        for k, s in enumerate(sources):
-            if s >= position:
-                sources[k] += 1
-            elif s < 0 and number >= position and number + s < position:
-                if not (number == position and s == -1):
-                    sources[k] -= 1
-    rows.insert(position, row)
-    return rows
 
 ## 13.3
 
@@ -97,12 +73,6 @@ as they stand | [gated[seed] - plain[seed] for seed in seeds]
 two numbers | return len(differences), | return | 3 numbers
 left open | return len(differences), mean, sum(d > 0 for d in differences) | return
   | returns nothing | NotSolved
-
-# pandas
-def paired(plain, gated):
-    import pandas as pd
-    d = (pd.Series(gated) - pd.Series(plain)).dropna()
-    return [len(d), d.mean(), (d > 0).sum()]
 
 # a tensor
 def paired(plain, gated):

@@ -1,10 +1,9 @@
 """Every exercise: its notebook keeps the rules, its check tells right answers from wrong ones.
 
 Answers run in this process (exercise_running.py). That a kernel and nbval see the same is tested
-on one notebook, unsolved and solved.
+on one notebook.
 """
 
-import copy
 import os
 import re
 import subprocess
@@ -18,7 +17,13 @@ import pytest
 from cbam_course.exercises import EXERCISES, check
 from tests import exercise_answers
 from tests.support import exercise_rules, notebook_format, project
-from tests.support.exercise_cells import CELL_METADATA, FOLDER, SEED, exercise_notebooks, solved
+from tests.support.exercise_cells import (
+    CELL_METADATA,
+    FOLDER,
+    SEED,
+    exercise_notebooks,
+    with_answers,
+)
 from tests.support.exercise_running import all_exercises, read, run
 from tests.support.notebook_rules import code_cells
 
@@ -124,25 +129,24 @@ def test_every_exercise_has_answers_of_both_kinds():
 
 
 def test_nbval_tells_the_unsolved_from_the_solved(tmp_path):
-    """A file each, so that the two kernels know nothing of each other; one process for both.
+    """One notebook whose first exercise alone is solved.
 
     The folder is called exercises: there pytest runs what is named and nothing else.
     """
     settings = project.pyproject()["tool"]["pytest"]["ini_options"]
     assert "exercises" in settings["norecursedirs"]
     notebook = read(IN_A_KERNEL)
-    numbers = [number for number in NUMBERS if all_exercises()[number][0] == IN_A_KERNEL]
-    folder = tmp_path / "exercises"
-    folder.mkdir()
-    for name, content in (("unsolved", notebook), ("solved", solved(notebook))):
-        clean = notebook_format.normalize(copy.deepcopy(content), CELL_METADATA)
-        notebook_format.write(clean, folder / f"{name}.ipynb")
+    first, *unsolved = (n for n in NUMBERS if all_exercises()[n][0] == IN_A_KERNEL)
+    content = with_answers(notebook, {first: all_exercises()[first][1].solution_code})
+    (tmp_path / "exercises").mkdir()
+    clean = notebook_format.normalize(content, CELL_METADATA)
+    notebook_format.write(clean, tmp_path / "exercises" / "mine.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q"]
     command += ["-p", "no:cacheprovider", "-o", "norecursedirs=exercises", "--junitxml=junit.xml"]
     environment = {key: value for key, value in os.environ.items() if key != SEED}
     paths = os.pathsep.join([str(project.ROOT), environment.get("PYTHONPATH", "")])
     result = subprocess.run(
-        [*command, "exercises/unsolved.ipynb", "exercises/solved.ipynb"],
+        [*command, "exercises/mine.ipynb"],
         cwd=tmp_path,
         env={**environment, "PYTHONPATH": paths},
         capture_output=True,
@@ -150,12 +154,11 @@ def test_nbval_tells_the_unsolved_from_the_solved(tmp_path):
     )
     assert result.returncode == 1, result.stdout + result.stderr
     cases = list(ElementTree.parse(tmp_path / "junit.xml").iter("testcase"))
-    assert len(cases) == 2 * len(code_cells(notebook))
-    failed = [case for case in cases if case.find("failure") is not None]
-    assert len(failed) == len(numbers) + 1, result.stdout  # and the summary
-    assert all("unsolved" in case.get("classname") for case in failed)
-    texts = [re.sub(r"(\x1b|#x1B)\[\d+m", "", case.find("failure").text) for case in failed]
-    for number, text in zip(numbers, texts, strict=False):
+    assert len(cases) == len(code_cells(notebook))
+    failures = [case.find("failure") for case in cases if case.find("failure") is not None]
+    assert len(failures) == len(unsolved) + 1, result.stdout  # and the summary
+    texts = [re.sub(r"(\x1b|#x1B)\[\d+m", "", failure.text) for failure in failures]
+    for number, text in zip(unsolved, texts, strict=False):
         told = text.split("Traceback:")[1].strip()
         assert re.match(rf"(NotSolved|Wrong): Exercise {number} is not (solved|right) yet\.", told)
         assert told.count("\n") <= 3
