@@ -17,9 +17,9 @@ def iou(first, second):
 
 ## 13.2
 
-off by one | s >= position | s > position | has moved down as well
+off by one | s >= position | s > position | expected [[-1, 4, 2]
 back forgotten | s -= crosses and not follows | s -= 0 | change too
-gate skipped | s -= crosses and not follows | s -= crosses | the gate is skipped
+gate skipped | s -= crosses and not follows | s -= crosses | in front of it
 not inserted | return made[:position] + [row] + made[position:] | return made | a list of
 in place | made = [] | made = []; rows[0] = rows[1] | has changed
 

@@ -96,8 +96,8 @@ def test_problems_and_numbers_are_told():
     def judged(outcome, count=1, change="b"):
         return [mutants.Judged(Mutant("2.4", "arithmetic", "a", change), outcome)] * count
 
-    fine, kind = judged("Wrong", 90), KINDS[12]
-    explained = judged("passed", 10, "hidden = channels / ratio")
+    fine, explained = judged("Wrong", 90), judged("passed", 10, "hidden = channels / ratio")
+    kind = explained[0].kind
     assert mutants.problems(fine, set()) == []
     assert len(mutants.problems(fine + judged("passed"), set())) == 1
     assert len(mutants.problems(fine + judged("check"), set())) == 1

@@ -62,8 +62,6 @@ KINDS = (
          "Half of the images are mirrored, whichever half."),
     Kind("8.2 8.3 8.4 9.5", "call", r"\.(double|tolist|item)\(\)",
          "A tensor may stand for its number, and one operand in float64 is enough."),
-    Kind("8.4", "variable", r"zero_grad",
-         "The optimizer has all parameters of the model."),
     Kind("2.4 10.3", "arithmetic", r"hidden = |blocks = ",
          "The division leaves no remainder."),
     Kind("6.4", "variable", r"wrong \+?= ",
