@@ -61,11 +61,11 @@ def explain(run: Run, answer: int, expected: Mapping[int, str]) -> Outcome:
     # The checks' own words need no name in front of them.
     if name not in ("Wrong", "NotSolved", "Stopped"):
         note = f"{name}: {note}"
-    if "NameError" in note:
-        note += " (only the answer cell is graded: what it needs has to stand there)"
     cell = len(run.printed) - 1
     if cell < answer:
         return outcome("error", f"not graded: a given cell failed: {note}", detail)
     if cell == answer:
         note = f"the answer cell raised {note}"
+    if "NameError" in note:
+        note = f"only the answer cell is graded, and it lacks a name: {note}"
     return outcome("unsolved" if name == "NotSolved" else "wrong", note, detail)
