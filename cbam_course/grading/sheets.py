@@ -1,13 +1,13 @@
 """What a teacher gives back: the grades as a table and as CSV, and a page for each learner."""
 
+import csv
 import hashlib
+import io
 import re
 import unicodedata
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-
-import pandas as pd
 
 from cbam_course.files import write_whole
 
@@ -74,11 +74,14 @@ def table(report: Report, width: int = 100) -> str:
 
 def write_csv(report: Report, path: Path) -> None:
     """Write the rows as CSV, with the mark by which Excel knows that it is UTF-8."""
-    frame = pd.DataFrame(rows(report), columns=["submission", "exercise", "points", "note"])
-    for column in ("submission", "note"):  # no formula for a spreadsheet to compute
-        frame[column] = frame[column].str.replace(r"^(?=[=+@-])", "'", regex=True)
-    text = frame.to_csv(index=False, lineterminator="\n")
-    write_whole(path, lambda out: out.write(text.encode("utf-8-sig")))
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["submission", "exercise", "points", "note"])
+    for name, number, points, note in rows(report):
+        # A spreadsheet would compute what begins like a formula.
+        name, note = (re.sub("^(?=[=+@-])", "'", text) for text in (name, note))
+        writer.writerow([name, number, points, note])
+    write_whole(path, lambda out: out.write(file.getvalue().encode("utf-8-sig")))
 
 
 def write_pages(report: Report, folder: Path) -> list[Path]:
