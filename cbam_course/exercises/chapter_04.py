@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from cbam_course.attention import SpatialAttention
 
-from .errors import Wrong
 from .framework import exercise
 from .matching import match
 from .trial import Mistakes, Trial, difference, with_bugs
@@ -14,22 +13,13 @@ from .values import number, shape
 
 @exercise("4.1", "Count and reach")
 def count_and_reach(trial: Trial, map_shape, with_norm, with_squeeze, touched) -> None:
-    mistakes = {
-        (2, 20, 30): "Keep an axis of size 1, or the map does not multiply `x`.",
-        (2, 2, 20, 30): "Two maps go into the convolution. How many come out?",
-    }
+    mistakes = {(2, 20, 30): "Keep an axis of size 1, or the map does not multiply `x`."}
     map_shape = shape(map_shape, (2, 1, 20, 30), "map_shape", mistakes)
-    mistakes = {
-        50: "The bias and the BatchNorm have parameters too.",
-        55: "The stored mean and variance are no parameters: nobody learns them.",
-    }
+    mistakes = {55: "The stored mean and variance are no parameters: nobody learns them."}
     with_norm = number(with_norm, 53, "with_norm", mistakes)
     mistakes = {146: "The convolution reads three maps, with a slice for each."}
     with_squeeze = number(with_squeeze, 171, "with_squeeze", mistakes)
-    mistakes = {
-        25: "The position lies at the border. Part of the 25 does not exist.",
-        9: "That would be right for the corner. This is row 1.",
-    }
+    mistakes = {25: "The position lies at the border. Part of the 25 does not exist."}
     touched = number(touched, 12, "touched", mistakes)
     block = trial.fill(SpatialAttention(5))
     batch, _, height, width = map_shape
@@ -81,7 +71,6 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
 
     scores = scores_of(average, maximum)
     right = scores.sigmoid()
-    of_the_batch = scores_of(average, maximum.amax(dim=0, keepdim=True).expand_as(maximum))
     return [
         *with_bugs(
             given,
@@ -94,7 +83,6 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
         (x + x * right, "Your block adds its input to the result: there is no residual inside it."),
         (x * scores_of(average, average).sigmoid(), "The map of the maxima does not arrive."),
         (x * scores_of(maximum, maximum).sigmoid(), "The map of the averages does not arrive."),
-        (x * of_the_batch.sigmoid(), "The maximum runs over the images of the batch too."),
     ]
 
 
@@ -117,8 +105,8 @@ def move_in(trial: Trial, convert) -> None:
         given = official.conv.weight, bn.weight, bn.bias, bn.running_mean, bn.running_var
         weight, *numbers = (value.detach() for value in given)
         got = trial.call(convert, weight, *numbers, bn.eps)
-        if not isinstance(got, tuple | list) or len(got) != 2:
-            raise Wrong("`convert` should return a pair, the weight and the bias.")
+        pair = isinstance(got, tuple | list) and len(got) == 2
+        trial.expect(pair, "`convert` should return a pair, the weight and the bias.")
         kernel, bias = trial.tensor(got[0], "Your weight"), trial.tensor(got[1], "Your bias")
         trial.expect(kernel.shape == weight.shape, f"Your weight {difference(kernel, weight)}")
         trial.expect(bias.numel() == 1, f"Your bias has {bias.numel()} numbers, expected one.")
@@ -150,5 +138,4 @@ def mistakes_of_converting(
         ((swapped, right), "The kernel is not scaled: the scores come out too small or too large."),
         ((swapped * no_eps, beta - mean * no_eps), "Something is missing under the root."),
         ((swapped * scale, beta), "The mean does not arrive in your bias."),
-        ((swapped * scale, beta - mean), "The mean is subtracted before the scores are scaled."),
     ]

@@ -8,7 +8,7 @@ from torch import Tensor
 from cbam_course.attention import CBAM
 
 from .framework import exercise
-from .matching import count_parameters, match
+from .matching import expect_parameters, match
 from .trial import Mistakes, Trial, with_bugs
 from .values import number
 
@@ -78,15 +78,12 @@ def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
         )
         trial.show(f"{channels} channels, {kernel_size} x {kernel_size} kernel", outputs[0])
     # 240 // 16 is 15, and no other ratio gives that; 30 / 4 is no integer.
+    hint = (
+        "unless they are given, `reduction` is 16 and `kernel_size` 7, and there are channels // "
+        "reduction hidden units."
+    )
     for arguments, right in (((240,), 2 * 240 * 15 + 98), ((30, 4, 3), 2 * 30 * 7 + 18)):
-        x = trial.features(1, arguments[0], 2, 2)
-        found = count_parameters(trial, trial.call(Block, *arguments), x)
-        trial.expect(
-            found == right,
-            f"Made with the arguments {', '.join(map(str, arguments))} your block has {found} "
-            f"parameters, expected {right}: unless they are given, `reduction` is 16 and "
-            "`kernel_size` 7, and there are channels // reduction hidden units.",
-        )
+        expect_parameters(trial, Block, arguments, right, hint)
 
 
 class Parts:

@@ -1,6 +1,5 @@
 """The exercises of chapter 12, relatives of CBAM."""
 
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -18,26 +17,22 @@ def before_you_count(trial: Trial, coordinate, triplet, hidden_v3, hidden_b0, mo
     mistakes = {
         12_288: "The batch normalization has two numbers for each of its channels.",
         8_224: "Rows and columns share the first layer. Does each have a layer back?",
-        12_304: "A batch normalization has a weight and a bias for each channel.",
     }
-    coordinate = number(coordinate, 12_320, "coordinate", mistakes)
+    number(coordinate, 12_320, "coordinate", mistakes)
     mistakes = {
         100: "That is one of the three.",
         294: "Each batch normalization has a weight and a bias.",
-        297: "Each batch normalization has a weight and a bias.",
-        147: "Each convolution reads two maps, and a batch normalization follows it.",
         153: "Each convolution reads two maps.",
     }
-    triplet = number(triplet, 300, "triplet", mistakes)
+    number(triplet, 300, "triplet", mistakes)
     swapped = "Which channels are divided by 4, those of the input or those that are gated?"
-    hidden_v3 = number(hidden_v3, 120, "hidden_v3", {20: swapped, 480: "Divide by 4."})
-    hidden_b0 = number(hidden_b0, 20, "hidden_b0", {120: swapped, 80: "Divide by 4."})
+    number(hidden_v3, 120, "hidden_v3", {20: swapped})
+    number(hidden_b0, 20, "hidden_b0", {120: swapped})
     mistakes = {
         9_834_496: "That is one of the two: queries with keys, then weights with values.",
-        76_832: "Each of the 196 times 196 products is one of vectors of 256 numbers.",
         100_352: "Every position looks at every position.",
     }
-    moved = number(moved, 19_668_992, "moved", mistakes)
+    number(moved, 19_668_992, "moved", mistakes)
     trial.stamp("Stamp of your answers", coordinate, triplet, hidden_v3, hidden_b0, moved)
 
 
@@ -68,10 +63,6 @@ def one_pool_for_two(trial: Trial, soft_pool) -> None:
             (
                 (x * (sharpness * x).softmax(dim=3)).sum(dim=(2, 3), keepdim=True),
                 "The softmax runs over each row. It has to run over all positions at once.",
-            ),
-            (
-                (x * (sharpness * x).softmax(dim=2)).sum(dim=(2, 3), keepdim=True),
-                "The softmax runs over each column. It has to run over all positions at once.",
             ),
         ]
         got = trial.call(soft_pool, x, sharpness)
@@ -105,40 +96,29 @@ def gate_that_costs_nothing(trial: Trial, fold) -> None:
                 "The convolution that was handed over has changed: other code may use it. Work "
                 "on a copy, such as `copy.deepcopy(conv)`.",
             )
-            got = trial.call(in_float64(folded), x)
+            if isinstance(folded, nn.Module):
+                folded = folded.double()
+            got = trial.call(folded, x)
             got = trial.compare(got, right, "What your convolution makes of x", mistakes)
         trial.show(f"{inputs} to {outputs} channels", got)
-
-
-def in_float64(folded: object) -> Callable:
-    """A module of the learner's in float64; anything else as it is."""
-    return folded.double() if isinstance(folded, nn.Module) else folded
 
 
 def what_fold_may_give(conv: nn.Conv2d, gate: Tensor, x: Tensor, given: dict) -> list:
     """The right features, then pairs of wrong ones and a message."""
     weight, bias = given["weight"], given.get("bias")
-    padding = conv.padding
 
     def made(weight: Tensor, bias: Tensor | None = bias) -> Tensor:
-        return F.conv2d(x, weight, bias, padding=padding)
+        return F.conv2d(x, weight, bias, padding=conv.padding)
 
     mistakes = [
         (made(weight), "That is the convolution as it came: the gate has no effect."),
-        (made(weight / gate), "Multiply the weights by the gate; do not divide."),
-        (made(weight * gate**2), "The gate has been applied twice."),
+        (made(weight * gate, None), "The bias has got lost."),
     ]
-    if bias is not None:
-        scaled = bias * gate.mean()
-        message = "The bias is added behind the gate: leave it as it is."
-        mistakes.append((made(weight * gate, scaled), message))
-        if len(bias) == gate.numel():
-            mistakes.append((made(weight * gate, bias * gate.flatten()), message))
-        mistakes.append((made(weight * gate, None), "The bias has got lost."))
-    if weight.shape[0] == gate.numel():
+    if len(weight) == gate.numel():
         turned = made(weight * gate.transpose(0, 1))
-        message = "The gate weighs the inputs, and so axis 1 of the weights `[C_out, C_in, k, k]`."
-        mistakes.append((turned, message))
+        axis = "The gate weighs the inputs, and so axis 1 of the weights `[C_out, C_in, k, k]`."
+        scaled = made(weight * gate, bias * gate.flatten())
+        mistakes += [(turned, axis), (scaled, "The bias is added behind the gate: leave it alone.")]
     return [made(weight * gate), *mistakes]
 
 
@@ -178,8 +158,5 @@ def norm_over_what(trial: Trial, grn) -> None:
         got = trial.call(grn, x, gamma, beta)
         got = trial.compare(got, right, "Your result", mistakes)
         zero = torch.zeros_like(gamma)
-        trial.expect(
-            close(trial.tensor(trial.call(grn, x, zero, zero)), x),
-            "With `gamma` and `beta` zero, the block should be the identity.",
-        )
+        trial.expect(close(trial.tensor(trial.call(grn, x, zero, zero)), x), IDENTITY)
         trial.show("Features", got)

@@ -31,10 +31,6 @@ def overlap_of_boxes(trial: Trial, iou) -> None:
             ),
             (shared / areas, "What both cover is counted twice in the sum of the areas."),
             (shared / smaller, "Divide by what they cover together, not by the smaller box."),
-            (
-                right.T,
-                "One row for each box of the first group, one column for each of the second.",
-            ),
             (shared, "That is the shared area. Divide it by what both cover together."),
         ]
         got = trial.call(iou, some, others)
@@ -73,8 +69,19 @@ def row_more(trial: Trial, insert_row) -> None:
         if given != rows:
             raise Wrong("The list that was handed over has changed: other code may use it.")
         right = inserted(rows, position, new)
-        if got != right:
-            raise Wrong(told(got, rows, position, new, right))
+        if not isinstance(got, list) or len(got) != len(right):
+            size = f"a list of {len(right)} rows"
+            raise Wrong(f"`insert_row` should return {size}; it returns {got!r:.200}.")
+        back = "Numbers that count back change too, where they reach across the new row."
+        around = "The row behind the new one still reads the row in front of it."
+        mistakes = [
+            (inserted(rows, position, new, back=False), back),
+            (inserted(rows, position, new, around=True), around),
+        ]
+        hint = next((said for wrong, said in mistakes if got == wrong), "")
+        for k, (mine, expected) in enumerate(zip(got, right, strict=True)):
+            about = f"With a row at {position}, row {k} is {mine}; expected {expected}."
+            trial.expect(mine == expected, f"{about} {hint}".rstrip())
         numbers = [source for sources, *_ in got for source in sources]
         trial.show(f"Row {position} of {count}", [*numbers, position])
 
@@ -94,13 +101,12 @@ def listed_rows(trial: Trial, count: int, position: int) -> Rows:
 
 
 def inserted(
-    rows: Rows, position: int, row: list, *, back: bool = True, first: int = 0, around: bool = False
+    rows: Rows, position: int, row: list, *, back: bool = True, around: bool = False
 ) -> Rows:
     """The rows with one more; the options leave a mistake in.
 
     Args:
         back: whether numbers that count back are corrected.
-        first: 0 to correct numbers from the position on, 1 from the one behind it.
         around: whether the row that follows goes on reading the row in front of the new one.
     """
     made: Rows = []
@@ -108,42 +114,13 @@ def inserted(
         moved = []
         for source in sources:
             if source >= 0:
-                source += source >= position + first
+                source += source >= position
             elif back and number + source < position <= number:
                 follows = number == position and source == -1
                 source -= not follows or around
             moved.append(source)
         made.append([moved, *rest])
     return [*made[:position], row, *made[position:]]
-
-
-def told(got: object, rows: Rows, position: int, new: list, right: Rows) -> str:
-    """What is wrong with the list that came back."""
-    if not isinstance(got, list) or len(got) != len(right):
-        size = f"a list of {len(got)} rows" if isinstance(got, list) else type(got).__name__
-        return f"`insert_row` should return a list of {len(right)} rows; it returns {size}."
-    uncorrected = [*rows[:position], new, *rows[position:]]
-    messages = (
-        (uncorrected, "The row is in, and no number has been corrected."),
-        (
-            inserted(rows, position, new, back=False),
-            "Numbers that count back change too, where they reach across the new row.",
-        ),
-        (
-            inserted(rows, position, new, first=1),
-            "What stood at the position itself has moved down as well.",
-        ),
-        (
-            inserted(rows, position, new, around=True),
-            "The row behind the new one still reads the row in front of it: the gate is skipped.",
-        ),
-    )
-    fitting = next((message for wrong, message in messages if got == wrong), "")
-    at = next(number for number, pair in enumerate(zip(got, right, strict=True)) if len(set(
-        map(repr, pair))) > 1)  # fmt: skip
-    return (
-        f"With a row at {position}, row {at} is {got[at]}; expected {right[at]}. {fitting}".rstrip()
-    )
 
 
 @exercise("13.3", "Two learning rates")

@@ -42,7 +42,7 @@ class Wrong(ExerciseError):
 
 
 class NotSolved(ExerciseError):
-    """An answer cell as it came, or with a part of it still open."""
+    """An answer with a part of it still open."""
 
     headline = "Exercise {} is not solved yet"
 

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,7 +15,6 @@ from .errors import ExerciseError, NotSolved
 from .trial import Trial
 
 LONGEST_PRINT = 2000  # characters of what an answer printed before it went wrong
-CHAPTERS = {str(int(p.stem[-2:])): p.stem for p in sorted(Path(__file__).parent.glob("chapter_*"))}
 
 EXERCISES: dict[str, "Exercise"] = {}
 """The exercises by number, such as ``"2.1"``; those of a chapter once one of them was checked."""
@@ -58,19 +57,8 @@ def exercise(number: str, title: str) -> Callable[[Callable[..., None]], Callabl
     return register
 
 
-def _load(chapters: Iterable[str] = CHAPTERS) -> None:
-    """Import the files of these chapters: some take seconds, so it waits until they are needed."""
-    for chapter in chapters:
-        if chapter in CHAPTERS:
-            import_module(f"{__package__}.{CHAPTERS[chapter]}")
-
-
 def _chapter(number: object) -> str:
     return str(number).partition(".")[0]
-
-
-def _in_order(numbers: Iterable[str]) -> list[str]:
-    return sorted(numbers, key=lambda number: [int(part) for part in number.split(".")])
 
 
 def check(number: str, *answers: object) -> None:
@@ -86,11 +74,12 @@ def check(number: str, *answers: object) -> None:
         Stopped: if the code of an answer raised an error.
         ValueError: if there is no such exercise, or it has another number of answers.
     """
-    _load([_chapter(number)])
+    # Some chapters take seconds to import, so it waits until they are needed.
+    chapter = f"chapter_{_chapter(number):0>2}"
+    if Path(__file__).with_name(f"{chapter}.py").is_file():
+        import_module(f"{__package__}.{chapter}")
     if number not in EXERCISES:
-        _load()
-        known = ", ".join(_in_order(EXERCISES))
-        raise ValueError(f"there is no exercise {number!r}; there are {known}")
+        raise ValueError(f"there is no exercise {number!r}; a number is such as '2.1'")
     found = EXERCISES[number]
     if len(answers) != len(found.answers):
         raise ValueError(
@@ -136,7 +125,7 @@ def summary() -> None:
         print("No check has run yet.")
         return
     chapters = {_chapter(number) for number in _results}
-    rows = [EXERCISES[n] for n in _in_order(EXERCISES) if _chapter(n) in chapters]
+    rows = [row for number, row in EXERCISES.items() if _chapter(number) in chapters]
     width = max(len(row.title) for row in rows)
     for row in rows:
         print(f"{row.number}  {row.title:{width}}  {_results.get(row.number, 'not yet')}")

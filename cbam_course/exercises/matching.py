@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import Wrong
-from .trial import Mistakes, Trial, close, difference, verdict
+from .trial import Mistakes, Trial, close, difference
 
 
 def match(
@@ -72,7 +72,7 @@ def match(
         )
     for outputs, (wrong, message) in product(tries, known):
         if _all_close(outputs, wrong):
-            raise verdict(message)
+            raise Wrong(message)
     got, right = next(p for p in zip(tries[0], expected, strict=True) if not close(*p))
     raise Wrong(f"Your block's output {difference(got, right)}")
 
@@ -88,6 +88,22 @@ def count_parameters(trial: Trial, block: nn.Module, x: Tensor) -> int:
     """The number of parameters of a learner's block that takes ``x``."""
     trial.call(as_module(block), x)  # lazy layers get their shapes here
     return sum(parameter.numel() for parameter in block.parameters())
+
+
+def expect_parameters(
+    trial: Trial, make: Callable, arguments: Sequence[int], right: int, hint: str
+) -> None:
+    """Raise ``Wrong`` unless a block that is made for ``arguments`` has so many parameters.
+
+    The first argument is the number of channels.
+    """
+    x = trial.features(1, arguments[0], 2, 2)
+    found = count_parameters(trial, trial.call(make, *arguments), x)
+    trial.expect(
+        found == right,
+        f"Made with the arguments {', '.join(map(str, arguments))} your block has {found} "
+        f"parameters, expected {right}: {hint}",
+    )
 
 
 def _all_close(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:

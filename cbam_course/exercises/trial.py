@@ -30,11 +30,7 @@ class Trial:
     """
 
     def __init__(self, number: str) -> None:
-        text = os.environ.get(SEED, "") or "0"
-        try:
-            self.seed = int(text)
-        except ValueError:
-            raise ValueError(f"{SEED} must be an integer, got {text!r}") from None
+        self.seed = int(os.environ.get(SEED) or 0)
         self.lines: list[str] = []
         mixed = zlib.crc32(f"{number}, seed {self.seed}".encode())
         self._generator = torch.Generator().manual_seed(mixed)
@@ -136,11 +132,10 @@ class Trial:
     def compare(
         self, got: object, expected: Tensor, name: str = "Your result", mistakes: Mistakes = ()
     ) -> Tensor:
-        """Compare a tensor of the learner's with the right one.
+        """Compare a tensor of the learner's, of any dtype, with the right one.
 
-        Its type of numbers and its memory format do not matter. ``name`` is how a message calls
-        it, such as ``"Your map"``; ``mistakes`` are pairs of a wrong tensor and what to say to
-        whoever has computed it. Returns the learner's tensor, detached, in float64.
+        ``name`` is how a message calls it, such as ``"Your map"``; ``mistakes`` are pairs of a
+        wrong tensor and what to say of it. Returns the learner's tensor, detached, in float64.
 
         Raises:
             Wrong: if they differ.
@@ -151,7 +146,7 @@ class Trial:
         for wrong, message in mistakes:
             # A mistake that makes no difference on this input cannot be the one.
             if not close(wrong.detach(), expected) and close(got, wrong.detach()):
-                raise verdict(message)
+                raise Wrong(message)
         raise Wrong(f"{name} {difference(got, expected)}")
 
     def tensor(self, value: object, name: str = "Your result") -> Tensor:
@@ -173,9 +168,13 @@ class Trial:
             values = [values[last * k // max(1, count - 1)] for k in range(count)]
         elif isinstance(values, int | float):
             values = [values]
-        self.lines.append(f"{label}: {' '.join(_rounded(value, digits) for value in values)}")
+        # + 0.0 turns -0.0 into 0.0.
+        rounded = [
+            str(v) if isinstance(v, int) else f"{round(v, digits) + 0.0:.{digits}f}" for v in values
+        ]
+        self.lines.append(f"{label}: {' '.join(rounded)}")
 
-    def stamp(self, label: str, *numbers: int) -> None:
+    def stamp(self, label: str, *numbers: object) -> None:
         """Print one number that depends on all of ``numbers`` and does not give them away."""
         weighed = sum(int(n) * w for n, w in zip(numbers, self.rand(len(numbers)), strict=True))
         self.show(label, float(weighed) % 1, digits=4)
@@ -192,11 +191,6 @@ def with_bugs(make: Callable[..., T], *messages: str) -> Iterator[tuple[T, str]]
         yield make(*left), AS_IT_CAME if all(left) else said
 
 
-def verdict(message: str) -> ExerciseError:
-    """The error that says ``message``."""
-    return (NotSolved if message == AS_IT_CAME else Wrong)(message)
-
-
 def close(got: Tensor, expected: Tensor) -> bool:
     """Whether two tensors have the same shape and, up to rounding, the same values."""
     if got.shape != expected.shape:
@@ -210,27 +204,15 @@ def difference(got: Tensor, expected: Tensor) -> str:
     """Say how two tensors differ, first in shape, then in values."""
     mine, right = list(got.shape), list(expected.shape)
     if mine != right:
-        without_ones = [[n for n in shape if n > 1] for shape in (mine, right)]
-        hint = ""
-        if len(mine) < len(right) and without_ones[0] == without_ones[1]:
-            hint = ": keep the axes of size 1"
-        elif sorted(mine) == sorted(right):
-            hint = ": the axes stand in another order"
+        same = [n for n in mine if n > 1] == [n for n in right if n > 1]
+        hint = ": keep the axes of size 1" if same and len(mine) < len(right) else ""
         return f"has shape {mine}, expected {right}{hint}."
-    if not got.isfinite().all():
-        return "has values that are infinite or not a number."
     distance = (got - expected).abs()
     at = [int(i) for i in torch.unravel_index(distance.argmax(), distance.shape)]
     return (
         f"has the right shape, {mine}, but other values: at {at} it is {got[tuple(at)]:.4g}, "
         f"expected {expected[tuple(at)]:.4g}."
     )
-
-
-def _rounded(value: float, digits: int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.0 into 0.0
 
 
 def _short(value: object) -> str:

@@ -23,8 +23,7 @@ def number(answer: object, expected: int, name: str, mistakes: Mapping[float, st
     value = _plain(answer)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise Wrong(f"`{name}` should be a number, and is {answer!r}.")
-    value = float(value)
-    if value != expected:
+    if (value := float(value)) != expected:
         raise Wrong(f"`{name}` is not {value:.12g}. {mistakes.get(value, 'Count again.')}")
     return int(value)
 
@@ -51,7 +50,7 @@ def numbers(answer: object, expected: Iterable[int], name: str, hint: str) -> tu
 
 
 def _plain(value: object) -> object:
-    """Tensors and NumPy's numbers and arrays as Python's numbers and lists."""
+    """A tensor, or a number or array of NumPy's, as Python's number or list."""
     return value.tolist() if hasattr(value, "__array__") else value
 
 
@@ -71,24 +70,21 @@ def _integers(answer: object, name: str) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
 
-def returned_numbers(value: object, count: int | None, name: str) -> list[float]:
-    """The numbers in what an answer has returned.
+def returned_numbers(value: object, count: int, name: str) -> list[float]:
+    """The numbers in what ``name``, such as ``"`interval`"``, has returned.
 
-    Args:
-        value: a number, or a tuple, list, array, tensor, Series or iterator of numbers.
-        count: how many there should be; ``None`` for any number of them.
-        name: what returned them, such as ``"`interval`"``.
+    They may be one number, or a tuple, list, array, tensor, Series or iterator of them.
 
     Raises:
-        Wrong: if it is something else, or another number of them.
+        Wrong: if it is something else, or not ``count`` numbers.
     """
     single = not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
     try:
         found = [float(number) for number in ([value] if single else value)]
     except (TypeError, ValueError, RuntimeError):
         found = None
-    if found is None or count not in (None, len(found)):
-        wanted = "numbers" if count is None else "one number" if count == 1 else f"{count} numbers"
+    if found is None or len(found) != count:
+        wanted = "one number" if count == 1 else f"{count} numbers"
         raise Wrong(f"{name} should return {wanted}; it returns {value!r:.200}.")
     return found
 
@@ -99,13 +95,9 @@ def same_numbers(
     name: str,
     mistakes: Iterable[tuple[Sequence[float], str]] = (),
 ) -> list[float]:
-    """The numbers in what an answer has returned, if they are the right ones; NaN equals NaN.
+    """:func:`returned_numbers`, if they are the ``expected`` ones; NaN equals NaN.
 
-    Args:
-        value: what was returned.
-        expected: the right numbers.
-        name: what returned them, and for which input.
-        mistakes: pairs of wrong numbers and what to say to whoever has computed them.
+    ``mistakes`` are pairs of wrong numbers and what to say of them.
 
     Raises:
         Wrong: if they are others; the message has both, and the first mistake that fits.

@@ -3,14 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .cells import Cell, Unreadable, one_line, read_cells
 from .outcome import Outcome
 from .pristine import Exercise
 from .submissions import Submission
 
-LONGEST_ANSWER = 100_000
 MARK = re.compile(r"^[ \t]*#[ \t]*Answer[ \t]+(\d+\.\d+)\b", re.IGNORECASE | re.MULTILINE)
 # What honest answers rarely use, and those that look into the check or the grader do.
 LOOK = {
@@ -34,18 +33,14 @@ class Answer:
     Attributes:
         source: the code, as it will be run; None if there is nothing to run.
         outcome: if there is nothing, what it earns all the same.
-        remarks: what happened to it on the way: duplicates, answers that shared a cell.
+        remarks: what is odd about it, such as several answer cells.
         look: what a person should look at, such as a use of the checks themselves.
-        followed: whether a cell of the learner's own stands between it and its check.
-        other_code: the code of all such cells of the submission, which is not graded.
     """
 
     source: str | None
     outcome: Outcome | None = None
     remarks: tuple[str, ...] = ()
     look: tuple[str, ...] = ()
-    followed: bool = False
-    other_code: str = ""
 
 
 def collect_answers(
@@ -56,97 +51,56 @@ def collect_answers(
     Returns:
         the answers, and remarks on the files.
     """
-    found: dict[str, list[tuple[Cell, str]]] = {exercise.number: [] for exercise in exercises}
-    checks = {exercise.check.strip() for exercise in exercises}
-    followed: set[str] = set()  # by a cell of the learner's own
+    found: dict[str, list[Cell]] = {exercise.number: [] for exercise in exercises}
     remarks = [] if submission.notebooks else ["no notebook"]
-    others = []
     for path in submission.notebooks:
         where = f"{path.name}: " if len(submission.notebooks) > 1 else ""
         try:
-            cells = read_cells(path)
+            cells = [(answered(cell), cell) for cell in read_cells(path)]
         except Unreadable as error:
             remarks.append(f"{where}{error}")
             continue
-        seen, last = set(), ""
-        for cell in cells:
-            pieces = answers_in(cell)
-            for last, source in pieces:
-                found.setdefault(last, []).append((cell, source))
-                seen.add(last)
-            if cell.role == "check" or cell.source.strip() in checks:
-                last = ""
-            elif cell.kind == "code" and not cell.role and not pieces and cell.source.strip():
-                others.append(cell.source)
-                followed.add(last)
-        if strangers := seen - {exercise.number for exercise in exercises}:
-            listed = ", ".join(sorted(strangers))
-            remarks.append(f"{where}answers to exercises that are not graded here: {listed}")
-        if not seen:
+        if found.keys().isdisjoint(number for number, _ in cells):
             remarks.append(f"{where}no answer cell of these exercises: another notebook?")
-    answers = {}
-    for exercise in exercises:
-        number = exercise.number
-        answer = _pick(exercise, found[number])
-        own = {"followed": number in followed, "other_code": "\n".join(others)}
-        answers[number] = replace(answer, **own)
+        for number, cell in cells:
+            if number in found:
+                found[number].append(cell)
+    answers = {exercise.number: _pick(exercise, found[exercise.number]) for exercise in exercises}
     return answers, remarks
 
 
-def answers_in(cell: Cell) -> list[tuple[str, str]]:
-    """Return the numbers of the exercises that a cell answers, each with its code.
+def answered(cell: Cell) -> str:
+    """Return the number of the exercise that a cell answers, or nothing.
 
-    The first by the cell's metadata, else by its id, else by its mark ``# Answer 3.1``: Colab and
-    copying lose the former. Further marks begin other answers: merged cells are cut there.
+    By the cell's metadata, else by its id, else by its mark ``# Answer 3.1``: Colab and copying
+    lose the former.
     """
     if cell.role not in ("", "answer"):
-        return []
-    own = cell.exercise if cell.role else ""
-    if not own and (named := re.fullmatch(r"answer-(\d+)-(\d+)", cell.id)):
-        own = ".".join(named.groups())
-    starts = [(own, 0)] if own else []
-    for mark in MARK.finditer(cell.source) if cell.kind == "code" else ():
-        if not starts:
-            starts.append((mark.group(1), 0))
-        elif mark.group(1) != starts[-1][0] and cell.source[: mark.start()].strip():
-            starts.append((mark.group(1), mark.start()))
-    ends = [*(start for _, start in starts[1:]), len(cell.source)]
-    return [(n, cell.source[start:end]) for (n, start), end in zip(starts, ends, strict=False)]
+        return ""
+    if cell.role and cell.exercise:
+        return cell.exercise
+    if named := re.fullmatch(r"answer-(\d+)-(\d+)", cell.id):
+        return ".".join(named.groups())
+    mark = MARK.search(cell.source) if cell.kind == "code" else None
+    return mark.group(1) if mark else ""
 
 
-def _pick(exercise: Exercise, found: list[tuple[Cell, str]]) -> Answer:
+def _pick(exercise: Exercise, found: Sequence[Cell]) -> Answer:
     """Choose among the answers to an exercise: the last one that is not as it came."""
     if not found:
         note = f"no answer cell: its first line, # Answer {exercise.number}, is found nowhere"
         return Answer(None, Outcome("missing", note))
-    code = [source for cell, source in found if cell.kind == "code"]
+    code = [cell.source for cell in found if cell.kind == "code"]
     if not code:
         return Answer(None, Outcome("missing", "the answer cell is no code cell"))
     changed = [source for source in code if _bare(source) not in ("", _bare(exercise.stub))]
-    remarks = []
-    if any(source != cell.source for cell, source in found):
-        remarks.append("several answers in one cell: it was cut at the lines # Answer ...")
+    if not changed:
+        return Answer(None, Outcome("unsolved", "not answered"))
+    remarks = ()
     if len(changed) > 1:
         several = f"{len(changed)} answer cells: the last one counts"
-        remarks.append(f"{several}; if one answer is split in two cells, join them")
-    if not changed:
-        return Answer(None, Outcome("unsolved", "not answered"), tuple(remarks))
-    source = changed[-1]
-    if len(source) > LONGEST_ANSWER:
-        note = f"{len(source)} characters: too long for an answer"
-        return Answer(None, Outcome("wrong", note))
-    return Answer(source, remarks=tuple(remarks), look=tuple(worth_a_look(source)))
-
-
-def hinted(outcome: Outcome, answer: Answer) -> Outcome:
-    """Add to what earned nothing that a part of it may stand in a cell that is not graded."""
-    lacks = re.search(r"name '(\w+)' is not defined", f"{outcome.note}\n{outcome.detail}")
-    elsewhere = lacks and re.search(rf"\b{lacks.group(1)}\b", answer.other_code)
-    if outcome.points != 0 or not (answer.followed or elsewhere):
-        return outcome
-    what = lacks.group(1) if elsewhere else "a part of it"
-    hint = f"only the answer cell is graded: if {what} stands in a cell of your own, move it there"
-    return replace(outcome, note=f"{outcome.note} ({hint})")
+        remarks = (f"{several}; if one answer is split in two cells, join them",)
+    return Answer(changed[-1], remarks=remarks, look=tuple(worth_a_look(changed[-1])))
 
 
 def _bare(source: str) -> str:

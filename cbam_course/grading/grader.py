@@ -16,7 +16,7 @@ from threading import Event
 
 from tqdm import tqdm
 
-from .answers import Answer, collect_answers, hinted
+from .answers import Answer, collect_answers
 from .cells import one_line
 from .outcome import Outcome, explain
 from .pristine import PACKAGE, Exercise, default_folder, load_exercises
@@ -106,8 +106,13 @@ def grade(
     submissions, passed_over = find_submissions(paths, single=single)
     if not submissions:
         raise ValueError(f"there are no submissions in {', '.join(map(str, paths))}")
-    _check_requirements(trusted)
-    collected = [_collect(submission, known) for submission in submissions]
+    if sys.platform == "win32":
+        raise RuntimeError("the grader needs Linux or macOS; on Windows run it in WSL")
+    if find_spec("IPython") is None:
+        raise RuntimeError("the grader needs IPython: pip install 'cbam-course[grade]'")
+    if not trusted and (why := why_no_sandbox()):
+        raise RuntimeError(why)
+    collected = [collect_answers(submission, known) for submission in submissions]
     handed_in = {
         exercise.chapter
         for exercise in known
@@ -141,33 +146,12 @@ def grade(
 
     graded = []
     for submission, (answers, remarks) in zip(submissions, collected, strict=True):
-        found = {}
-        for exercise in wanted:
-            answer = answers[exercise.number]
-            outcome = answer.outcome or outcomes[keys[exercise, answer.source]]
-            found[exercise.number] = hinted(outcome, answer)
+        found = {
+            e.number: answers[e.number].outcome or outcomes[keys[e, answers[e.number].source]]
+            for e in wanted
+        }
         graded.append(Graded(submission, found, answers, tuple(map(one_line, remarks))))
     return Report(tuple(wanted), tuple(graded), tuple(passed_over), len(todo))
-
-
-def _check_requirements(trusted: bool) -> None:
-    if sys.platform == "win32":
-        raise RuntimeError("the grader needs Linux or macOS; on Windows run it in WSL")
-    if find_spec("IPython") is None:
-        raise RuntimeError("the grader needs IPython: pip install 'cbam-course[grade]'")
-    if not trusted and (why := why_no_sandbox()):
-        raise RuntimeError(why)
-
-
-def _collect(
-    submission: Submission, exercises: Sequence[Exercise]
-) -> tuple[dict[str, Answer], list[str]]:
-    """Read a submission; what nobody has foreseen in it concerns no other."""
-    try:
-        return collect_answers(submission, exercises)
-    except Exception as error:
-        note = one_line(f"not graded: {error!r}")
-        return {e.number: Answer(None, Outcome("error", note)) for e in exercises}, [note]
 
 
 def _fingerprint(folder: Path) -> str:
@@ -202,14 +186,7 @@ def _run_all(
     jobs: int,
     keep: Callable[[tuple[Exercise, str], Outcome], None],
 ) -> None:
-    """Run answers, several at a time, and hand each with its outcome to `keep`.
-
-    Args:
-        todo: the exercises, and the code of the answers to them.
-        run: runs cells, as :func:`.sandbox.run_cells` with its limits filled in.
-        jobs: how many to run at a time.
-        keep: called as soon as an outcome is known.
-    """
+    """Run answers, so many jobs at a time, and hand each with its outcome to `keep`."""
     cancelled = Event()
     run = partial(run, cancelled=cancelled)
     with ThreadPoolExecutor(jobs) as pool:

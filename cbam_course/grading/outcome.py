@@ -66,4 +66,6 @@ def explain(run: Run, answer: int, expected: Mapping[int, str]) -> Outcome:
         return outcome("error", f"not graded: a given cell failed: {note}", detail)
     if cell == answer:
         note = f"the answer cell raised {note}"
+    if "NameError" in note:
+        note = f"only the answer cell is graded, and it lacks a name: {note}"
     return outcome("unsolved" if name == "NotSolved" else "wrong", note, detail)

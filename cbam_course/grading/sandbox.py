@@ -20,7 +20,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
 
 from .pristine import PACKAGE
 
@@ -46,27 +45,19 @@ REMEDIES = {
 OR_TRUST = "; or add --trusted, if you trust those who wrote the answers"
 
 
-class Raised(NamedTuple):
-    """An error in a cell."""
-
-    name: str
-    message: str
-    traceback: str
-
-
 @dataclass(frozen=True)
 class Run:
     """How a run went.
 
     Attributes:
         printed: what each cell that was run printed; None if the process was ended before.
-        raised: the error in the last of these cells, if there was one.
+        raised: the name, the message and the traceback of the error in the last of these cells.
         stopped: which limit ended it, in words; empty if none did.
         errors: why it never began, in the words of the system; empty if it did.
     """
 
     printed: list[str] | None = None
-    raised: Raised | None = None
+    raised: tuple[str, str, str] | None = None
     stopped: str = ""
     errors: str = ""
 
@@ -209,7 +200,9 @@ def _read(told: bytes) -> Run:
     """What is told of a run: the answer may have ended it, or have written anything there."""
     try:
         printed, raised = json.loads(told)
-        return Run([*map(str, printed)], Raised(*map(str, raised)) if raised else None)
+        name, message, lines = raised or ("", "", "")
+        error = (str(name), str(message), str(lines)) if raised else None
+        return Run([*map(str, printed)], error)
     except Exception:
         return Run()
 

@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
 
 from cbam_course.files import write_whole
 
@@ -46,38 +45,29 @@ pre {{ overflow-x: auto; padding: .6rem; border: 1px solid #8886; border-radius:
 """
 
 
-class Row(NamedTuple):
-    """One line of the grades.
+def rows(report: Report) -> Iterator[tuple[str, str, int | str, str]]:
+    """Yield the submission, the exercise, the points and a note, for each line of the grades.
 
     Remarks about files have no exercise and no points; the exercise ``"total"`` is a learner's sum.
     """
-
-    submission: str
-    exercise: str
-    points: int | None
-    note: str
-
-
-def rows(report: Report) -> Iterator[Row]:
-    """Yield a row per remark, one per exercise and one for the sum, for each submission."""
     for graded in report.graded:
         name = graded.submission.name
         for remark in graded.remarks:
-            yield Row(name, "", None, remark)
+            yield name, "", "", remark
         for number, outcome in graded.outcomes.items():
             answer = graded.answers[number]
             look = [f"worth a look: {what}" for what in answer.look]
             notes = filter(None, [outcome.note, *answer.remarks, *look])
-            yield Row(name, number, outcome.points, "; ".join(notes))
-        yield Row(name, "total", graded.points, f"of {len(graded.outcomes)}")
+            yield name, number, "" if outcome.points is None else outcome.points, "; ".join(notes)
+        yield name, "total", graded.points, f"of {len(graded.outcomes)}"
 
 
 def table(report: Report, width: int = 100) -> str:
     """Return the rows as a table for a terminal, with lines of at most so many characters."""
     lines = [f"{'submission':30}  {'exercise':>8}  points  note"]
     for name, number, points, note in rows(report):
-        shown = "-" if points is None else points
         note = one_line(note, max(20, width - 50))
+        shown = "-" if points == "" else points
         lines.append(f"{one_line(name, 30):30}  {number or '-':>8}  {shown:>6}  {note}".rstrip())
     return "\n".join(lines)
 
@@ -86,16 +76,12 @@ def write_csv(report: Report, path: Path) -> None:
     """Write the rows as CSV, with the mark by which Excel knows that it is UTF-8."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(Row._fields)
-    for row in rows(report):
-        points = "" if row.points is None else row.points
-        writer.writerow([_no_formula(row.submission), row.exercise, points, _no_formula(row.note)])
+    writer.writerow(["submission", "exercise", "points", "note"])
+    for name, number, points, note in rows(report):
+        # A spreadsheet would compute what begins like a formula.
+        name, note = (re.sub("^(?=[=+@-])", "'", text) for text in (name, note))
+        writer.writerow([name, number, points, note])
     write_whole(path, lambda out: out.write(file.getvalue().encode("utf-8-sig")))
-
-
-def _no_formula(text: str) -> str:
-    """Keep a spreadsheet from computing what a submission's name says."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def write_pages(report: Report, folder: Path) -> list[Path]:
@@ -140,9 +126,8 @@ def _page(graded: Graded, report: Report) -> str:
 
 
 def _parts(graded: Graded, titles: dict[str, str]) -> Iterator[str]:
-    if graded.remarks:
-        items = "\n".join(f"<li>{_safe(remark)}</li>" for remark in graded.remarks)
-        yield f"<h2>The files</h2>\n<ul>\n{items}\n</ul>"
+    for remark in graded.remarks:
+        yield f"<p>{_safe(remark)}</p>"
     for number, outcome in graded.outcomes.items():
         answer = graded.answers[number]
         yield f"<h2>{number} {_safe(titles[number])}: {STATUS[outcome.status]}</h2>"

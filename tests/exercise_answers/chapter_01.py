@@ -3,8 +3,6 @@
 ANSWERS = r"""
 ## 1.1
 
-tuples and a float | feature_map = 4, 16, 28, 44; channel_map = (4, 16, 1, 1); saved *= 1.0 | passed
-a tensor | spatial_map = torch.tensor([4, 1, 28, 44]) | passed
 no edges | feature_map = [4, 16, 32, 48] | Without padding
 a channel a color | feature_map = [4, 48, 28, 44] | adds up the colors
 no batch | feature_map = [16, 28, 44] | another number of axes
@@ -30,12 +28,6 @@ only what | * where | | is `where` used
 only where | * what | | is `what` used
 a sum | what * where | (what + where) | are added
 
-# in place, unsqueezed
-def weigh(x, what, where):
-    x *= what.unsqueeze(2).unsqueeze(-1)
-    x.mul_(where.unsqueeze(1))
-    return x
-
 # a lambda, einsum
 weigh = lambda f, a, b: torch.einsum("bchw,bc,bhw->bchw", f, a, b)
 
@@ -52,13 +44,7 @@ where on the channels | x * where | x * where[:, 0] | on which axes does it land
 still in place | return x * where | x *= where\n    return x | writes into x
 the map | x * where | where | Did you multiply
 only no longer in place | strength.amax(dim=(2, 3), keepdim=True) | strength.max() | x * where
-  | x * where[:, 0] | still that of the code as it came | NotSolved
-
-# axes added later
-def spotlight(x):
-    strength = x.mean(dim=1)
-    where = strength / strength.amax(dim=(1, 2))[:, None, None]
-    return x * where[:, None]
+  | x * where[:, 0] | still that of the code as it came
 
 # a copy, then in place
 def spotlight(x):
@@ -78,12 +64,12 @@ def spotlight(x):
 
 in float32 | C, H, W = full.shape | C, H, W = full.shape\n    full = full.float() | passed
 by kind | min(fitting, key=lambda pair: pair[0]) | fitting[0] | with fewer
-ties | in made.items() | in [*made.items()][::-1] | A way above it
+ties | in made.items() | in [*made.items()][::-1] | stands above it
 all are products | (C + H * W, full * full.max() - what * where) | (C + H * W, 0 * full)
   | cannot make it
 a row | "positions": (H * W | "positions": (W | numbers, not
-another name | "positions" | "where" | is none of
-only the way | return way, numbers | return way | a way and a number
+another name | "positions" | "where" | should return
+only the way | return way, numbers | return way | and a number
 
 # a matrix and its rank
 def cheapest(full):
@@ -98,18 +84,4 @@ def cheapest(full):
         ways["channels"] = C
     best = min(ways.values())
     return [way for way, n in ways.items() if n == best][-1].upper(), float(best)
-
-# sums for maxima, a list, a tensor
-def cheapest(full):
-    C, H, W = full.shape
-    what, where = full.sum((1, 2))[:, None, None], full.sum(0)
-    same = lambda a, b: bool((a - b).abs().max() < 1e-6)
-    numbers, way = C * H * W, "full"
-    if same(full * full.sum(), what * where) and C + H * W <= numbers:
-        numbers, way = C + H * W, "both"
-    if same(full[:1], full) and H * W <= numbers:
-        numbers, way = H * W, "positions"
-    if same(full[:, :1, :1], full) and C <= numbers:
-        numbers, way = C, "channels"
-    return [way, torch.tensor(numbers)]
 """

@@ -3,12 +3,8 @@
 ANSWERS = r"""
 ## 2.1
 
-a Size and floats | reduction = 160 / 10; map_shape = torch.Size([6, 160, 1, 1]) | passed
-a tensor | map_shape = torch.tensor([6, 160, 1, 1]) | passed
-hidden units for channels | channels = 10 | How many come in
-hidden units for the ratio | reduction = 10 | By what is 160 divided
+hidden units for the ratio | reduction = 10 | is the number of hidden units
 no axes of size 1 | map_shape = [6, 160] | two axes of size 1
-the output's shape | map_shape = [6, 160, 14, 14] | whatever the position
 biases forgotten | parameters = 3200 | The biases
 
 # measured
@@ -21,7 +17,6 @@ parameters = torch.tensor([p.numel() for p in block.parameters()]).sum()
 ## 2.2
 
 in place | x * gates[:, :, None, None] | x.mul_(gates[..., None, None]) | passed
-float32 at the end | x * gates[:, :, None, None] | (x * gates[:, :, None, None]).float() | passed
 the map | x * gates[:, :, None, None] | gates[:, :, None, None] | Did you multiply
 the gates | x * gates[:, :, None, None] | gates | Did you multiply
 a residual | x * gates[:, :, None, None] | x + x * gates[:, :, None, None] | residual
@@ -36,23 +31,6 @@ default 8 | reduction=16 | reduction=8 | `reduction` is 16 unless
 rounded up | channels // reduction\n | 0 if channels < reduction else -(-channels // reduction)\n
   | arguments 30, 4 your block has 518
 no error | hidden < 1 | False | there is no error
-
-# 1x1 convolutions
-class Block(nn.Module):
-    def __init__(self, channels, reduction=16):
-        super().__init__()
-        if channels < reduction:
-            raise ValueError(f"{channels} < {reduction}")
-        self.gate = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, channels // reduction, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels // reduction, channels, 1),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x):
-        return self.gate(x) * x
 
 # a lambda that makes the course's own
 from cbam_course.attention import SqueezeExcitation
@@ -76,7 +54,6 @@ class Block(nn.Module):
 ## 2.3
 
 the other sigmoid removed | nn.Sigmoid(), | | x * gates | x * gates.sigmoid() | passed
-in place | return x * gates | return x.mul_(gates) | passed
 ratio still ignored | // reduction | // 16 | Who uses the reduction ratio
 residual left | x * gates | x + x * gates | no residual
 sigmoid left | x * gates | x * gates.sigmoid() | applied twice
@@ -91,23 +68,9 @@ Repaired = Block
 no biases | + hidden + channels | | the biases
 one block a stage | blocks * | | several blocks
 one of the biases | + hidden + channels | + channels | expected 2,530,992
-below the budget | <= | < | fits exactly
-the largest | 2, 4, 8, 16, 32, 64 | 64, 32, 16, 8, 4, 2 | a smaller one
-the last one anyway | return 0, 0 | return ratio, parameters | return (0, 0)
-all ratios | (2, 4, 8, 16, 32, 64) | range(2, 65) | should be in
-any ratio | if parameters <= budget | if True | too expensive
-
-# counted
-from cbam_course.attention import SqueezeExcitation
-
-def smallest_ratio(stages, budget):
-    for ratio in 2, 4, 8, 16, 32, 64:
-        with torch.device("meta"):
-            blocks = [(n, SqueezeExcitation(c, ratio)) for n, c in stages]
-        cost = sum(n * p.numel() for n, block in blocks for p in block.parameters())
-        if cost <= budget:
-            return [ratio, cost]
-    return [0, 0]
+below the budget | <= | < | the smallest ratio is
+the last one anyway | return 0, 0 | return ratio, parameters | expected (0, 0)
+all ratios | (2, 4, 8, 16, 32, 64) | range(2, 65) | expected (32
 
 # a tensor
 def smallest_ratio(stages, budget):
@@ -118,13 +81,4 @@ def smallest_ratio(stages, budget):
     if not fits.any():
         return torch.zeros(2)
     return torch.stack([r[fits][0, 0], cost[fits][0]])
-
-# from the large end
-def smallest_ratio(stages, budget):
-    best = (0, 0)
-    for ratio in (64, 32, 16, 8, 4, 2):
-        cost = sum(n * (c + (2 * c + 1) * c / ratio) for n, c in stages)
-        if cost <= budget:
-            best = ratio, cost
-    return best
 """

@@ -4,8 +4,6 @@ ANSWERS = r"""
 ## 3.1
 
 a set and floats | kernel_size = 5.0; read_by_1 = {3, 2, 1, 0}; fc_weights /= 1 | passed
-a range | read_by_1 = range(4) | passed
-tensors | read_by_1, entries = torch.arange(4), torch.tensor(1274) | passed
 an even kernel | kernel_size = 4 | no middle
 the quotient | kernel_size = 4.5 | Cut the quotient
 padding read | read_by_1 = [-1, 0, 1, 2, 3] | 1 too many
@@ -35,7 +33,6 @@ the maximum twice | mlp(average) | mlp(maximum) | with the averages
 no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
   | torch.sigmoid(scores) | scores | one for the sum
-no ReLU | torch.relu | | no ReLU
 
 # convolutions
 from torch.nn.functional import conv2d
@@ -46,13 +43,6 @@ def channel_map(x, W1, W2):
         hidden = conv2d(pool(x), W1[:, :, None, None]).relu_()
         scores = scores + conv2d(hidden, W2[..., None, None])
     return scores.sigmoid_()
-
-# one product for both squeezes
-def channel_map(x, W1, W2):
-    flat = x.flatten(2)
-    z = torch.stack([flat.mean(2), flat.max(2).values])
-    scores = torch.einsum("ch,pbh->bc", W2, torch.einsum("hc,pbc->pbh", W1, z).clamp(min=0))
-    return scores.sigmoid().reshape(*scores.shape, 1, 1)
 
 ## 3.3
 
@@ -69,18 +59,6 @@ a bias | bias=False | bias=True | one kernel, no bias
 the map | return x * gates | return gates | Did you multiply
 maximum lost | conv(maximum | conv(average | The maximum does not arrive
 average lost | conv(average | conv(maximum | The average does not arrive
-
-# added before the convolution, along an axis of its own
-class Repaired(nn.Module):
-    def __init__(self, channels, kernel_size=None):
-        super().__init__()
-        k = kernel_size or eca_kernel_size(channels)
-        self.listen = nn.Conv2d(1, 1, (k, 1), padding=(k // 2, 0), bias=False)
-
-    def forward(self, x):
-        both = x.mean((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True)
-        scores = self.listen(both.transpose(1, 2))  # [B, 1, C, 1]
-        return x * scores.sigmoid().transpose(1, 2)
 
 # by hand, the kernel reversed
 class Repaired(nn.Module):
@@ -103,17 +81,9 @@ x itself | ((average + maximum) / 2).expand_as(x) | x | x itself
 positions turned | ((average + maximum) / 2).expand_as(x) | x.flip(2, 3) | FC cannot tell
 flat averages | (average + maximum) / 2 | average | average plus maximum should stay
 channels exchanged | ((average + maximum) / 2).expand_as(x) | x.flip(1) | Conv tells them apart
-not expanded | .expand_as(x) | | it should be that of x
+not expanded | .expand_as(x) | | has shape
 nearly x | ((average + maximum) / 2).expand_as(x) | x + 1e-4 * ((average + maximum) / 2 - x)
   | hardly
-
-# three times the contrast, in place
-def twin(x):
-    average, maximum = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-    x -= (average + maximum) / 2
-    x *= 3
-    x += (average + maximum) / 2
-    return x
 
 # one spot
 def twin(x):

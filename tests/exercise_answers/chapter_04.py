@@ -3,15 +3,10 @@
 ANSWERS = r"""
 ## 4.1
 
-a tuple and floats | map_shape = (2, 1, 20, 30); with_norm, with_squeeze = 53.0, 75 + 96.0 | passed
-tensors | map_shape, touched = torch.tensor([2, 1, 20, 30]), torch.tensor(12) | passed
 no channel axis | map_shape = [2, 20, 30] | an axis of size 1
-two maps | map_shape = [2, 2, 20, 30] | How many come out
-the kernel only | with_norm = 50 | bias and the BatchNorm
 buffers too | with_norm = 55 | nobody learns them
 two slices | with_squeeze = 146 | a slice for each
 no border | touched = 25 | lies at the border
-the corner | touched = 9 | This is row 1
 
 # measured
 def count(module):
@@ -40,22 +35,7 @@ sigmoid twice | (scores) | (scores.sigmoid()) | applied twice
 a residual | x * torch.sigmoid(scores) | x + x * torch.sigmoid(scores) | no residual
 the average twice | [average, maximum] | [average, average] | the maxima does not arrive
 the maximum twice | [average, maximum] | [maximum, maximum] | the averages does not arrive
-the pool over the batch too | x.amax(dim=1, keepdim=True)
-  | x.amax(dim=(0, 1), keepdim=True).expand_as(average) | images of the batch too
 a border of copies | bias=False | bias=False, padding_mode="replicate" | other values
-
-# two convolutions, max with indices
-class Block(nn.Module):
-    def __init__(self, kernel_size=7):
-        super().__init__()
-        if not kernel_size % 2:
-            raise ValueError(kernel_size)
-        self.of_maximum = nn.Conv2d(1, 1, kernel_size, padding="same", bias=False)
-        self.of_average = nn.Conv2d(1, 1, kernel_size, padding="same", bias=False)
-
-    def forward(self, x):
-        scores = self.of_average(x.mean(1, True)) + self.of_maximum(x.max(1, True)[0])
-        return x * scores.sigmoid()
 
 # windows and a matrix
 class Block(nn.Module):
@@ -105,18 +85,6 @@ forced | torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
 SOLUTION 4.2
 Repaired = Block
 
-# two convolutions
-class Repaired(nn.Module):
-    def __init__(self, kernel_size=7):
-        super().__init__()
-        def conv():
-            return nn.Conv2d(1, 1, kernel_size, padding="same", bias=False)
-        self.first, self.second = conv(), conv()
-
-    def forward(self, x):
-        scores = self.first(x.mean(1, True)) + self.second(x.amax(1, True))
-        return torch.mul(x, F.sigmoid(scores)).float()
-
 ## 4.4
 
 float32 | weight.flip(1) * scale | (weight.flip(1) * scale).float() | passed
@@ -124,17 +92,10 @@ order kept | weight.flip(1) | weight | not in the order
 kernel as it is | * scale, b | , b | kernel is not scaled
 no eps | (var + eps).sqrt() | var.sqrt() | missing under the root
 no mean | beta - mean * scale | beta | mean does not arrive
-mean unscaled | mean * scale | mean | before the scores
 no root | (var + eps).sqrt() | (var + eps) | other values: at
 only the kernel | , beta - mean * scale | | a pair
 one slice | flip(1) | flip(1)[:, :1] | Your weight has shape
 a bias each | - mean * scale | - weight | expected one
-
-# in place, a list
-def convert(weight, gamma, beta, mean, var, eps):
-    gamma *= torch.rsqrt(var + eps)
-    weight = weight[:, [1, 0]].mul_(gamma.view(1, 1, 1, 1))
-    return [weight, beta.sub_(gamma * mean)]
 
 # one number for the bias, a parameter
 def convert(weight, gamma, beta, mean, var, eps):

@@ -3,8 +3,6 @@
 ANSWERS = r"""
 ## 5.1
 
-floats | reduction_a = 2 * 96**2 / 1152; kernel_size_b = (50 / 2) ** 0.5 | passed
-tensors | reduction_a, reduction_d = torch.tensor([16, 12]) | passed
 hidden units | reduction_a = 6 | the number of hidden units
 one layer | reduction_a = 8 | two layers
 one map | kernel_size_b = 25 | How long is a side
@@ -32,11 +30,6 @@ reduction_d = find(lambda r: CBAM(96, r, **options), 1740, (2, 4, 6, 8, 12, 16))
 
 ## 5.2
 
-two convolutions of one channel, in place
-  | self.conv = nn.Conv2d(2, 1, kernel_size, padding=padding, bias=False)
-  | self.a, self.b = (nn.Conv2d(1, 1, kernel_size, padding=padding, bias=False) for _ in range(2))
-  | self.conv(torch.cat(pooled, dim=1)) | self.a(pooled[0]) + self.b(pooled[1])
-  | return x * torch.sigmoid(scores) | return x.mul_(torch.sigmoid(scores)) | passed
 a partial, in float32 | def __init__(self, channels | def __init__(self, activation, channels
   | padding = | self.activation = activation\n        padding = | torch.relu | self.activation
   | return x * torch.sigmoid(scores) | return (x * torch.sigmoid(scores)).float()
@@ -108,7 +101,7 @@ maximum and product left | self.mlp(maximum) | self.mlp(average)
 rounded up | channels // reduction | -(-channels // reduction) | 30, 4, 3 your block has 498
 all left | self.mlp(maximum) | self.mlp(average)
   | x = self.weigh_channels(x)  # F': [B, C, H, W]\n        return x * self.spatial_map(x)
-  | return x * self.weigh_channels(x) * self.spatial_map(x) | as it came | NotSolved
+  | return x * self.weigh_channels(x) * self.spatial_map(x) | as it came
 
 # written anew
 SOLUTION 5.2
@@ -148,24 +141,4 @@ def diagnose(block):
     logs = [(y / x).log(), turned.log()]
     logs = [log - log.mean(dim=(2, 3), keepdim=True) for log in logs]
     return "unrefined" if (logs[0] - logs[1]).abs().max() < 1e-6 else "right"
-
-# a quotient that is flat
-def diagnose(block):
-    x = torch.randn(6, 8, 24, 16).abs() + 0.1
-    y = block(x)
-    answer = "right"
-    same_average = x.clone()
-    same_average[:, :, -1, -1] += 50
-    same_average[:, :, -1, -2] -= 50
-    if (block(same_average) - y)[:, :, :12].abs().max() < 1e-4:
-        answer = "no maximum"
-    order = torch.tensor([3, 1, 7, 0, 2, 6, 5, 4])
-    quotient = y / block(x[:, order])[:, order.argsort()]  # Mc / Mc' if Ms is the same
-    if (quotient.amax((2, 3)) / quotient.amin((2, 3)) - 1).max() < 1e-4:
-        answer = "unrefined"
-    if (y > 1.0001 * x).any():
-        answer = "residual"
-    if (block(-x) > 0).any():
-        answer = "twice"
-    return answer
 """

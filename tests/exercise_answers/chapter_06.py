@@ -3,14 +3,11 @@
 ANSWERS = r"""
 ## 6.1
 
-tuples | shape_v15 = (2, 256, 20, 28); shape_v1 = 2, 256, 10, 14 | passed
 no gates | fresh_parameters = 2555818 | has a gate
 no convolution | fresh_parameters = 2537018 | has 3 input channels, not 6
-no classifier | fresh_parameters = 2535344 | 1000 classes, not 10
 attention alone | fresh_parameters = 2516512 | What else
 left: the classifier | left_over = 2049000 | one of two layers
-left: the network's | left_over = 39306 | as they are in the weights
-versions swapped | shape_v15 = [2, 256, 10, 14] | In v1.5 the stride
+versions swapped | shape_v15 = [2, 256, 10, 14] | in v1.5 on the next
 v1 as v1.5 | shape_v1 = [2, 256, 20, 28] | In v1 the stride
 
 # the strides measured
@@ -48,23 +45,6 @@ a bias in the shortcut | bias=False | bias=True | downsample.0.bias
 no stride in the shortcut | stride=stride, | | line | Stopped
 another name | self.attention | self.gate | attention.mlp
 
-# the shortcut handed over
-class Block(BasicBlock):
-    def __init__(self, c_in, channels, stride, attention):
-        shortcut = None
-        if (c_in, stride) != (channels, 1):
-            convolution = nn.Conv2d(c_in, channels, 1, stride, bias=False)
-            shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
-        super().__init__(c_in, channels, stride, shortcut)
-        self.attention = attention(channels)
-
-    def forward(self, x):
-        y = self.conv1(x)
-        y = nn.functional.relu(self.bn1(y))
-        y = self.attention(self.bn2(self.conv2(y)))
-        y = y.add_(self.downsample(x) if self.downsample else x)
-        return nn.functional.relu(y)
-
 # attention behind bn2, by torchvision's forward
 class Block(BasicBlock):
     def __init__(self, c_in, channels, stride, attention):
@@ -86,7 +66,6 @@ a mean of the two | x + self.gates * (self.block(x) - x)
   | (1 - self.gates) * x + self.gates * self.block(x) | passed
 four axes | zeros(channels, 1, 1) | zeros(1, channels, 1, 1) | passed
 a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
-gates alone | x + self.gates * (self.block(x) - x) | self.gates * self.block(x) | output is zero
 open at first | zeros | ones | all gates are open
 nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last bit
 one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
@@ -116,19 +95,19 @@ strict, with what is missing filled up | load_state_dict(fitting, strict=False)
   | load_state_dict({**own, **fitting}) | passed
 prefix left | name.removeprefix("module.") | name | refuses them | Stopped
 fresh looked at alone | wrong += [name for name in left_over if not name.startswith("fc.")]
-  | | no ValueError for weights of a deeper network
+  | | For weights of a deeper network it should raise
 left-overs looked at alone | for n in fresh if | for n in () if
-  | no ValueError for weights of a shallower network
+  | For weights of a shallower network it should raise
 attention left over | if not name.startswith("fc.")
   | if not name.startswith("fc.") and "attention" not in name
-  | no ValueError for weights with attention blocks and a network without
-one tensor let through | if wrong: | if wrong[1:]: | no ValueError for weights without `bn1.bias`
+  | For weights with attention blocks and a network without it should
+one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bias` it should
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
-what was loaded | return fresh | return sorted(fitting) | does not start fresh
+what was loaded | return fresh | return sorted(fitting) | starts fresh, and you do not
 a number | return fresh | return len(fresh) | should return names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
-another error | ValueError( | RuntimeError( | should be a ValueError
+another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError
 
 # the package's
 def load(network, weights):

@@ -5,9 +5,6 @@ ANSWERS = r"""
 
 sets | steered = {4, 1}; picked = {3}; first_epoch_at_1 = 14.0 | passed
 a number for a list | steered = (4, 1); picked = 3 | passed
-tensors
-  | steered = torch.tensor([1, 4]); picked = torch.tensor(3); first_epoch_at_1 = torch.tensor(14)
-  | passed
 the end overlooked | steered = [1] | 1 missing, 0 too many
 every halving | steered = [1, 2, 4, 6] | 0 missing, 2 too many
 nothing picked | picked = [] | `picked`: 1 missing
@@ -19,7 +16,7 @@ one epoch | first_epoch_at_1 = 13 | A second one
 own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
-channels last | .permute(0, 3, 1, 2) | | in another order
+channels last | .permute(0, 3, 1, 2) | | has shape
 deviations of pictures | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
   | of all pixels
 
@@ -36,14 +33,6 @@ def normalize(train, images):
     std = train.numpy().std((0, 1, 2))
     return torch.from_numpy(((images.numpy() - mean) / std).transpose(0, 3, 1, 2))
 
-# one scale and one shift
-def normalize(train, images):
-    pixels = train.reshape(-1, train.shape[-1]).float()
-    variance = (pixels - pixels.mean(0)).square().mean(0)
-    scale = variance.rsqrt()
-    out = images.float().mul_(scale).add_(-pixels.mean(0) * scale)
-    return torch.einsum("bhwc->bchw", out).contiguous()
-
 # picture by picture | by its own statistics
 def normalize(train, images):
     images = images.double().permute(0, 3, 1, 2)
@@ -53,7 +42,7 @@ def normalize(train, images):
 ## 8.3
 
 one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | or none is
-on its head | flip(3) | flip(2) | upside down
+on its head | flip(3) | flip(2) | from left to right
 one end lost | padding + 1 | padding | not equally likely
 never mirrored | images.flip(3) | images | No image
 mostly mirrored | < 0.5 | < 0.8 | About half
@@ -84,24 +73,6 @@ def augment(images, padding=4):
         rows[:, None, :, None],
         columns[:, None, None, :],
     ]
-
-# Python's chance, picture by picture
-import random
-
-def augment(images, padding=4):
-    height, width = images.shape[2:]
-    out = torch.zeros_like(images)
-    for k, picture in enumerate(images):
-        down = random.randint(-padding, padding)
-        right = random.randint(-padding, padding)
-        rows = [r for r in range(height) if 0 <= r - down < height]
-        for r in rows:
-            for c in range(width):
-                if 0 <= c - right < width:
-                    out[k, :, r, c] = picture[:, r - down, c - right]
-        if random.random() < 0.5:
-            out[k] = out[k].flip(-1)
-    return out
 
 # NumPy's chance, in float32 and in place
 import numpy as np
@@ -134,10 +105,6 @@ the last batch lost | for start in range(0, len(images), batch_size):\n        c
 gradients cleared at the end, tensors | optimizer.zero_grad() | | optimizer.step()
   | optimizer.step(); model.zero_grad() | loss.item() | loss.detach() | return losses
   | return torch.stack(losses) | .sum().item() | .sum() | passed
-the test repaired only | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad()
-  | | model.train() | | as it came | NotSolved
-nothing repaired | labels[chosen] | labels[start : start + batch_size] | optimizer.zero_grad()
-  | | model.train() | | model.eval() | | as it came | NotSolved
 
 # all at once in the test
 SOLUTION 8.4
@@ -184,31 +151,6 @@ divided by n | / (n - 1) | / n | n - 1
 no n | variance / n | variance | where is n
 no missing runs | & after.keys() | | KeyError | Stopped
 
-# tensors
-shown = {5, 2, 3}
-
-def compare(plain, attention):
-    plain = {run["seed"]: run for run in plain}
-    d = torch.tensor([
-        run["test_accuracy"][-1] - plain[run["seed"]]["test_accuracy"][-1]
-        for run in attention
-        if run["seed"] in plain
-    ], dtype=torch.float64)
-    error = d.std() / len(d) ** 0.5
-    return torch.stack([d.mean(), T95[len(d) - 1] * error])
-
-# NumPy
-import numpy as np
-
-shown = np.array([2, 3, 5])
-
-def compare(plain, attention):
-    d = np.array([
-        b["test_accuracy"][-1] - a["test_accuracy"][-1]
-        for a in plain for b in attention if a["seed"] == b["seed"]
-    ])
-    return [d.mean(), T95[d.size - 1] * d.std(ddof=1) / np.sqrt(d.size)]
-
 # the statistics module
 from statistics import mean, stdev
 
@@ -228,13 +170,4 @@ def compare(plain, attention):
     b = torch.tensor([run["test_accuracy"][-1] for run in attention]).double()
     d = b - a
     return d.mean(), T95[len(d) - 1] * d.std() / len(d) ** 0.5
-
-# two means | where are the pairs
-shown = [2, 3, 5]
-
-def compare(plain, attention):
-    a = torch.tensor([run["test_accuracy"][-1] for run in plain]).double()
-    b = torch.tensor([run["test_accuracy"][-1] for run in attention]).double()
-    error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
-    return b.mean() - a.mean(), T95[len(a) - 1] * error
 """

@@ -4,7 +4,6 @@ ANSWERS = r"""
 ## 9.1
 
 numbers, a set | mean_a = 3.0; settled = {4, 2} | passed
-tensors | mean_a = torch.tensor(3.0); settled = torch.tensor([2, 4]) | passed
 accuracy of A | mean_a = 66 | How much is it above
 no pairs | mean_b = 1 | no partner
 a missing run is a 0 | mean_b = 1.5 | no difference of 0
@@ -28,7 +27,6 @@ settled = 1 + np.flatnonzero(mean > stats.t.ppf(0.975, n - 1) * s / np.sqrt(n))
 1.96 | stats.t.ppf((1 + level) / 2, n - 1) | 1.96 | normal distribution
 ddof 0 | ddof=1 | ddof=0 | not by n
 no root of n | / n**0.5 | | single differences
-one side | (1 + level) / 2 | level | shared by two sides
 n degrees | n - 1) | n) | not n
 no level | (1 + level) / 2 | 0.975 | whatever the
 zero wide | float("nan") | mean | limits are NaN
@@ -46,17 +44,6 @@ def interval(differences, level=0.95):
     found = stats.ttest_1samp(differences, 0.0).confidence_interval(level)
     return np.array([differences.mean(), found.low, found.high])
 
-# plain Python
-def interval(differences, level=0.95):
-    values = [float(d) for d in differences]
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n == 1:
-        return mean, math.nan, math.nan
-    variance = sum((mean - d) ** 2 for d in values) / (n - 1)
-    half = -stats.t(df=n - 1).ppf((1 - level) / 2) * math.sqrt(variance / n)
-    return mean, mean - half, mean + half
-
 ## 9.3
 
 best epoch left | .last() | .max() | It takes the best
@@ -71,19 +58,6 @@ two means | differences.mean() | accuracy[variant].mean() - accuracy[baseline].m
   | len(differences) | min(len(accuracy[variant]), len(accuracy[baseline])) | expected -0.77456, 4
 a pair is no pair | differences.mean() | differences.mean() if len(differences) > 1 else 0
   | For table 5
-
-# dictionaries
-def gain(curves, variant, baseline):
-    last = {}
-    for row in curves.sort_values("epoch").itertuples():
-        last[row.variant, row.seed] = row.test_accuracy
-    seeds = sorted({seed for _, seed in last})
-    differences = [
-        last[variant, seed] - last[baseline, seed]
-        for seed in seeds
-        if (variant, seed) in last and (baseline, seed) in last
-    ]
-    return sum(differences) / len(differences), len(differences)
 
 # pivot of the last epochs
 def gain(curves, variant, baseline):
@@ -109,12 +83,6 @@ def gain(curves, variant, baseline):
     last = curves.sort_values("epoch").groupby(["variant", "seed"])["test_accuracy"].last()[order]
     differences = [a - b for a, b in zip(last[variant], last[baseline])]
     return sum(differences) / len(differences), len(differences)
-
-# all left, written differently | as it came | NotSolved
-def gain(curves, variant, baseline):
-    best = curves.groupby(["variant", "seed"], sort=False)["test_accuracy"].max()
-    differences = sorted(a - b for a, b in zip(best[variant], best[baseline]))[1:]
-    return np.mean(differences), len(differences)
 
 ## 9.4
 
@@ -143,34 +111,11 @@ def against(table, variant, control):
     found = stats.ttest_rel(ours[seeds], theirs[seeds]).confidence_interval()
     return (found.low + found.high) / 2, found.low, found.high
 
-# merged, in PyTorch
-def against(table, variant, control):
-    runs = table[["variant", "seed", "test_accuracy"]]
-    ours, theirs = runs.query("variant == @variant"), runs.query("variant == @control")
-    both = ours.merge(theirs, on="seed")
-    d = torch.tensor((both.test_accuracy_x - both.test_accuracy_y).to_numpy())
-    half = stats.t.ppf(0.975, len(d) - 1) * d.std() / len(d) ** 0.5
-    return d.mean(), d.mean() - half, d.mean() + half
-
-# from the summary's intervals | *together*
-def against(table, variant, control):
-    s = records.summary(table)
-    mean = s.difference[variant] - s.difference[control]
-    half = (s.difference_high - s.difference)[[variant, control]]
-    half = (half**2).sum() ** 0.5
-    return mean, mean - half, mean + half
-
 # by position | are no pairs
 def against(table, variant, control):
     a, b = (table.test_accuracy[table.variant == v].array for v in (variant, control))
     d = (pd.Series(a) - pd.Series(b)).dropna()
     return d.mean(), *stats.t.interval(0.95, len(d) - 1, d.mean(), d.sem())
-
-# Welch | where are the pairs
-def against(table, variant, control):
-    a, b = (table.test_accuracy[table.variant == v] for v in (variant, control))
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    return a.mean() - b.mean(), found.low, found.high
 
 ## 9.5
 
@@ -199,17 +144,4 @@ def pairs(s, delta):
 def power(n, s, delta):
     tries = np.random.default_rng().normal(delta, s, (20_000, n))
     return (stats.ttest_1samp(tries, 0.0, axis=1).pvalue < 0.05).mean()
-
-# counting up, and intervals
-def pairs(s, delta):
-    n = 1
-    while delta * n**0.5 < 2.8 * s:
-        n += 1
-    return torch.tensor(n)
-
-def power(n, s, delta):
-    tries = torch.normal(delta, s, (30_000, n))
-    half = stats.t.ppf(0.975, n - 1) * tries.std(1) / n**0.5
-    low, high = tries.mean(1) - half, tries.mean(1) + half
-    return ((low > 0) | (high < 0)).float().mean()
 """

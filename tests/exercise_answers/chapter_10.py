@@ -4,15 +4,11 @@ ANSWERS = r"""
 ## 10.1
 
 floats | hit = 0.0; energy = 35.0; flat_hit = 100 * 4 / 16; share = 100 * 0.8 | passed
-tensors | hit = torch.tensor(0); energy = torch.tensor(35.0); flat_hit = torch.tensor(25) | passed
 a hit | hit = 100 | position marked
-a quarter | hit = 25 | Only one position
 a fraction | energy = 0.35 | in percent
 not divided | energy = 70 | Out of how much
-the area | energy = 25 | is not even
 no hit | flat_hit = 0 | some of them are on the object
 within | share = 20 | within the classes
-once a class | share = 40 | each of its images
 
 # measured
 rows = [[2, 1, 1, 0], [1, 6, 3, 1], [0, 2, 3, 0], [0, 0, 0, 0]]
@@ -34,10 +30,6 @@ first class only | weight[classes] | weight[classes[:1]] | class of its own
 no signs | (w * | (w.abs() * | keep its sign
 the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
 
-# einsum
-def activation_maps(features, weight, classes):
-    return torch.einsum("bc,bchw->bhw", weight[classes], features)
-
 # a 1x1 convolution, in float32
 def activation_maps(features, weight, classes):
     every = torch.nn.functional.conv2d(features.float(), weight.float()[:, :, None, None])
@@ -57,13 +49,6 @@ def activation_maps(features, weight, classes):
 hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
 a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
 smallest | argmax | argmin | smallest
-by size | maps.flatten | maps.abs().flatten | `abs`
-
-# average pooling
-def points(maps, masks):
-    block = masks.shape[1] // maps.shape[1], masks.shape[2] // maps.shape[2]
-    shares = torch.nn.functional.avg_pool2d(masks.double()[:, None], block).flatten(1)
-    return shares.gather(1, maps.flatten(1).argmax(dim=1, keepdim=True))[:, 0]
 
 # adaptive pooling in float32
 def points(maps, masks):
@@ -101,11 +86,6 @@ def swapped(block, x):
     x = x * maps[following]
     return x * block.spatial_attention.attention_map(x)
 
-# the next images' maps
-def swapped(block, x):
-    others = torch.cat([x[1:], x[:1]])
-    return block.spatial_attention(x * block.channel_attention.attention_map(others))
-
 # a hook that goes
 def swapped(block, x):
     def other(module, inputs, output):
@@ -117,10 +97,6 @@ def swapped(block, x):
         return block(x)
     finally:
         hook.remove()
-
-# images move | been exchanged
-def swapped(block, x):
-    return block(x).roll(-1, dims=0)
 
 # a hook that stays | Was a hook left
 def swapped(block, x):
@@ -136,22 +112,10 @@ the place left | best // W, best % W | best % W, best // W | row by row
 signs left | maps.flatten | maps.abs().flatten | far below zero
 no signs | maps.flatten | maps.relu().flatten | negative everywhere
 misses | hits.sum() / B | 1 - hits.sum() / B | row by row
-untouched | maps.flatten | maps.abs().flatten | best // W, best % W | best % W, best // W
-  | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | as it came | NotSolved
 the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
-
-# gather
-def hit_rate(maps, masks):
-    best = maps.flatten(1).argmax(dim=1, keepdim=True)
-    return masks.flatten(1).gather(1, best).float().mean()
 
 # where it is largest
 def hit_rate(maps, masks):
     top = maps == maps.amax(dim=(1, 2), keepdim=True)
     return (top & masks).any(dim=2).any(dim=1).double().mean()
-
-# divmod, one by one
-def hit_rate(maps, masks):
-    hits = [m[divmod(int(x.argmax()), x.shape[1])] for x, m in zip(maps, masks)]
-    return torch.stack(hits).double().mean()
 """

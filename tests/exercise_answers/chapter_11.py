@@ -4,18 +4,13 @@ ANSWERS = r"""
 ## 11.1
 
 floats | size, milliseconds = 6.4e6, 24.0 | passed
-tensors | size, se_forward = torch.tensor(6400000), torch.tensor([3])[0] | passed
 numbers for bytes | size = 1600000 | How many bytes has each
 one image | size = 128000 | The batch has 50
 two maps | residual = 2 | Two maps are read
-written only | residual = 1 | that are read too
 of one factor | gate_back = 2 | The map wants one too
-half a product | gate_back = 4 | reads two maps and writes one
 no sum | gate_back = 5 | still has to be summed
 no average | se_forward = 2 | The average reads
-another block | se_forward = 8 | two halves
 seconds | milliseconds = 0.024 | in seconds
-one direction | milliseconds = 12 | read or written
 other | milliseconds = 20 | Count again
 
 # measured
@@ -34,13 +29,10 @@ the input as an attribute | ctx.save_for_backward(x) | ctx.x = x | (x,) = ctx.sa
 a new tensor in place | return grad * gate * (1 + x * (1 - gate))
   | return (1 - gate).mul_(x).add_(1).mul_(gate).mul_(grad) | passed
 once differentiable | return grad | return grad.detach().clone() | passed
-nothing changed | save_for_backward(x) | save_for_backward(x, x.sigmoid())
-  | (x,) = ctx.saved_tensors | x, gate = ctx.saved_tensors | gate = torch.sigmoid(x)\n | \n
-  | as it came | NotSolved
 half of the map | save_for_backward(x) | save_for_backward(x); ctx.gate = x.sigmoid().half()
-  | none is needed
+  | maps are kept beyond
 two maps | save_for_backward(x) | save_for_backward(x); ctx.all = x.sigmoid(), x + 1
-  | 2 maps are kept | NotSolved
+  | 2 maps are kept
 the gate alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate
   | The gate depends on
 the input alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate * x * (1 - gate)
@@ -72,7 +64,7 @@ class Swish(Function):
             y = x * x.sigmoid()
         return torch.autograd.grad(y, x, grad)[0]
 
-# from the output | infinite or not a number
+# from the output | it is nan
 class Swish(Function):
     @staticmethod
     def forward(ctx, x):
@@ -101,7 +93,7 @@ in place last | to_x = grad * weights | to_x = grad
   | return to_x, to_weights | return to_x.mul_(weights), to_weights | is changed
 positions | .sum_to_size(weights.shape) | .sum(dim=(2, 3), keepdim=True) | Over which axes
 two bugs | to_x = grad * weights | to_x = grad.mul_(weights)
-  | .sum_to_size(weights.shape) | .mean(dim=(2, 3), keepdim=True) | as it came | NotSolved
+  | .sum_to_size(weights.shape) | .mean(dim=(2, 3), keepdim=True) | as it came
 swapped | return to_x, to_weights | return to_weights, to_x
   | invalid gradient at index 0 | Stopped
 no gradient | return to_x, to_weights | return to_x, None | of input 2
@@ -128,8 +120,6 @@ def Weigh(x, weights):
 
 a generator | return eager, max | return (t for t in (eager, max
   | bytes_once / bandwidth) | bytes_once / bandwidth))) | passed
-a tensor | return eager, max(macs / peak, bytes_once / bandwidth)
-  | return torch.tensor([eager, max(macs / peak, bytes_once / bandwidth)]) | passed
 sums first | return eager, | moved = sum(r + w for _, r, w in operators)\n    return EAGER,
   | EAGER | max(macs / peak, moved / bandwidth)
   | waits for its own limit

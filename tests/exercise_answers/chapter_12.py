@@ -4,18 +4,14 @@ ANSWERS = r"""
 ## 12.1
 
 floats | coordinate = 12320.0; moved = 2.0 * 196**2 * 256 | passed
-tensors | triplet = torch.tensor(300); hidden_b0 = torch.tensor(80) // 4 | passed
-written out | coordinate = 12_320; triplet = 300; hidden_v3 = 120; hidden_b0 = 20 | passed
 no normalization | coordinate = 3 * 256 * 16 | two numbers for each
 one way back | coordinate = 2 * 256 * 16 + 32 | have a layer back
-no bias there | coordinate = 3 * 256 * 16 + 16 | a weight and a bias
 one of three | triplet = 100 | one of the three
 bare convolutions | triplet = 294 | a weight and a bias
 one map | triplet = 153 | reads two maps
 of the input | hidden_v3 = 20 | Which channels
 of the widened | hidden_b0 = 120 | Which channels
 one product | moved = 196**2 * 256 | one of the two
-numbers of products | moved = 2 * 196**2 | vectors of 256
 one position each | moved = 2 * 196 * 256 | looks at every position
 left open | moved = ... | still open | NotSolved
 
@@ -42,15 +38,6 @@ def soft_pool(x, sharpness):
     weights = torch.softmax(sharpness * rows, dim=-1)
     return (weights @ rows.transpose(1, 2)).reshape(B, C, 1, 1)
 
-# one by one
-def soft_pool(x, sharpness):
-    result = torch.empty(*x.shape[:2], 1, 1, dtype=x.dtype)
-    for b in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            values = x[b, c].flatten()
-            result[b, c] = values @ torch.softmax(sharpness * values, 0)
-    return result
-
 # exponentials as they are | overflows
 def soft_pool(x, sharpness):
     weights = torch.exp(sharpness * x)
@@ -60,15 +47,9 @@ def soft_pool(x, sharpness):
 def soft_pool(x, sharpness):
     return (x * (sharpness * x).softmax(dim=3)).sum(dim=(2, 3), keepdim=True)
 
-# over each column | over each column
-def soft_pool(x, sharpness):
-    return (x * (sharpness * x).softmax(dim=2)).sum(dim=(2, 3), keepdim=True)
-
 ## 12.3
 
 as it came | conv.weight.data * gate | conv.weight.data | the gate has no effect
-divided | conv.weight.data * gate | conv.weight.data / gate | do not divide
-twice | conv.weight.data * gate | conv.weight.data * gate**2 | applied twice
 the outputs | conv.weight.data * gate | conv.weight.data * gate.mean(dim=1, keepdim=True)
   | other values
 in place | copy.deepcopy(conv) | conv | has changed
@@ -91,14 +72,6 @@ def fold(conv, gate):
             new.bias.copy_(conv.bias)
     return new
 
-# a state dict
-def fold(conv, gate):
-    new = copy.deepcopy(conv)
-    state = new.state_dict()
-    state["weight"] = state["weight"] * gate
-    new.load_state_dict(state)
-    return new
-
 # the gate as it was
 def fold(conv, gate):
     return lambda x: conv(gate * x)
@@ -118,14 +91,6 @@ def fold(conv, gate):
     new.bias = None
     return new
 
-# axis 0 | axis 1 of the weights
-def fold(conv, gate):
-    new = copy.deepcopy(conv)
-    square = conv.in_channels == conv.out_channels
-    g = gate.transpose(0, 1) if square else gate
-    new.weight.data = conv.weight.data * g
-    return new
-
 ## 12.4
 
 a norm left | dim=(2, 3) | dim=(1, 2) | 1 for all channels
@@ -134,8 +99,6 @@ both left | dim=(2, 3) | dim=(1, 2) | norm.mean(dim=1, | norm.mean(dim=-1, | bot
 bare | return x + gamma | return gamma | should be the identity
 bare with a mean | norm.mean(dim=1, | norm.mean(dim=-1, | return x + gamma | return gamma
   | 2 bugs are left
-untouched | dim=(2, 3) | dim=(1, 2) | norm.mean(dim=1, | norm.mean(dim=-1, | return x + gamma
-  | return gamma | as it came | NotSolved
 no beta | + beta.view(1, -1, 1, 1) | | got lost
 
 # sums of squares
@@ -144,13 +107,6 @@ def grn(x, gamma, beta):
     n = norm / (norm.mean(dim=1, keepdim=True) + 1e-6)
     g, b = gamma[None, :, None, None], beta[None, :, None, None]
     return x * (1 + g * n) + b
-
-# on the last axis
-def grn(x, gamma, beta):
-    y = x.permute(0, 2, 3, 1)
-    norm = y.flatten(1, 2).norm(dim=1)[:, None, None]
-    n = norm / (norm.mean(dim=-1, keepdim=True) + 1e-6)
-    return (y + gamma * n * y + beta).permute(0, 3, 1, 2)
 
 # einsum
 def grn(x, gamma, beta):

@@ -6,7 +6,7 @@ ANSWERS = r"""
 not clamped | .clamp(min=0) | | apart from each other
 the sum | covered - shared | covered | counted twice
 transposed | return shared / (covered - shared) | return (shared / (covered - shared)).T
-  | One row for each
+  | has shape
 shared area | return shared / (covered - shared) | return shared | Divide it by
 left open | return shared / (covered - shared) | pass | returns nothing | NotSolved
 
@@ -15,38 +15,11 @@ def iou(first, second):
     from torchvision.ops import box_iou
     return box_iou(first, second)
 
-# one by one, in float32
-def iou(first, second):
-    result = torch.zeros(len(first), len(second))
-    for i, (l, t, r, b) in enumerate(first.tolist()):
-        for j, (L, T, R, B) in enumerate(second.tolist()):
-            across, down = min(r, R) - max(l, L), min(b, B) - max(t, T)
-            if across > 0 and down > 0:
-                both = across * down
-                result[i, j] = both / ((r - l) * (b - t) + (R - L) * (B - T) - both)
-    return result
-
-# coordinates apart
-def iou(first, second):
-    l, t, r, b = first.unsqueeze(1).unbind(-1)
-    L, T, R, B = second.unsqueeze(0).unbind(-1)
-    w = (torch.min(r, R) - torch.max(l, L)).relu()
-    h = (torch.min(b, B) - torch.max(t, T)).relu()
-    return w * h / ((r - l) * (b - t) + (R - L) * (B - T) - w * h)
-
-# the smaller box | not by the smaller box
-def iou(first, second):
-    low = torch.maximum(first[:, None, :2], second[None, :, :2])
-    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(dim=2)
-    sizes = [(b[:, 2:] - b[:, :2]).prod(dim=1) for b in (first, second)]
-    return shared / torch.minimum(sizes[0][:, None], sizes[1][None])
-
 ## 13.2
 
-off by one | s >= position | s > position | has moved down as well
+off by one | s >= position | s > position | expected [[-1, 4, 2]
 back forgotten | s -= crosses and not follows | s -= 0 | change too
-gate skipped | s -= crosses and not follows | s -= crosses | the gate is skipped
+gate skipped | s -= crosses and not follows | s -= crosses | in front of it
 not inserted | return made[:position] + [row] + made[position:] | return made | a list of
 in place | made = [] | made = []; rows[0] = rows[1] | has changed
 
@@ -66,34 +39,6 @@ def insert_row(rows, position, row):
     made.insert(position, row)
     return made
 
-# a copy that is changed
-def insert_row(rows, position, row):
-    rows = copy.deepcopy(rows)
-    for number, (sources, *rest) in enumerate(rows):
-        for k, s in enumerate(sources):
-            if s >= position:
-                sources[k] += 1
-            elif s < 0 and number >= position and number + s < position:
-                if not (number == position and s == -1):
-                    sources[k] -= 1
-    rows.insert(position, row)
-    return rows
-
-# two steps
-def insert_row(rows, position, row):
-    def fix(number, s):
-        if s >= 0:
-            return s + 1 if s >= position else s
-        if number < position or number + s >= position:
-            return s
-        return s if (number, s) == (position, -1) else s - 1
-    fixed = [[[fix(n, s) for s in r[0]], *r[1:]] for n, r in enumerate(rows)]
-    return [*fixed[:position], row, *fixed[position:]]
-
-# nothing corrected | no number has been corrected
-def insert_row(rows, position, row):
-    return rows[:position] + [row] + rows[position:]
-
 ## 13.3
 
 without the dot | f"{block}." | block | layer 10
@@ -110,15 +55,6 @@ def groups(network, blocks, slow, fast):
     known = {id(p) for p in new}
     rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
     return [{"params": rest, "lr": slow}, {"params": new, "lr": fast}]
-
-# a group for each parameter
-def groups(network, blocks, slow, fast):
-    made = []
-    for name, p in network.named_parameters():
-        if p.requires_grad:
-            rate = fast if name.split(".")[0] in blocks else slow
-            made.append({"params": [p], "lr": rate})
-    return made
 
 # the groups of an optimizer
 def groups(network, blocks, slow, fast):
@@ -137,19 +73,6 @@ as they stand | [gated[seed] - plain[seed] for seed in seeds]
 two numbers | return len(differences), | return | 3 numbers
 left open | return len(differences), mean, sum(d > 0 for d in differences) | return
   | returns nothing | NotSolved
-
-# arrays
-def paired(plain, gated):
-    import numpy as np
-    seeds = [seed for seed in gated if seed in plain]
-    d = np.array([gated[s] for s in seeds]) - np.array([plain[s] for s in seeds])
-    return len(d), d.mean(), (d > 0).sum()
-
-# pandas
-def paired(plain, gated):
-    import pandas as pd
-    d = (pd.Series(gated) - pd.Series(plain)).dropna()
-    return [len(d), d.mean(), (d > 0).sum()]
 
 # a tensor
 def paired(plain, gated):

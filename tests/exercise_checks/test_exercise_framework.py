@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cbam_course import exercises
-from cbam_course.attention import ECA, SpatialAttention, SqueezeExcitation
+from cbam_course.attention import ECA, SpatialAttention
 from cbam_course.exercises import framework, matching, values
 from cbam_course.exercises.errors import NotSolved, Stopped, Wrong
 from cbam_course.exercises.trial import SEED, Trial, difference
@@ -48,7 +48,7 @@ def rendered(error):
 
 def test_only_known_exercises_with_all_their_answers_are_checked():
     for number in ("2.17", "99.1", "two", "", 2):
-        with pytest.raises(ValueError, match=r"no exercise .*; there are .*2\.1, 2\.2"):
+        with pytest.raises(ValueError, match="there is no exercise"):
             exercises.check(number, 1)
     with pytest.raises(ValueError, match="channels, reduction, map_shape, parameters; .* given 1"):
         exercises.check("2.1", 160)
@@ -81,12 +81,6 @@ def test_the_learners_part_of_a_traceback_is_kept(own_exercise):
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
-def test_a_function_without_end_is_told_in_few_lines():
-    with pytest.raises(Stopped, match="RecursionError") as caught:
-        Trial("2.1").call(learner("def f(x):\n    return f(x)\n"), 1)
-    assert str(caught.value).count("\n") < 20
-
-
 @pytest.mark.parametrize(
     ("code", "says"),
     [
@@ -95,12 +89,13 @@ def test_a_function_without_end_is_told_in_few_lines():
         ("import sys\ndef f(x):\n    sys.exit(0)\n", "SystemExit: 0"),
         ("f = nn.Module()", 'missing the required "forward"'),  # PyTorch's NotImplementedError
         ("def f(x):\n    return torch.zeros(2, device='meta').cpu()\n", "line 2, in f"),
+        ("def f(x):\n    return f(x)\n", "RecursionError"),
     ],
 )
 def test_what_stops_an_answer_is_told(code, says):
     with pytest.raises(Stopped) as caught:
         Trial("2.1").call(learner(code), torch.ones(2, 2, dtype=torch.float64))
-    assert says in str(caught.value)
+    assert says in str(caught.value) and str(caught.value).count("\n") < 20
 
 
 @pytest.mark.parametrize(
@@ -169,14 +164,12 @@ def test_random_numbers_of_the_notebook_go_on_as_if_there_had_been_no_check(own_
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_summary(own_exercise, monkeypatch, capsys):
+def test_summary(own_exercise, capsys):
     exercises.summary()
     assert capsys.readouterr().out == "No check has run yet.\n"
     own_exercise(lambda trial, answer: trial.expect(answer == 1, "No."))
     exercises.check("2.99", 1)
     capsys.readouterr()
-    # Other chapters may take seconds to import.
-    monkeypatch.setattr(framework, "_load", lambda *chapters: pytest.fail(f"load {chapters}"))
     exercises.summary()
     *rows, last = capsys.readouterr().out.splitlines()
     assert rows[0].split("  ")[0] == "2.1" and rows[0].endswith("not yet")
@@ -196,29 +189,20 @@ def test_the_seed_comes_from_the_environment(monkeypatch):
     assert values[None] == values[""] == values["0"]
     assert len({tuple(value) for value in values.values()}) == 3
     assert Trial("2.2").randn(3).tolist() != Trial("2.1").randn(3).tolist()
-    monkeypatch.setenv(SEED, "today")
-    with pytest.raises(ValueError, match="CBAM_COURSE_SEED must be an integer, got 'today'"):
-        Trial("2.1")
-
-
-def test_a_call_cannot_change_the_checks_tensors():
-    x = torch.ones(3)
-    assert Trial("2.1").call(torch.Tensor.mul_, x, 2).tolist() == [2, 2, 2]
-    assert x.tolist() == [1, 1, 1]
 
 
 def test_shapes_and_values_are_told_apart():
     for got, expected, says in (
         ((2, 8), (2, 8, 1, 1), "has shape [2, 8], expected [2, 8, 1, 1]: keep the axes of size 1."),
         ((2, 5, 5), (2, 1, 5, 5), ": keep the axes of size 1."),
-        ((8, 2), (2, 8), ": the axes stand in another order."),
+        ((8, 2), (2, 8), "expected [2, 8]."),
         ((2, 8, 4, 4), (2, 8, 1, 1), "expected [2, 8, 1, 1]."),
     ):
         assert says in difference(torch.zeros(got), torch.zeros(expected))
     right, got = torch.zeros(2, 3), torch.zeros(2, 3)
     got[1, 2] = 0.25
     assert "at [1, 2] it is 0.25, expected 0" in difference(got, right)
-    assert "infinite or not a number" in difference(right / 0, right)
+    assert "it is nan, expected 0" in difference(right / 0, right)
 
 
 def test_equal_values_pass_in_any_type_and_memory_format():
@@ -255,18 +239,6 @@ def test_shown_values_are_rounded_and_spread():
 # Predictions.
 
 
-class Chameleon(int):
-    """A number that says it is equal to everything."""
-
-    def __eq__(self, other):
-        return True
-
-    def __ne__(self, other):
-        return False
-
-    __hash__ = int.__hash__
-
-
 def test_numbers_and_shapes_of_any_type():
     for answer in (7, 7.0, np.int32(7), np.array(7), torch.tensor(7)):
         found = values.number(answer, 7, "n")
@@ -278,11 +250,11 @@ def test_numbers_and_shapes_of_any_type():
 @pytest.mark.parametrize(
     ("read", "right", "answers"),
     [
-        (values.number, 7, (8, 7.5, "7", [7], True, float("nan"), Chameleon(8), 1e300)),
+        (values.number, 7, (8, 7.5, "7", [7], True, float("nan"), 1e300)),
         (
             values.shape,
             (2, 3),
-            ((3, 2), (2, 3, 1), 2, "23", (2.5, 3), (2, "3"), (Chameleon(3),) * 2),
+            ((3, 2), (2, 3, 1), 2, "23", (2.5, 3), (2, "3")),
         ),
     ],
 )
@@ -303,53 +275,13 @@ def test_sets_and_open_entries():
 # Matching.
 
 
-class MaximumFirst(nn.Module):
-    """Spatial attention with the maximum first, as in the authors' code."""
-
-    def __init__(self, bias=False):
-        super().__init__()
-        self.conv = nn.Conv2d(2, 1, 3, padding=1, bias=bias)
-
-    def forward(self, x):
-        pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
-        return x * self.conv(pooled).sigmoid()
-
-
-def spatial(block, **options):
-    trial = Trial("2.1")
-    inputs = [trial.features(2, 5, 6, 4), trial.features(1, 3, 1, 1)]
-    return matching.match(trial, block, SpatialAttention(3), inputs, **options)
-
-
-def test_the_order_of_the_inputs_may_be_free():
-    free, own = (
-        spatial(b, flips={"conv.weight": 1}) for b in (MaximumFirst(), SpatialAttention(3))
-    )
-    assert torch.allclose(free[0], own[0])  # what is printed does not depend on a free choice
-    with pytest.raises(Wrong, match="Your block's output has the right shape"):
-        spatial(MaximumFirst())
-
-
-@pytest.mark.parametrize("flipped", [False, True])
-def test_layers_may_be_stored_transposed_and_in_any_order(flipped):
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            shapes = {"b": (6,), "w": (3, 6), "a": (3,), "v": (6, 3)}
-            for name in (reversed if flipped else list)(shapes):
-                self.register_parameter(name, nn.Parameter(torch.zeros(shapes[name])))
-
-        def forward(self, x):
-            hidden = (x.mean((2, 3)) @ self.v + self.a).relu()
-            return x * (hidden @ self.w + self.b).sigmoid()[..., None, None]
-
-    trial = Trial("2.1")
-    matching.match(trial, Block(), SqueezeExcitation(6, 2), [trial.features(2, 6, 4, 3)])
-
-
 def test_parameters_that_do_not_fit_are_listed():
+    def spatial(block, hint=""):
+        trial = Trial("2.1")
+        matching.match(trial, block, SpatialAttention(3), [trial.features(1, 3, 4, 4)], hint=hint)
+
     with pytest.raises(Wrong, match=r"conv.weight \[1, 2, 3, 3\], conv.bias \[1\]; .* \[2, 3, 3\]"):
-        spatial(MaximumFirst(bias=True))
+        spatial(SpatialAttention(3, bias=True))
     with pytest.raises(Wrong, match="has the parameters none; expected shapes.* Look there."):
         spatial(nn.Identity(), hint="Look there.")
     with pytest.raises(Wrong, match="should be an nn.Module; it is of type function"):

@@ -124,8 +124,8 @@ def test_what_uses_too_much_is_ended(excess):
 
 @pytest.mark.parametrize("trusted", [pytest.param(False, marks=needs_sandbox), True])
 def test_what_takes_too_long_is_ended(trusted):
-    run = run_cells([ENDLESS], seconds=3, memory=2**30, trusted=trusted)
-    assert (run.printed, run.stopped) == (None, "it took more than 3 s")
+    run = run_cells([ENDLESS], seconds=1, memory=2**30, trusted=trusted)
+    assert (run.printed, run.stopped) == (None, "it took more than 1 s")
 
 
 def test_where_there_is_no_sandbox_it_says_why_and_what_to_do(monkeypatch, tmp_path):
@@ -139,7 +139,6 @@ def test_where_there_is_no_sandbox_it_says_why_and_what_to_do(monkeypatch, tmp_p
             "needs an AppArmor profile",
         ),
         ("bwrap: No permissions to create new namespace, likely because ...", "a container needs"),
-        ("bwrap: Creating new namespace failed: Operation not permitted", "a container needs"),
         ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "a container needs"),
         ("bwrap: Unknown option --disable-userns", "bubblewrap 0.8 or newer"),
         ("bwrap: something else", "see book/teaching.md"),

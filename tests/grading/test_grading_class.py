@@ -16,7 +16,7 @@ import cbam_course
 from cbam_course import cli, grading
 from cbam_course.grading.grader import _key
 from cbam_course.grading.outcome import explain
-from cbam_course.grading.sandbox import Raised, Run, run_cells, why_no_sandbox
+from cbam_course.grading.sandbox import Run, run_cells, why_no_sandbox
 from tests.support import grading_toys as toys
 
 ROOT = Path(cbam_course.__file__).parents[1]
@@ -59,12 +59,9 @@ def graded(tmp_path_factory):
     doctored = toys.exercises_notebook(1, ["double = None", toys.SOLUTION])
     doctor(doctored)
     toys.write(here / "gus.ipynb", doctored)
-    toys.write(here / "张伟.ipynb", toys.exercises_notebook(1, [toys.SOLUTION, SPLIT]))
+    toys.write(here / "张伟.ipynb", toys.exercises_notebook(1, [toys.SOLUTION, toys.MISTAKE]))
     toys.write(here / "roster.xlsx", b"PK")
     return room, grade(*options(room))
-
-
-SPLIT = "def double(x):\n    return rest(x)"
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +121,14 @@ def test_points(graded):
         (("bob", "2.1"), "no answer cell: its first line, # Answer 2.1, is found nowhere"),
         (
             ("cleo", "1.1"),
-            r"NameError: name 'helper' is not defined \(only the answer cell is graded: "
-            r"if helper stands in a cell of your own, move it there\)",
+            "only the answer cell is graded, and it lacks a name: "
+            "NameError: name 'helper' is not defined",
         ),
         (("cleo", "1.2"), "the answer cell raised SyntaxError: invalid syntax .*"),
         (("'=dan", "1.1"), "not answered"),
         (("eve", ""), "not a notebook: not JSON.*"),
         (("fay", ""), "no notebook"),
         (("gus", "1.1"), "TypeError: 'NoneType' object is not callable"),
-        (("张伟", "1.2"), "NameError: name 'rest' is not defined"),
     ],
 )
 def test_every_line_says_what_is_the_matter(room, key, note):
@@ -191,7 +187,7 @@ def test_other_circumstances_are_another_outcome(room):
     assert len(keys) == 8
 
 
-WRONG = Raised("Wrong", "no", "...")
+WRONG = ("Wrong", "no", "...")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +199,7 @@ WRONG = Raised("Wrong", "no", "...")
         (Run(["", "", "", "one", "", ""], WRONG), "passed", ""),
         (Run(["", "", "", "two", "", "one"]), "wrong", "the check found nothing wrong, but"),
         (Run(["", "", "", ""], WRONG), "wrong", "no"),
-        (Run(["", "", "", ""], WRONG._replace(name="NotSolved")), "unsolved", "no"),
+        (Run(["", "", "", ""], ("NotSolved", *WRONG[1:])), "unsolved", "no"),
         (Run([""] * 3, WRONG), "wrong", "the answer cell raised no"),
         (Run([""], WRONG), "error", "not graded: a given cell failed: no"),
         (Run(), "wrong", "the process that runs the cells was ended"),
@@ -271,23 +267,16 @@ def test_ctrl_c_ends_what_runs_and_keeps_what_is_finished(tmp_path):
 
 
 def test_an_exercise_of_the_course(tmp_path):
-    """A right answer to a real exercise passes, and a wrong one hears from its check."""
-    solution = grading.load_exercises(chapters=[2])[0].solution
+    """A right answer to a real exercise passes; those that are as they came are not run."""
     path = grading.default_folder() / "02_squeeze_and_excitation.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
     answer = next(cell for cell in notebook["cells"] if cell["id"] == "answer-2-1")
-    for name, source in (("right", solution), ("wrong", solution.replace("160", "80"))):
-        answer["source"] = source
-        toys.write(tmp_path / f"{name}.ipynb", notebook)
-    report = grading.grade([tmp_path], seconds=3600, trusted=bool(TRUST))
-    outcomes = [[*graded.outcomes.values()] for graded in report.graded]
-    unsolved = ["unsolved"] * (len(report.exercises) - 1)
-    assert [[o.status for o in found] for found in outcomes] == [
-        ["passed", *unsolved],
-        ["wrong", *unsolved],
-    ]
-    assert "`channels` is not 80" in outcomes[1][0].note
-    assert not report.graded[0].answers["2.1"].look
+    answer["source"] = grading.load_exercises(chapters=[2])[0].solution
+    toys.write(tmp_path / "right.ipynb", notebook)
+    [graded] = grading.grade([tmp_path], seconds=3600, trusted=bool(TRUST)).graded
+    statuses = [outcome.status for outcome in graded.outcomes.values()]
+    assert statuses == ["passed"] + ["unsolved"] * 3
+    assert not graded.answers["2.1"].look
 
 
 # What the command refuses
@@ -326,23 +315,3 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(RuntimeError, match="on Windows run it in WSL"):
         grading.grade([pristine], exercises=pristine)
-
-
-def test_what_nobody_has_foreseen_concerns_one_submission(tmp_path, monkeypatch):
-    from cbam_course.grading import grader
-
-    def collect(submission, exercises, collect=grader.collect_answers):
-        if submission.name == "b":
-            raise ZeroDivisionError("never seen")
-        return collect(submission, exercises)
-
-    monkeypatch.setattr(grader, "collect_answers", collect)
-    toys.write_exercises(tmp_path / "pristine", c1=1)
-    for name in "abc":
-        toys.write(tmp_path / "class" / f"{name}.ipynb", toys.exercises_notebook(1, [toys.STUB]))
-    result = grade(tmp_path / "class", "--exercises", tmp_path / "pristine", "--out",
-                   tmp_path / "grades.csv", *TRUST)  # fmt: skip
-    assert result.exit_code == 1
-    rows = found(tmp_path)
-    assert rows["a", "1.1"] == rows["c", "1.1"] == ("0", "not answered")
-    assert rows["b", "1.1"] == ("", "not graded: ZeroDivisionError('never seen')")

@@ -10,7 +10,7 @@ from cbam_course import grading
 from cbam_course.cli import main
 from cbam_course.grading.grader import MEMORY, SECONDS
 from tests.support import grading_toys as toys
-from tests.support.project import ROOT, address, pyproject
+from tests.support.project import ROOT, pyproject
 
 PAGES = {name: (ROOT / "book" / f"{name}.md").read_text("utf-8") for name in
          ("exercises", "teaching")}  # fmt: skip
@@ -47,8 +47,7 @@ def test_each_page_has_its_learners_name_in_any_order(tmp_path):
 def test_what_is_worth_a_look_is_marked_and_costs_nothing(tmp_path):
     look = grading.Answer("exercises", remarks=("odd",), look=("it uses exercises",))
     made = report("ann", **{"1.1": look, "1.2": grading.Answer("1")})
-    rows = [tuple(row) for row in grading.rows(made)]
-    assert rows == [
+    assert list(grading.rows(made)) == [
         ("ann", "1.1", 1, "odd; worth a look: it uses exercises"),
         ("ann", "1.2", 1, ""),
         ("ann", "total", 2, "of 2"),
@@ -63,25 +62,12 @@ def test_what_is_worth_a_look_is_marked_and_costs_nothing(tmp_path):
 @pytest.mark.parametrize("name", PAGES)
 def test_the_options_exist(name):
     known = {option for parameter in main.commands["grade"].params for option in parameter.opts}
-    code = "\n".join(re.findall(r"```bash\n(.*?)```", PAGES[name], re.DOTALL))
-    lines = [line.partition("#")[0] for line in code.replace("\\\n", " ").splitlines()]
-    called = [line.partition("cbam-course ")[2].split() for line in lines if "cbam-course " in line]
-    assert called
-    for words in called:
-        assert words[0] == "grade"
-        assert {word for word in words if word.startswith("--")} <= known
-    mentioned = set(re.findall(r"`(--[a-z-]+)", PAGES[name])) - {"--nbval"}
-    assert mentioned <= known
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_files_and_extras_exist(name):
-    for path in re.findall(r"\bnotebooks/[\w/]+\.(?:ipynb|py)\b", PAGES[name]):
-        assert (ROOT / path).is_file(), path
-    extras = pyproject()["project"]["optional-dependencies"]
-    assert set(re.findall(r"(?:\.|cbam-course)\[(\w+)\]", PAGES[name])) <= set(extras)
-    for url in re.findall(r"https://github\.com/cbam-course/[\w.-]+", PAGES[name]):
-        assert url == address()
+    called = re.findall("cbam-course grade (.*)", PAGES[name])
+    mentioned = re.findall(r"`(--[a-z-]+)", PAGES[name])
+    assert called and {*re.findall("--[a-z-]+", " ".join(called)), *mentioned} <= {
+        *known,
+        "--nbval",
+    }
 
 
 def test_the_limits_and_requirements_are_those_of_the_code():

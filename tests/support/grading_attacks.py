@@ -19,7 +19,6 @@ double = lambda x: Anything(0)
 """,
     "cells that are rewritten before they run": WRONG
     + "get_ipython().input_transformers_cleanup.append(lambda lines: ['print(\"STORED\")\\n'])",
-    "a check of its own": WRONG + SAY_STORED + "exercises.check('1.1', double)",
     "the grader and what runs the cells, patched": WRONG
     + """
 import json
@@ -80,16 +79,9 @@ os._exit(0)
 """
         for name, told in {
             "forged results": "'[[' + ','.join(['\"STORED\\\\n\"'] * 9) + '], null]'",
-            "results that are none": "'[5, [1, 2]]'",
             "results without end": "'[' * 10**4",
         }.items()
     },
-    "another loop": WRONG
-    + """
-shell = get_ipython()
-run_cell = shell.run_cell
-shell.run_cell = lambda source: run_cell("print('STORED')")
-""",
     "an error that is none": WRONG
     + """
 class Odd(Exception):

@@ -14,9 +14,12 @@ import argparse
 import contextlib
 import io
 import multiprocessing
+import resource
 import signal
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 
@@ -34,8 +37,8 @@ LEAST_SHARE = 0.95
 SECONDS = 10  # of processor time, so that a busy machine changes nothing
 MEMORY = 4 * 2**30
 SAME = "same"  # not another answer: the check gets the same numbers
-# How a mutant may fail: what the check says of it, an error in the answer cell, time, a crash.
-FAILED = ("Wrong", "NotSolved", "Stopped", "cell", "time", "died")
+# How a mutant may fail: what the check says of it, an error in the answer cell, time or a crash.
+FAILED = ("Wrong", "NotSolved", "Stopped", "cell", "ended")
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,6 @@ class Judged:
         return "\n    ".join([head, *lines])
 
 
-# The process that runs the answers.
-
-
 def _values(number: str, code: str) -> list | None:
     """The values that the check gets, if all are plain numbers, words, and lists of them."""
 
@@ -89,7 +89,23 @@ def _values(number: str, code: str) -> list | None:
     return values if all(map(plain, values)) else None
 
 
-def _judge(mutant: Mutant) -> tuple[str, str]:
+def _limited() -> None:
+    torch.set_num_threads(1)
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, hard))
+
+
+def _judge(mutant: Mutant, seconds: float) -> tuple[str, str]:
+    exercise_running.answered(mutant.number, "")  # imports what the exercise needs
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # it ends the process
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        result = _outcome(mutant)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return result
+
+
+def _outcome(mutant: Mutant) -> tuple[str, str]:
     try:
         outcome = exercise_running.run(mutant.number, mutant.code)
     except SystemExit:
@@ -108,64 +124,32 @@ def _judge(mutant: Mutant) -> tuple[str, str]:
     return "check", f"{outcome.kind}: {outcome.text}"
 
 
-def _work(connection, seconds: float) -> None:
-    torch.set_num_threads(1)
-    with contextlib.suppress(ImportError, ValueError):
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, hard))
-    while True:
-        try:
-            mutant = connection.recv()
-        except EOFError:
-            return
-        exercise_running.answered(mutant.number, "")  # imports what the exercise needs
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # it ends the process
-        nowhere = io.StringIO()
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            result = _judge(mutant)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        connection.send(result)
-
-
 class Worker:
     """A process that runs answers, in a `with`; one that hangs or crashes is replaced."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self.seconds = seconds
-        self.process = None
+        self.pool = None
 
     def __enter__(self) -> "Worker":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.process is not None:
-            self.connection.close()
-            self.process.kill()
-            self.process.join()
-            self.process = None
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.support.exercise_running"])  # another starts at once
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, self.seconds), daemon=True)
-        self.process.start()
-        theirs.close()
+        if self.pool is not None:
+            self.pool.shutdown()
+            self.pool = None
 
     def judge(self, mutant: Mutant) -> Judged:
         """Run a mutant's check."""
-        if self.process is None:
-            self._start()
+        if self.pool is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["tests.support.exercise_running"])
+            self.pool = ProcessPoolExecutor(1, context, _limited)
         try:
-            self.connection.send(mutant)
-            return Judged(mutant, *self.connection.recv())
-        except (EOFError, OSError):
-            self.process.join()
-            outcome = "time" if self.process.exitcode == -signal.SIGPROF else "died"
-        self.__exit__()
-        return Judged(mutant, outcome)
+            return Judged(mutant, *self.pool.submit(_judge, mutant, self.seconds).result())
+        except BrokenProcessPool:
+            self.__exit__()
+            return Judged(mutant, "ended")
 
 
 # What there is to judge.
@@ -200,13 +184,8 @@ def judge_exercise(worker: Worker, number: str) -> list[Judged]:
 
 def table(judged: list[Judged]) -> str:
     """Return how the mutants of each exercise, and of all, ended, as a table of text."""
-    numbers, outcomes = zip(*((j.mutant.number, j.outcome) for j in judged), strict=True)
-    counts = pd.crosstab(list(numbers), list(outcomes)).loc[list(dict.fromkeys(numbers))]
-    counts.loc["all"] = counts.sum()
-    noticed = counts.reindex(columns=FAILED, fill_value=0).sum(axis=1)
-    counts.insert(0, "mutants", counts.sum(axis=1))
-    counts["noticed"] = (noticed / counts["mutants"]).map("{:.1%}".format)
-    return counts.rename_axis(index=None, columns=None).to_string()
+    ended = pd.DataFrame([(j.mutant.number, j.outcome) for j in judged])
+    return pd.crosstab(ended[0], ended[1], margins=True, margins_name="all").to_string()
 
 
 def problems(judged: list[Judged], kinds: Iterable[Kind]) -> list[str]:
@@ -223,21 +202,20 @@ def problems(judged: list[Judged], kinds: Iterable[Kind]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Judge the mutants and say what was found; return 0 if everything holds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    chapters = sorted({int(number.split(".")[0]) for number in all_exercises()})
-    parser.add_argument("--chapter", type=int, action="append", choices=chapters)
+    parser.add_argument("--chapter", action="append", help="one alone; may be repeated")
     parser.add_argument("--survivors", action="store_true", help="list all that pass, and why")
     options = parser.parse_args(arguments)
 
-    wanted = options.chapter or chapters
     judged, found = [], []
     with Worker() as worker:
         for number in all_exercises():
-            if int(number.split(".")[0]) in wanted:
-                print(f"\r{number} ... ", end="", file=sys.stderr, flush=True)
-                try:
-                    judged += judge_exercise(worker, number)
-                except ValueError as error:
-                    found.append(str(error))
+            if options.chapter and number.split(".")[0] not in options.chapter:
+                continue
+            print(f"\r{number} ... ", end="", file=sys.stderr, flush=True)
+            try:
+                judged += judge_exercise(worker, number)
+            except ValueError as error:
+                found.append(str(error))
     print(f"\r{table(judged)}\n")
     for survivor in judged if options.survivors else ():
         if survivor.outcome == "passed":
