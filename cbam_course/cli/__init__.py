@@ -4,7 +4,7 @@ import click
 
 from cbam_course import __version__
 
-from .bench import bench
+from .benchmarks import bench
 from .check import check
 from .cost import cost
 from .experiments import experiments

@@ -1,32 +1,19 @@
 """``cbam-course bench``: all run on the same numbers, and what they took is told."""
 
 import json
-from importlib import import_module
 
 import pytest
 import torch
 from click.testing import CliRunner
 
-from cbam_course import attention, cli, data
-from cbam_course.cli import bench_block
+from cbam_course import attention, cli
+from cbam_course.cli import benchmarks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_both_loops_run_by_turns():
-    arguments = "bench training --dataset shapes --images 20 --test-images 10 --epochs 1"
-    arguments = [*arguments.split(), "--device", "cpu"]
-    result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    *told, last = result.output.splitlines()
-    assert [line.split()[:3] for line in told] == [
-        [loop, "seed", "0"] for loop in ("tutorial", "course")
-    ]
-    assert "times as long on cpu" in last
-
-
 def test_the_blocks_run_by_turns(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench_block, "SHAPES", ((2, 32, 6, 5),))
+    monkeypatch.setattr(benchmarks, "SHAPES", ((2, 32, 6, 5),))
     arguments = ["bench", "block", "--repeats", "2", "--json", str(tmp_path / "block.json")]
     result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -41,7 +28,7 @@ def test_the_blocks_run_by_turns(monkeypatch, tmp_path):
 
 
 def test_networks_take_their_steps_by_turns(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench_block, "NETWORKS", {"cifar_resnet": (64, 32)})
+    monkeypatch.setattr(benchmarks, "NETWORKS", {"cifar_resnet": (64, 32)})
     file = tmp_path / "networks.json"
     arguments = ["bench", "networks", "--repeats", "1", "--json", str(file)]
     result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
@@ -56,23 +43,8 @@ def test_networks_take_their_steps_by_turns(monkeypatch, tmp_path):
 
 
 def test_the_tutorials_block_is_cbam():
-    ours, theirs = attention.CBAM(32), bench_block.tutorial_cbam(32)
+    ours, theirs = attention.CBAM(32), benchmarks.tutorial_cbam(32)
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         other.data.copy_(one)
     x = torch.randn(2, 32, 6, 5)
     torch.testing.assert_close(theirs(x), ours(x))
-
-
-def test_the_tutorials_batches_are_whole(monkeypatch):
-    images, seen = data.shapes(train=10, test=10), []
-
-    class Watched(torch.nn.CrossEntropyLoss):
-        def forward(self, logits, y):
-            seen.extend(y.tolist())
-            return super().forward(logits, y)
-
-    monkeypatch.setattr(torch.nn, "CrossEntropyLoss", Watched)
-    groups = {"train": (images.x_train, images.y_train), "test": (images.x_test, images.y_test)}
-    # The package's own name `bench` is the command.
-    import_module("cbam_course.cli.bench").tutorial(groups, 1, 0, "cpu", workers=0)
-    assert sorted(seen[:10]) == sorted(images.y_train) and seen[10:] == list(images.y_test)

@@ -1,4 +1,4 @@
-"""``cbam-course bench block`` and ``networks``: CBAM against the block of others, by turns."""
+"""``cbam-course bench``: CBAM against the block of others, by turns, alone and in networks."""
 
 import json
 import platform
@@ -22,6 +22,16 @@ NETWORKS = {"resnet50": (8, 224), "cifar_resnet": (128, 32)}
 """Networks with the sizes of their batches and images."""
 
 
+@click.group()
+def bench() -> None:
+    """Time the course's CBAM against others on this machine, alone or in networks.
+
+    \b
+      cbam-course bench block
+      cbam-course bench networks
+    """  # noqa: D301
+
+
 def measuring(command: Callable) -> Callable:
     """What both commands take."""
     for option in (
@@ -34,7 +44,7 @@ def measuring(command: Callable) -> Callable:
     return command
 
 
-@click.command(context_settings={"show_default": True})
+@bench.command(context_settings={"show_default": True})
 @measuring
 @click.option("--compile", "compiled", is_flag=True, help="Also what torch.compile makes of them.")
 def block(repeats: int, threads: int, device: str, file: Path | None, compiled: bool) -> None:
@@ -67,7 +77,7 @@ def block(repeats: int, threads: int, device: str, file: Path | None, compiled: 
     _keep(file, about, rows)
 
 
-@click.command(context_settings={"show_default": True})
+@bench.command(context_settings={"show_default": True})
 @measuring
 def networks(repeats: int, threads: int, device: str, file: Path | None) -> None:
     """Time a training step of networks without and with CBAM, in eager float32.
