@@ -109,13 +109,10 @@ def export_onnx(
         raise ValueError(
             f"PyTorch cannot export {name} for any batch size: {_reason(error)}"
         ) from error
-    # The exporter's notes name folders of this computer at every operator. Others, such as the
-    # module that a node belongs to, serve those who look at the graph.
-    for item in (*proto.graph.node, *(node for f in proto.functions for node in f.node)):
-        kept = [note for note in item.metadata_props if not note.key.startswith("pkg.")]
-        item.ClearField("metadata_props")
-        item.metadata_props.extend(kept)
-        item.ClearField("doc_string")
+    # The exporter's notes name folders of this computer at every operator.
+    for node in (*proto.graph.node, *(node for f in proto.functions for node in f.node)):
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
     content = proto.SerializeToString()
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
@@ -135,9 +132,11 @@ def export_onnx(
             "tolerance"
         )
     write_whole(Path(path), lambda file: file.write(content))
-    opset = next(entry.version for entry in proto.opset_import if not entry.domain)
-    shapes = _shape(proto.graph.input[0]), _shape(proto.graph.output[0])
-    return OnnxExport(Path(path), opset, *shapes, difference, largest)
+    shapes = (
+        tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
+        for value in (*proto.graph.input, *proto.graph.output)
+    )
+    return OnnxExport(Path(path), OPSET, *shapes, difference, largest)
 
 
 @contextmanager
@@ -166,10 +165,6 @@ def _convert(network: nn.Module, images: Tensor) -> Any:
         file, free = BytesIO(), {"input": {0: "batch"}, "output": {0: "batch"}}
         torch.onnx.export(network, (images,), file, dynamic_axes=free, **options)
         return onnx.load_model_from_string(file.getvalue())
-
-
-def _shape(value: Any) -> tuple[int | str, ...]:
-    return tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
 
 
 def _reason(error: BaseException) -> str:

@@ -21,16 +21,14 @@ equal values, as ``max(dim)`` has it. On a CPU even the rounding is the same, be
 the same order, as long as the block is all that its input is given to.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.modules import module as every_module
 
 SMALLEST = 2**19
 """Numbers of a feature map below which fewer bytes do not pay for more calls; measured on a CPU."""
@@ -39,9 +37,8 @@ PART = 2**17, 2**18
 """How many numbers the passes over a batch on a CPU take at a time, so that they stay in its cache:
 the sixteenth of a batch, for which memory is taken meanwhile, but between these."""
 
-_LAYERS = {nn.Sequential, nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.BatchNorm2d}
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_state = threading.local()
+_enabled = ContextVar("enabled", default=True)
 
 
 @contextmanager
@@ -50,23 +47,22 @@ def fused_attention(enabled: bool) -> Iterator[None]:
 
     In eager mode it serves CBAM in any order but ``"parallel"``, and its halves alone when a
     gradient is wanted, with the pools ``"avg"`` and ``"max"``, for batches of at least
-    ``SMALLEST`` numbers. Everything else runs as it is written: what is compiled, exported or
-    traced, ``torch.func`` and forward-mode derivatives, and blocks with hooks inside, with other
-    layers than their own, or with a BatchNorm in training.
+    ``SMALLEST`` numbers. What is compiled, exported or traced, ``torch.func``, and blocks with
+    hooks inside run as they are written. A backward pass whose gradients are to be differentiated
+    again (``create_graph=True``) is refused; switch it off for that.
 
     Args:
-        enabled: whether to use it, in this thread.
+        enabled: whether to use it.
 
     Example:
         >>> with fused_attention(False):
         ...     CBAM(64)(torch.randn(2, 64, 8, 8)).sum().backward()
     """
-    before = getattr(_state, "enabled", True)
-    _state.enabled = enabled
+    before = _enabled.set(enabled)
     try:
         yield
     finally:
-        _state.enabled = before
+        _enabled.reset(before)
 
 
 def fusable(x: Tensor, *halves: nn.Module) -> bool:
@@ -77,40 +73,24 @@ def fusable(x: Tensor, *halves: nn.Module) -> bool:
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or type(x) is not Tensor:
         return False  # torch.fx and torch.export come with tensors of other types
-    if not getattr(_state, "enabled", True):
-        return False
-    if not (_is_plain_map(x) and all(map(_is_plain_half, halves))):
+    if not (_enabled.get() and _is_plain_map(x) and all(map(_is_plain_half, halves))):
         return False
     return len(halves) > 1 or _wants_gradient(x, halves)  # else there is nothing to gain
 
 
 def _is_plain_map(x: Tensor) -> bool:
-    if x.dim() != 4 or not x.is_floating_point() or x.is_meta:
+    if x.dim() != 4 or not x.is_floating_point() or x.is_meta or x.numel() < SMALLEST:
         return False
-    if x.numel() < max(1, SMALLEST):
+    if torch._C._are_functorch_transforms_active():
         return False
-    if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:
-        return False
-    kind = x.device.type
-    if torch.is_autocast_enabled(kind) and x.dtype not in (
-        *(torch.float32, torch.float64),
-        torch.get_autocast_dtype(kind),
-    ):
-        return False  # the product would have another type
     return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _is_plain_half(half: nn.Module) -> bool:
     if "fused_over" not in vars(type(half)) or not {*half.pools} <= {"avg", "max"}:
         return False
-    if any(getattr(every_module, f"_global{name}") for name in _HOOKS):
-        return False
-    return not {"forward", "attention_map", "gate"} & vars(half).keys() and all(
-        (each is half or type(each) in _LAYERS)
-        and not any(getattr(each, name) for name in _HOOKS)
-        and not (each.training and isinstance(each, nn.BatchNorm2d))
-        for each in half.modules()
-    )
+    hooked = any(getattr(part, hooks) for part in half.modules() for hooks in _HOOKS)
+    return not hooked and "forward" not in vars(half)
 
 
 def _wants_gradient(x: Tensor, halves: tuple[nn.Module, ...]) -> bool:
@@ -152,9 +132,12 @@ class _Fused(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor | None, *map_grads: Tensor | None) -> tuple:
         x, *saved = ctx.saved_tensors
         halves, count = ctx.halves, len(ctx.halves)
-        maps, positions, parameters = saved[:count], saved[count : 2 * count], saved[2 * count :]
-        if torch.is_grad_enabled():  # the gradients are to be differentiated
-            return None, *_plain_gradients(halves, x, parameters, (grad, *map_grads))
+        maps, positions = saved[:count], saved[count : 2 * count]
+        if torch.is_grad_enabled():  # create_graph=True
+            raise RuntimeError(
+                "gradients of fused attention cannot be differentiated again: call the network "
+                "in `with fused_attention(False):`"
+            )
         if grad is None:  # a loss of the maps alone
             grad = x.new_zeros(()).expand_as(x)
         to_x, size = torch.empty_like(x, memory_format=_format(grad)), _part(x)
@@ -308,28 +291,11 @@ def _through_gate(
     values: list[Tensor], attention: Tensor, weights: list[Tensor], grad: Tensor
 ) -> tuple[list[Tensor], list[Tensor | None]]:
     """The gradients of the pooled values and of the gate's weights from that of the map."""
-    inputs = [*values, *weights]
-    grads = _gradients([attention], inputs, [grad.to(attention.dtype)], retain_graph=True)
-    return grads[: len(values)], grads[len(values) :]
-
-
-def _plain_gradients(halves: tuple, x: Tensor, weights: list[Tensor], grads: tuple) -> list:
-    """The gradients by the blocks' own code, so that they can be differentiated again."""
-    rest, refined, maps = iter(weights), x, []
-    with fused_attention(False):
-        for half in halves:
-            own = {name: next(rest) for name, _ in half.named_parameters()}
-            refined, attention = functional_call(half, own, (refined,), {"return_map": True})
-            maps.append(attention)
-    pairs = [pair for pair in zip((refined, *maps), grads, strict=True) if pair[1] is not None]
-    outputs, given = zip(*pairs, strict=True)
-    return _gradients(outputs, [x, *weights], given, create_graph=True)
-
-
-def _gradients(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], grads: Sequence[Tensor], **how: bool
-) -> list[Tensor | None]:
-    """As ``torch.autograd.grad``, with ``None`` for an input that wants no gradient."""
-    wanted = [each for each in inputs if each.requires_grad]
-    found = iter(torch.autograd.grad(outputs, wanted, grads, allow_unused=True, **how))
-    return [next(found) if each.requires_grad else None for each in inputs]
+    wanted = [*values, *(weight for weight in weights if weight.requires_grad)]
+    found = iter(
+        torch.autograd.grad(
+            attention, wanted, grad.to(attention.dtype), retain_graph=True, allow_unused=True
+        )
+    )
+    to_values = [next(found) for _ in values]
+    return to_values, [next(found) if weight.requires_grad else None for weight in weights]

@@ -277,8 +277,6 @@ def check_alike(model: nn.Module, name: str, what: str = "the block") -> None:
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Leave out the names of wrappers, see :data:`WRAPPERS`, that every key begins with."""
-    # torch.optim.swa_utils.AveragedModel counts beside its module.
-    state = {key: value for key, value in state.items() if key != "n_averaged"}
     for prefix in WRAPPERS:
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}

@@ -1,10 +1,8 @@
 """Attention for a network that is there already."""
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -112,11 +110,11 @@ def insert_attention(
     have attention itself). A ResNet of torchvision gets the keys of the course's.
 
     The number of channels of each insertion point is found by calling a copy of the network, in
-    evaluation mode, at two sizes of image: an axis that grows with the image is no channel axis.
-    Then the copy gets its blocks and is called again; if that fails, or anything else is refused,
-    the network stays as it was. The state of the random numbers stays as it is until the blocks
-    draw their weights. Blocks have the device, the precision and the mode (training or evaluation)
-    of the module before them, and their parameters want gradients, whether the network's do or not.
+    evaluation mode. Then the copy gets its blocks and is called again; if that fails, or anything
+    else is refused, the network stays as it was. The state of the random numbers stays as it is
+    until the blocks draw their weights. Blocks have the device, the precision and the mode
+    (training or evaluation) of the module before them, and their parameters want gradients, whether
+    the network's do or not.
 
     Args:
         model: the network.
@@ -165,7 +163,8 @@ def insert_attention(
     points = list(_default_points(model) if where is None else _named_points(model, where))
     if not points:
         raise ValueError(
-            f"{type(model).__name__} has no residual branches that are known; {_hint(model)}"
+            f"{type(model).__name__} has no residual branches that are known; name modules in "
+            "where, as in model.named_modules()"
         )
     taken = [name for name, module in points if _has_attention(module)]
     if taken:
@@ -211,9 +210,8 @@ def _named_points(model: nn.Module, where: str | Iterable[str]) -> Iterator[tupl
     for pattern in [where] if isinstance(where, str) else where:
         found = [module for name, module in modules.items() if _matches(name, pattern)]
         if not found:
-            near = get_close_matches(pattern, modules, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else _hint(model)
-            raise ValueError(f"where: no module is called {pattern!r}; {hint}")
+            near = "".join(f"; did you mean {n!r}?" for n in get_close_matches(pattern, modules, 1))
+            raise ValueError(f"where: no module is called {pattern!r}{near}")
         chosen.update(found)
     return ((name, module) for name, module in model.named_modules() if module in chosen)
 
@@ -253,14 +251,6 @@ def _refine(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
     return getattr(module, "attention_behind", module.attention)(output)
 
 
-def _image(model: nn.Module) -> Tensor:
-    """A black image with the number of channels that the network's first convolution wants."""
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    if first is None:
-        raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
-    return first.weight.new_zeros(1, first.in_channels, 224, 224)
-
-
 def _make_and_try(
     model: nn.Module,
     points: list[tuple[str, nn.Module]],
@@ -274,31 +264,27 @@ def _make_and_try(
         ValueError: if the network cannot be called, a module puts out no feature map, a block
             refuses its channels, or it does not run as often as the module that it follows.
     """
+    if example is None:
+        first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+        if first is None:
+            raise ValueError("without an nn.Conv2d to tell the input channels, give an example")
+        example = first.weight.new_zeros(1, first.in_channels, 224, 224)
     copied = deepcopy(model).eval()
     parts = {name: copied.get_submodule(name) for name, _ in points}
-    example = _image(model) if example is None else example
-    what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
     try:
         runs = _watch(copied, parts, example)
     except Exception as error:
+        what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
         raise ValueError(
             f"the network could not be called with {what} to find its channels; give an "
             f"example that it can be called with: {error}"
         ) from error
-    more, told = {}, False
-    if isinstance(example, Tensor) and example.dim() == 4:
-        height, width = example.shape[2:]
-        with suppress(Exception):  # of a network for images of one size
-            other = example.new_zeros(*example.shape[:2], height + 64, width + 32)
-            more = _watch(copied, parts, other)
-        told = bool(more) or height != width
-    for name, outputs in runs.items():
-        if problem := _no_feature_map([*outputs, *more.get(name, ())], told):
-            raise ValueError(f"no block can follow {name}: {problem}")
 
     blocks, tried = [], {}
     for name, module in points:
-        feature = runs[name][0][1]
+        if problem := _no_feature_map(runs[name]):
+            raise ValueError(f"no block can follow {name}: {problem}")
+        feature = runs[name][0]
         try:
             block = factory(feature.shape[1])
         except ValueError as error:
@@ -323,17 +309,12 @@ def _make_and_try(
 
 def _watch(
     model: nn.Module, modules: Mapping[str, nn.Module], example: Any
-) -> dict[str, list[tuple[Any, Any]]]:
-    """Call a network: what these parts of it are given first and put out, each time they run.
-
-    The state of the random numbers stays as it is.
-    """
-    calls: dict[str, list[tuple[Any, Any]]] = {name: [] for name in modules}
+) -> dict[str, list[Any]]:
+    """Call a network: what these parts of it put out, each time they run."""
+    outputs: dict[str, list[Any]] = {name: [] for name in modules}
 
     def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
-        pair = (args[0] if len(args) == 1 else None, output)
-        # A copy, because a later module may write over it.
-        calls[name].append(tuple(x.clone() if isinstance(x, Tensor) else x for x in pair))
+        outputs[name].append(output)
 
     hooks = [m.register_forward_hook(partial(note, name)) for name, m in modules.items()]
     gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
@@ -343,66 +324,22 @@ def _watch(
     finally:
         for hook in hooks:
             hook.remove()
-    return calls
+    return outputs
 
 
-def _no_feature_map(runs: list[tuple[Any, Any]], told: bool) -> str:
-    """Why what a module puts out is no feature map with one number of channels; or nothing.
-
-    Where the size of the image does not tell the axes of the channels, two equal ones are suspected
-    to be height and width.
-    """
-    outputs = [output for _, output in runs]
+def _no_feature_map(outputs: list[Any]) -> str:
+    """Why what a module puts out is no feature map with one number of channels; or nothing."""
     if not outputs:
         return "it is not run"
     if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
         return "its output is no [B, C, H, W]"
-    _, first, second, last = outputs[0].shape
-    if len({x.shape[1] for x in outputs}) == 1 and (told or not first == second != last):
-        return ""
     shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
-    if all(x.shape[3] == last for x in outputs):
-        return f"its output is not channels-first [B, C, H, W]; it is {shapes}"
-    return f"its outputs differ in their channels: {shapes}"
-
-
-GATES = re.compile(r"(?i:squeeze|cbam)|(^|Effective)SE([A-Z]|$)|^E[cC][aA]")
-"""The names of classes of attention blocks in other libraries."""
-
-
-def _hint(model: nn.Module) -> str:
-    """Where blocks could go in an unknown network: the ends of the residual branches it has.
-
-    A branch is known by what it computes: what is put out is what came in plus the branch, or the
-    ReLU of that.
-    """
-    kinds = {name: type(module).__name__ for name, module in model.named_modules()}
-    gate = next((f"{kind} at {name}" for name, kind in kinds.items() if GATES.search(kind)), None)
-    own = f" It has gates of its own: {gate}." if gate else ""
-    copied = deepcopy(model).eval()
-    try:
-        with torch.random.fork_rng():
-            for parameter in copied.parameters():
-                if parameter.dim() == 1:
-                    nn.init.uniform_(parameter, 0.5, 1.5)  # a fresh normalization is hardly seen
-            example = torch.rand_like(_image(model)[..., :128, :96])
-            calls = _watch(copied, dict(copied.named_modules()), example)
-    except Exception:
-        calls = {}  # it needs an example of another kind
-    last = {name: pairs[-1] for name, pairs in calls.items() if pairs}
-    seen = {
-        name: pair
-        for name, pair in last.items()
-        if all(isinstance(x, Tensor) and x.dim() == 4 for x in pair)
-    }
-    found: Counter[str] = Counter()
-    for name, (before, after) in seen.items():
-        for part, (_, branch) in seen.items():
-            if part.startswith(f"{name}.") and before.shape == branch.shape == after.shape:
-                total = before + branch
-                if any(torch.allclose(x, after, atol=1e-5) for x in (total, total.relu())):
-                    found[re.sub(r"\d+(-\d+)?", "*", name) + part[len(name) :]] += 1
-                    break
-    if not found:
-        return f"name modules in where, as in model.named_modules().{own}"
-    return f"say where, such as where={found.most_common(1)[0][0]!r}.{own}"
+    if len({x.shape[1] for x in outputs}) > 1:
+        return f"its outputs differ in their channels: {shapes}"
+    _, first, second, last = outputs[0].shape
+    if first == second != last:
+        return (
+            f"its output {shapes} looks like [B, H, W, C] and has to be [B, C, H, W]; if it is, "
+            "give an example image of another size"
+        )
+    return ""

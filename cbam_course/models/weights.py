@@ -6,11 +6,10 @@ import re
 import string
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
 
 import safetensors.torch
 import torch
@@ -34,14 +33,14 @@ class LoadReport:
         fresh: keys that kept their fresh values.
         unused: keys of the weights that the network does not have, or not with their shape.
         loaded_parameters: how many learned numbers ``loaded`` holds, statistics not counted.
-        reasons: why a layer that the weights do have starts fresh, by its name.
+        reasons: why a layer that the weights have in another shape starts fresh, by its name.
     """
 
     loaded: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
     loaded_parameters: int
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str]
 
     def __str__(self) -> str:
         blocks, layers = _blocks_and_layers(self.loaded)
@@ -68,12 +67,12 @@ def load_weights(
     """Load into ``model`` what fits, and report what was loaded and what starts fresh.
 
     These may start fresh: an attention block that the weights do not have; the classifier, if the
-    weights have none or one for another number of classes; the first convolution, if it has another
-    number of input channels or another kernel size. Attention blocks and a classifier that the
-    network does not have are left over. But where the network has one attention block and the
-    weights have another, trained attention would be dropped for a fresh one: that is refused,
-    unless ``replace_attention`` asks for it. Everything else must fit, name by name and shape by
-    shape; otherwise nothing is loaded. Values are converted to the network's precision and device.
+    weights have none or another; the first convolution, if it has another shape, such as for other
+    input channels. Attention blocks and a classifier that the network does not have are left over.
+    But where the network has one attention block and the weights have another, trained attention
+    would be dropped for a fresh one: that is refused, unless ``replace_attention`` asks for it.
+    Everything else must fit, name by name and shape by shape; otherwise nothing is loaded. Values
+    are converted to the network's precision and device.
 
     ResNets of CBAM's and of ECA-Net's authors, of timm, and of moskomule's (SE) and luuuyi's (CBAM)
     repositories are converted; the page on models has a table of what fits.
@@ -98,25 +97,21 @@ def load_weights(
     return load_source(model, state, whose, replace_attention)
 
 
-def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict[str, Tensor]:
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The state dict in a file, on the CPU.
 
     A name that ends in ``.safetensors`` is read as that, any other as a file of ``torch.save``,
     with ``weights_only=True``: a file that would run code when it is unpickled is refused. Of a
     checkpoint the state dict is taken: its entry ``"state_dict"`` or ``"model"``, or else the only
     one that holds tensors by name. If every key begins with ``module.`` or ``_orig_mod.``, as
-    ``nn.DataParallel`` and ``torch.compile`` make them, that is left out, and so is the counter of
-    an ``AveragedModel``.
-
-    Args:
-        path: the file.
-        entry: the checkpoint's entry to take, such as ``"state_dict_ema"``.
+    ``nn.DataParallel`` and ``torch.compile`` make them, that is left out.
 
     Returns:
         A plain ``dict`` of tensors without gradients.
 
     Raises:
-        ValueError: if the file is empty, torn, or holds anything else than tensors by name.
+        ValueError: if the file is empty, torn, or holds anything else than tensors by name, or
+            several sets of them under other names.
         OSError: if it is not there or cannot be read.
     """
     path = Path(path)
@@ -125,9 +120,6 @@ def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict
         if path.suffix.lower() == ".safetensors":
             content = safetensors.torch.load(data)
         else:
-            # PyTorch does not look at the checksums that its own zip files carry.
-            if is_zipfile(BytesIO(data)) and ZipFile(BytesIO(data)).testzip():
-                raise ValueError("a checksum is wrong")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they announce what is refused next
                 content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
@@ -141,13 +133,13 @@ def read_weights(path: str | os.PathLike[str], entry: str | None = None) -> dict
                 "lie beside something else, as arguments or NumPy's numbers, save them alone"
             ) from None
         raise ValueError(f"{path} is empty, torn, or not a file of weights") from None
-    if isinstance(content, Mapping):
+    if isinstance(content, Mapping) and not _is_state(content):
         sets = {name: value for name, value in content.items() if _is_state(value)}
-        names = [name for name in ("state_dict", "model") if name in sets] or list(sets)
-        names = names if entry is None else [entry]
-        if len(names) > 1 or (entry is not None and entry not in sets):
+        names = [name for name in ("state_dict", "model") if name in sets][:1] or list(sets)
+        if len(names) > 1:
             raise ValueError(
-                f"{path} has the sets of weights {list(sets)}: say which by entry=; got {entry!r}"
+                f"{path} has the sets of weights {names}: take one with torch.load(path, "
+                "weights_only=True), and give that"
             )
         content = sets[names[0]] if names else content
     return {key: value.detach() for key, value in _checked(content, str(path)).items()}
@@ -204,9 +196,6 @@ def load_source(
         if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
             # BatchNorm counts its batches since PyTorch 0.4.1; older weights have no counters.
             given.setdefault(key, torch.zeros_like(value))
-        if key in given and value.is_floating_point() and not given[key].is_floating_point():
-            # It would be converted without a word: int8 codes, or half of a complex number.
-            raise ValueError(f"{key} holds {given[key].dtype}, not floating-point numbers")
         if key in given and name == "weight" and attention_block(key):
             # A layer of an MLP, linear [h, C] or a convolution [h, C, 1, 1], is the same function.
             short, long = sorted((given[key].shape, value.shape), key=len)
@@ -236,46 +225,43 @@ def _compare(
         ValueError: if others differ.
     """
     layers = [(name, m) for name, m in model.named_modules() if not attention_block(f"{name}.")]
-    convolution = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), None)
+    first = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), None)
     # The network's last linear layer, and the last one that it does not have.
     heads = [name for name, layer in layers if isinstance(layer, nn.Linear)][-1:]
     heads += linear_layers({key: given[key] for key in given if key not in wanted})[-1:]
 
     ours, theirs = _shapes(wanted), _shapes(given)
-    unlike, reasons, problems = set(), {}, []
+    unlike, reasons, replaced, misfits = set(), {}, [], []
     for part in dict.fromkeys([*ours, *theirs]):
         a, b = ours.get(part, {}), theirs.get(part, {})
         if a == b:
             continue
         unlike.add(part)
-        x, y = a.get(f"{part}.weight", []), b.get(f"{part}.weight", [])
-        if part in heads and a.keys() == b.keys() and x[1:] == y[1:]:
-            reasons[part] = f"{x[0]} classes, the weights have {y[0]}"
-        elif part == convolution and a.keys() == b.keys() and x[:1] == y[:1]:
-            reasons[part] = f"of shape {x}, the weights have {y}"
-        elif attention_block(f"{part}.") and a and b and not a.keys() & b.keys():
-            if not replace:
-                problems.append(f"{part} is another block in the weights than in the network")
-        elif a.keys() & b.keys() or not (part in heads or attention_block(f"{part}.")):
-            for key in {**a, **b}:
-                x, y = a.get(key, "not"), b.get(key, "not")
-                if x != y:
-                    problems.append(f"{key} is {y} in the weights and {x} in the network")
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        prefix = os.path.commonprefix([f"{key.split('.')[0]}." for key in given])
-        if prefix.endswith(".") and not any(key.startswith(prefix) for key in wanted):
-            more += f"; every name in the weights begins with {prefix!r}: leave that out"
-        elif "conv1.0.weight" in given and "conv1.weight" in wanted:
-            more += "; they have a deep stem, of three convolutions, which is not in the course"
-        elif any("another block" in problem for problem in problems):
-            more += (
-                "; make the network with the block that was trained, or let load_weights drop it "
-                "with replace_attention=True"
-            )
+        if attention_block(f"{part}."):
+            replaced += [part] if a and b and not replace else []
+        elif part in heads or (part == first and b):
+            x, y = a.get(f"{part}.weight"), b.get(f"{part}.weight")
+            if x and y:
+                x, y = (x, y) if part == first else (f"{x[0]} classes", y[0])
+                reasons[part] = f"{x}, the weights have {y}"
+        else:
+            misfits += [key for key in {**a, **b} if a.get(key) != b.get(key)]
+    problems = {
+        "missing from the weights": [key for key in misfits if key not in given],
+        "unknown to the network": [key for key in misfits if key not in wanted],
+        "of another shape": [
+            f"{key} {list(given[key].shape)} for {list(wanted[key].shape)}"
+            for key in misfits
+            if key in given and key in wanted
+        ],
+        "another attention block (replace_attention=True drops the trained one)": replaced,
+    }
+    if replaced or misfits:
+        texts = (
+            f"{what}: {names[0]}, {len(names)} in all" for what, names in problems.items() if names
+        )
         raise ValueError(
-            f"the weights do not fit {type(model).__name__}, nothing was loaded: "
-            f"{', '.join(problems[:3])}{more}"
+            f"the weights do not fit {type(model).__name__}, nothing was loaded; {'; '.join(texts)}"
         )
     return unlike, reasons
 

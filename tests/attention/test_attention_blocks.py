@@ -1,6 +1,7 @@
-"""The blocks by name, their parameters by the papers' formulas, and the names of their weights."""
+"""The blocks by name, their parameters by the papers' formulas, and mistakes of public code."""
 
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -11,39 +12,52 @@ from cbam_course.attention import (
     ATTENTION_NAMES,
     CBAM,
     ECA,
+    ChannelAttention,
     SpatialAttention,
     SqueezeExcitation,
     make_attention,
 )
 from tests.support import attention_cases as cases
-from tests.support.attention_cases import few
 
-# What each name makes of 64 channels: the class, the parameters and a property that tells it apart.
+# What each name makes of 64 channels: the class, the parameters, a property that tells it apart,
+# and the names by which its weights are found on a disk.
+CONV, MLP = ["conv.weight"], ["mlp.0.weight", "mlp.2.weight"]
+CBAM_FC = [*(f"channel_attention.{name}" for name in MLP), "spatial_attention.conv.weight"]
 MADE = {
-    "se": ("SqueezeExcitation", 2 * 64 * 4 + 64 + 4, lambda b: b.reduction == 16),
-    "eca": ("ECA", 3, lambda b: b.pools == ("avg",)),
-    "channel-fc": ("ChannelAttention", 2 * 64 * 4, lambda b: b.pools == ("avg", "max")),
-    "channel-conv": ("ECA", 3, lambda b: b.pools == ("avg", "max")),
-    "spatial": ("SpatialAttention", 2 * 49, lambda b: b.channels == 64),
-    "cbam-fc": ("CBAM", 2 * 64 * 4 + 2 * 49, lambda b: b.mode == "fc"),
-    "cbam-conv": ("CBAM", 3 + 2 * 49, lambda b: b.mode == "conv"),
+    "se": (
+        *("SqueezeExcitation", 2 * 64 * 4 + 64 + 4, lambda b: b.reduction == 16),
+        ["mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"],
+    ),
+    "eca": ("ECA", 3, lambda b: b.pools == ("avg",), CONV),
+    "channel-fc": ("ChannelAttention", 2 * 64 * 4, lambda b: b.pools == ("avg", "max"), MLP),
+    "channel-conv": ("ECA", 3, lambda b: b.pools == ("avg", "max"), CONV),
+    "spatial": ("SpatialAttention", 2 * 49, lambda b: b.channels == 64, CONV),
+    "cbam-fc": ("CBAM", 2 * 64 * 4 + 2 * 49, lambda b: b.mode == "fc", CBAM_FC),
+    "cbam-conv": (
+        *("CBAM", 3 + 2 * 49, lambda b: b.mode == "conv"),
+        ["channel_attention.conv.weight", "spatial_attention.conv.weight"],
+    ),
 }
+every_block = pytest.mark.parametrize("name", MADE)
 
 
-def test_names():
-    names = ("none", "se", "eca", "channel-fc", "channel-conv", "spatial", "cbam-fc", "cbam-conv")
-    assert names == ATTENTION_NAMES == ("none", *MADE)
-    assert make_attention("none") is None
-    assert all(hasattr(attention, name) for name in attention.__all__)
+def count(block):
+    return sum(parameter.numel() for parameter in block.parameters())
 
 
-@pytest.mark.parametrize("name", MADE)
+def maps_of(block, x):
+    maps = block(x, return_map=True)[1]
+    return maps if isinstance(block, CBAM) else [maps]
+
+
+@every_block
 def test_what_a_name_makes(name):
-    kind, parameters, told_apart = MADE[name]
+    assert ATTENTION_NAMES == ("none", *MADE) and make_attention("none") is None
+    kind, parameters, told_apart, stored = MADE[name]
     factory = pickle.loads(pickle.dumps(make_attention(name)))  # it can go to another process
     block = factory(64)
     assert type(block) is getattr(attention, kind)
-    assert count(block) == parameters and told_apart(block)
+    assert count(block) == parameters and told_apart(block) and [*block.state_dict()] == stored
     refined, maps = block(torch.randn(2, 64, 5, 4), return_map=True)
     assert refined.shape == (2, 64, 5, 4)
     assert isinstance(maps, attention.AttentionMaps) == (kind == "CBAM")
@@ -53,11 +67,17 @@ def test_what_a_name_makes(name):
 @pytest.mark.parametrize(
     ("name", "options", "found"),
     [
-        ("se", {"reduction": 4}, lambda b: b.reduction == 4),
+        ("se", {"reduction": 4}, lambda b: b.mlp[0].weight.shape[:2] == (16, 64)),
         ("channel-fc", {"layer": "linear"}, lambda b: isinstance(b.mlp[0], torch.nn.Linear)),
+        # Seen: the adaptive size silently replaces it.
+        ("eca", {"kernel_size": 9}, lambda b: b.conv.kernel_size == (9,) == (b.kernel_size,)),
         ("spatial", {"pools": ("conv", "max")}, lambda b: b.squeeze is not None),
         ("cbam-fc", {"order": "parallel"}, lambda b: b.order == "parallel"),
         ("cbam-conv", {"kernel_size": 3}, lambda b: b.spatial_attention.kernel_size == 3),
+        (
+            *("cbam-conv", {"channel_options": {"kernel_size": 9}}),
+            lambda b: b.channel_attention.conv.kernel_size == (9,),
+        ),
     ],
 )
 def test_options_arrive(name, options, found):
@@ -65,20 +85,7 @@ def test_options_arrive(name, options, found):
     assert found(make_attention(name, **options)(64))
 
 
-STORED = {
-    "se": ["mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"],
-    "spatial": ["conv.weight"],
-    "cbam-conv": ["channel_attention.conv.weight", "spatial_attention.conv.weight"],
-}
-
-
-@pytest.mark.parametrize("name", STORED)
-def test_names_of_stored_weights(name):
-    """Weights on a disk are found by these names."""
-    assert list(make_attention(name)(16).state_dict()) == STORED[name]
-
-
-@few
+@cases.few
 def test_copies_and_stored_weights(case):
     block, other, x = case.make(6), case.make(6, seed=1), cases.features(2, 6, 4, 5)
     expected = block(x).detach()
@@ -94,13 +101,8 @@ def test_a_block_says_what_it_is():
     assert "channels=32, reduction=8" in repr(SqueezeExcitation(32, 8))
     assert "channels=128, kernel_size=5, pools=('avg',)" in repr(ECA(128))
     assert "kernel_size=3, pools=('max', 'avg')" in repr(SpatialAttention(3, pools=["max", "avg"]))
-    assert "channels=32, mode='conv', order='parallel'" in repr(
-        CBAM(32, mode="conv", order="parallel")
-    )
-
-
-def count(block):
-    return sum(parameter.numel() for parameter in block.parameters())
+    block = CBAM(32, mode="conv", order="parallel")
+    assert "channels=32, mode='conv', order='parallel'" in repr(block)
 
 
 @pytest.mark.parametrize("layer", ["conv", "linear"])
@@ -108,8 +110,35 @@ def test_cost_table_for_32_channels(layer):
     """The table of "CBAM, read with the paper": 256 + 256 + 98 and 3 + 98 parameters."""
     block = CBAM(32, 4, 7, channel_options={"layer": layer})
     assert [p.numel() for p in block.parameters()] == [256, 256, 98]
-    assert count(block) == 610
     block = CBAM(32, kernel_size=7, mode="conv")
     assert [p.numel() for p in block.parameters()] == [3, 98]
-    assert count(block) == 101
-    assert block(torch.randn(4, 32, 16, 16)).shape == (4, 32, 16, 16)
+
+
+@every_block
+def test_sigmoid_is_applied_once(name):
+    """Seen: none on the spatial map, so that it leaves (0, 1); or two, which leave (0.5, 0.73)."""
+    torch.manual_seed(0)
+    block = make_attention(name)(32).double()
+    for parameter in block.parameters():
+        parameter.data *= 100
+    for maps in maps_of(block, cases.features(2, 32, 8, 8)):
+        assert 0 <= maps.min() < 0.1 and 0.9 < maps.max() <= 1
+
+
+@every_block
+def test_no_residual_inside(name):
+    """Seen: x + CBAM(x). With all weights zero each map is one half, the block a plain factor."""
+    x, block = cases.features(2, 32, 5, 4), make_attention(name)(32).double()
+    for parameter in block.parameters():
+        parameter.data.zero_()
+    for maps in maps_of(block, x):
+        assert torch.equal(maps, torch.full_like(maps, 0.5))
+    assert torch.equal(block(x), x / (4 if isinstance(block, CBAM) else 2))
+
+
+@pytest.mark.parametrize("kind", [SqueezeExcitation, ChannelAttention, ECA, SpatialAttention, CBAM])
+def test_no_argument_is_swallowed(kind):
+    """Seen: `gate_layer` accepted and ignored. No signature takes what it does not name."""
+    kinds = {parameter.kind for parameter in inspect.signature(kind).parameters.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    assert inspect.Parameter.VAR_POSITIONAL not in kinds

@@ -1,8 +1,9 @@
-"""Blocks in the hands of PyTorch's own tools: traced, followed, quantized, compiled."""
+"""Blocks in the hands of PyTorch: number and memory formats, traced, compiled, exported."""
 
 import pytest
 import torch
 from torch import nn
+from torch.export import Dim
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from cbam_course import models, seeing
@@ -14,43 +15,110 @@ from cbam_course.attention import (
     make_attention,
 )
 from cbam_course.attention.block import pool_positions
-
-BLOCKS = [name for name in ATTENTION_NAMES if name != "none"]
-needs_stances = pytest.mark.skipif(
-    not hasattr(torch.compiler, "set_stance"), reason="needs PyTorch 2.6"
-)
+from tests.support import attention_cases as cases
+from tests.support.attention_cases import FEW, few
 
 
-@pytest.fixture
-def x():
-    return torch.randn(2, 64, 8, 8, generator=torch.Generator().manual_seed(0))
+def chain():
+    """Blocks that hold all kinds of halves and pools, one after the other."""
+    return nn.Sequential(*(FEW[name].make(6) for name in ("cbam-fc", "cbam-conv", "spatial")))
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@few
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_number_format_is_kept(case, dtype, autocast):
+    x = cases.features(2, 6, 4, 5, dtype=dtype).requires_grad_()
+    block = case.make(6, torch.float32 if autocast else dtype)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        refined, maps = block(x, return_map=True)
+    assert refined.dtype == dtype
+    if not autocast:
+        assert {m.dtype for m in ((maps,) if torch.is_tensor(maps) else maps)} == {dtype}
+    refined.sum().backward()
+    assert x.grad.dtype == dtype and x.grad.isfinite().all()
+    tolerance = 0.05 if autocast or dtype == torch.bfloat16 else 1e-5
+    exact = block.double()(x.double())
+    torch.testing.assert_close(refined.double(), exact, rtol=tolerance, atol=tolerance)
+
+
+@few
+def test_memory_format_is_kept(case):
+    block, x = case.make(6), cases.features(2, 6, 4, 5)
+    refined = block(x.to(memory_format=torch.channels_last))
+    assert refined.is_contiguous(memory_format=torch.channels_last)
+    assert block(x).is_contiguous()
+
+
+@few
+def test_empty_batches_and_what_is_not_finite(case):
+    block = case.make(6)
+    x = torch.zeros(0, 6, 4, 5, dtype=torch.float64, requires_grad=True)
+    block(x).sum().backward()
+    assert x.shape == x.grad.shape and not any(p.grad.any() for p in block.parameters())
+    for value in (float("nan"), float("inf")):
+        x = cases.features(2, 6, 4, 5)
+        x[0, 2, 1, 1] = value
+        assert block(x).isfinite().all(dim=(1, 2, 3)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("name", ATTENTION_NAMES[1:])
+def test_meta_device(name):
+    """Shapes can be worked out without memory."""
+    with torch.device("meta"):
+        block = make_attention(name)(64)
+    refined = block(torch.empty(2, 64, 8, 9, device="meta"))
+    assert refined.shape == (2, 64, 8, 9) and refined.is_meta
+
+
 @pytest.mark.parametrize("start", [False, True])
-def test_traced_and_followed(name, start, x):
-    block = make_attention(name)(64).eval()
-    block = IdentityStart(block) if start else block
-    expected = block(x)
-    # The check inside of trace runs the block again, with and without gradients.
-    assert torch.allclose(torch.jit.trace(block, x)(x), expected)
-    followed = torch.fx.symbolic_trace(block, concrete_args={"return_map": False})
+def test_traced_and_followed(start):
+    x = cases.features(2, 64, 8, 8, dtype=torch.float32)
+    blocks = [make_attention(name)(64) for name in ATTENTION_NAMES[1:]]
+    chain = nn.Sequential(*(IdentityStart(b) if start else b for b in blocks)).eval()
+    expected = chain(x)
+    # The check inside of trace runs the blocks again, with and without gradients.
+    assert torch.allclose(torch.jit.trace(chain, x)(x), expected)
+    followed = torch.fx.symbolic_trace(chain)
     assert torch.equal(followed(x), expected)
     with pytest.raises(ValueError, match=r"expects a feature map|must be"):
         followed(x[0])
 
 
-@pytest.mark.parametrize("name", ["cifar-cnn", "cifar-resnet", "mobilenet-v2"])
-def test_features_of_the_networks(name):
-    where = {"where": "blocks"} if name == "mobilenet-v2" else {}
-    model = models.make_model(name, "cbam-conv", num_classes=4, **where).eval()
-    last = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
-    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(create_feature_extractor(model, [last])(x)[last], model(x))
+def test_compiles_as_one_graph():
+    torch.compiler.reset()
+    blocks, x = chain(), cases.features(2, 6, 8, 9).requires_grad_()
+    compiled = torch.compile(blocks, backend="aot_eager", fullgraph=True)
+    found, expected = compiled(x), blocks(x)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    one, other = (torch.autograd.grad(out.square().sum(), x)[0] for out in (found, expected))
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.filterwarnings("ignore")  # PyTorch moves this kind of quantization elsewhere
-def test_replaced_layers(x):
+def test_exports_with_free_sizes():
+    blocks, x = chain(), cases.features(2, 6, 8, 9)
+    free = {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}
+    exported = torch.export.export(blocks, (x,), dynamic_shapes=(free,)).module()
+    for shape in (x.shape, (5, 6, 4, 3), (1, 6, 1, 1)):
+        x = cases.features(*shape)
+        torch.testing.assert_close(exported(x), blocks(x), rtol=1e-10, atol=1e-10)
+
+
+def test_exports_the_maps():
+    block, x = FEW["cbam-fc"].make(6), cases.features(2, 6, 8, 9)
+    exported = torch.export.export(block, (x,), {"return_map": True}).module()
+    torch.testing.assert_close(exported(x, return_map=True)[1], block.attention_map(x))
+
+
+def test_features_of_a_network():
+    model = models.CifarCNN("cbam-conv", 4, widths=(4, 8)).eval()
+    x = torch.randn(1, 3, 8, 8)
+    found = create_feature_extractor(model, ["classifier"])(x)["classifier"]
+    assert torch.equal(found, model(x))
+
+
+def test_replaced_layers():
+    x = cases.features(2, 64, 8, 8, dtype=torch.float32)
     block = CBAM(64, channel_options={"layer": "linear"}).eval()
     expected = block(x)
     mlp = block.channel_attention.mlp
@@ -58,13 +126,9 @@ def test_replaced_layers(x):
     assert torch.equal(block(x), expected)
     block.channel_attention.mlp = nn.Sequential(*mlp)  # or all of them
     assert torch.equal(block(x), expected)
-    if not hasattr(torch.ao.quantization, "quantize_dynamic"):
-        pytest.skip("this PyTorch leaves quantization to torchao")
-    quantized = torch.ao.quantization.quantize_dynamic(block, {nn.Linear}, dtype=torch.qint8)
-    assert 0 < (quantized(x) - expected).abs().max() < 0.05
 
 
-@needs_stances
+@pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="needs PyTorch 2.6")
 @pytest.mark.parametrize("in_place", [False, True])
 def test_hooks_on_a_compiled_network(in_place):
     torch.manual_seed(0)
@@ -89,6 +153,14 @@ def test_hooks_on_a_compiled_network(in_place):
         assert torch.equal(compiled(x), own)
 
 
+def test_without_stances_a_compiled_network_is_refused(monkeypatch):
+    model = torch.compile(nn.Sequential(CBAM(16)), backend="eager")
+    monkeypatch.delattr(torch.compiler, "set_stance", raising=False)
+    with pytest.raises(ValueError, match="compiled, and before PyTorch 2.6 hooks"):
+        with attention_off(model):
+            pass
+
+
 def test_equal_maxima_share_the_gradient_where_the_block_is_compiled():
     """And it goes to the first of them where it is not; chapter 11 says why."""
     x = torch.tensor([[[[1.0, 3.0], [3.0, 2.0]]]], requires_grad=True)
@@ -96,11 +168,3 @@ def test_equal_maxima_share_the_gradient_where_the_block_is_compiled():
     for function, gradient in ((pool_positions, [0, 1, 0, 0]), (pool, [0, 0.5, 0.5, 0])):
         (found,) = torch.autograd.grad(function(x, "max").sum(), x)
         assert found.flatten().tolist() == gradient
-
-
-def test_without_stances_a_compiled_network_is_refused(monkeypatch):
-    model = torch.compile(nn.Sequential(CBAM(16)), backend="eager")
-    monkeypatch.delattr(torch.compiler, "set_stance", raising=False)
-    with pytest.raises(ValueError, match="compiled, and before PyTorch 2.6 hooks"):
-        with attention_off(model):
-            pass

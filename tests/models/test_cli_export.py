@@ -74,8 +74,6 @@ def test_every_option_of_the_network_and_the_block(tmp_path):
     [
         ("--model-option num_classes=0", "num_classes must be an integer of at least 1; got 0", 1),
         ("--attention se", "reduction 16 leaves no hidden unit for 4 channels", 1),
-        ("--attention eca --attention-option kernel=3", "unexpected keyword argument 'kernel'", 1),
-        ("--attention-option reduction=2", "attention 'none' takes no options", 1),
         ("--model-option depth=3", "unexpected keyword argument 'depth'", 1),
         ("--input 1x8x8", "expected input[1, 1, 8, 8] to have 3 channels", 1),
         ("--weights {folder}/empty.pt", "empty.pt is", 1),

@@ -19,7 +19,7 @@ from cbam_course import export, models
 from cbam_course.attention import CBAM, make_attention, starting_as_identity
 from cbam_course.data import photographs
 from cbam_course.export import export_onnx
-from cbam_course.models import CifarCNN, MobileNetV1, MobileNetV2, ResNet, official_cbam
+from cbam_course.models import CifarCNN, MobileNetV2, ResNet, official_cbam
 from tests.support.networks import randomize_statistics
 
 SIZE = (3, 64, 64)
@@ -52,14 +52,6 @@ def both_modes():
     return in_turn(make_attention("cbam-fc", reduction=2), make_attention("cbam-conv"))
 
 
-def short_mobilenet_v1(attention):
-    """The first four layers."""
-    network = MobileNetV1(attention, 10, alpha=0.25)
-    network.features = network.features[:4]
-    network.classifier = nn.Linear(network.features[-1].conv.out_channels, 10)
-    return network
-
-
 def short_mobilenet_v2(attention):
     """The first four layers, with attention in all three places."""
     network = MobileNetV2(attention, 10, where=("first", "blocks", "last"))
@@ -73,22 +65,20 @@ def short_torchvision(attention):
     """torchvision's own ResNet, with attention put into it."""
     kind = torchvision.models.resnet.BasicBlock
     network = torchvision.models.ResNet(kind, (1, 1, 1, 1), num_classes=10)
+    network.layer3 = network.layer4 = nn.Identity()
+    network.fc = nn.Linear(128, 10)
     models.insert_attention(network, attention, example=images(1))
     return network
 
 
 FAMILIES = {
     "CifarCNN": lambda a: CifarCNN(a, widths=(8, 16)),
-    "ResNet, basic": lambda a: ResNet("basic", (1, 1), a, 10, widths=(12, 24), stem="cifar"),
-    "ResNet v1.5": lambda a: ResNet("bottleneck", (1, 1), a, 10, widths=(8, 16)),
     "ResNeXt, v1": lambda a: ResNet(
         "bottleneck", (1, 1), a, 10, widths=(8, 16), groups=4, width_per_group=16, version="v1"
     ),
-    "MobileNet v1": short_mobilenet_v1,
     "MobileNet v2": short_mobilenet_v2,
     "torchvision": short_torchvision,
 }
-FEW = ("CifarCNN", "ResNet v1.5", "MobileNet v1", "MobileNet v2")
 
 
 def trained(network):
@@ -198,52 +188,11 @@ def test_every_block(kinds, path):
 # The file and the report
 
 
-class Tiny(nn.Module):
-    """Something to export in no time."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.bn = nn.BatchNorm2d(4)
-
-    def forward(self, x):
-        return self.bn(self.conv(x)).mean(dim=(2, 3))
-
-
 TINY = (3, 8, 8)
 
 
-@pytest.fixture
-def tiny():
-    torch.manual_seed(0)
-    return Tiny()
-
-
-def test_report(tiny, path):
-    report = export_onnx(tiny, path, input_size=TINY)
-    model = onnx.load(path)
-    assert report.path == path
-    assert report.opset == model.opset_import[0].version == export.OPSET == 20
-    assert [value.name for value in model.graph.input] == ["input"]
-    assert [value.name for value in model.graph.output] == ["output"]
-    assert (report.input, report.output) == (("batch", 3, 8, 8), ("batch", 4))
-    assert 0 <= report.difference <= 1e-6
-    assert str(report).splitlines() == [
-        f"{path}: opset 20",
-        "input [batch, 3, 8, 8], output [batch, 4]",
-        f"largest difference from PyTorch {report.difference:.1e}, "
-        f"in outputs of up to {report.largest:.2g}",
-    ]
-    content = path.read_bytes()
-    export_onnx(tiny, str(path), input_size=list(TINY))
-    assert path.read_bytes() == content  # the same the next time
-    # One file, which names no folder.
-    assert os.listdir(path.parent) == [path.name]
-    for folder in (os.path.dirname(torch.__file__), os.getcwd(), str(path.parent), "site-packages"):
-        assert folder.encode() not in content
-
-
-def test_leaves_all_as_it_was(path, capfd):
+def test_report_of_a_network_that_stays_as_it_was(path, capfd):
+    """One file, the same the next time, which names no folder."""
     network = CifarCNN(make_attention("cbam-fc", reduction=2), widths=(8,)).double().train()
     network.stages[0].convolutions.eval()  # as when a part is frozen
     state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -251,18 +200,33 @@ def test_leaves_all_as_it_was(path, capfd):
     random = torch.get_rng_state()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        export_onnx(network, path, input_size=TINY)
-    assert not caught
-    assert capfd.readouterr() == ("", "")
+        report = export_onnx(network, path, input_size=TINY)
+    assert not caught and capfd.readouterr() == ("", "")
     assert [module.training for module in network.modules()] == modes
     assert torch.equal(torch.get_rng_state(), random)
     for name, value in network.state_dict().items():
         assert value.dtype == state[name].dtype and torch.equal(value, state[name])
-    # In float32 all the same, and dropout is off.
-    network.eval().float()
+    network.eval().float()  # in float32 all the same, and dropout is off
     [found] = in_onnxruntime(path, images(3, TINY))
     with torch.no_grad():
         torch.testing.assert_close(found, network(images(3, TINY)), rtol=1e-5, atol=1e-6)
+
+    model = onnx.load(path)
+    assert report.opset == model.opset_import[0].version == export.OPSET == 20
+    assert [value.name for value in model.graph.input] == ["input"]
+    assert [value.name for value in model.graph.output] == ["output"]
+    assert (report.path, report.input, report.output) == (path, ("batch", 3, 8, 8), ("batch", 10))
+    assert str(report).splitlines() == [
+        f"{path}: opset 20",
+        "input [batch, 3, 8, 8], output [batch, 10]",
+        f"largest difference from PyTorch {report.difference:.1e}, "
+        f"in outputs of up to {report.largest:.2g}",
+    ]
+    content = path.read_bytes()
+    export_onnx(network, str(path), input_size=list(TINY))
+    assert path.read_bytes() == content and os.listdir(path.parent) == [path.name]
+    for folder in (os.path.dirname(torch.__file__), os.getcwd(), str(path.parent), "site-packages"):
+        assert folder.encode() not in content
 
 
 # What is wrong is refused, and no file is left
@@ -290,7 +254,7 @@ class Times(nn.Module):
         return x * self.factor
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-12, 1e6])
 def test_outputs_of_any_size_are_judged(path, monkeypatch, scale):
     def file_says(factor):
         monkeypatch.setattr(export, "_convert", lambda *arguments: times(factor))
@@ -308,12 +272,12 @@ def test_outputs_of_any_size_are_judged(path, monkeypatch, scale):
     assert export_onnx(Times(scale), path, input_size=TINY, tolerance=2e-3).difference > 0
 
 
-def test_files_that_onnxruntime_refuses(tiny, path, monkeypatch):
+def test_files_that_onnxruntime_refuses(path, monkeypatch):
     proto = times(1.0)
     proto.graph.node[0].input[1] = "nothing"
     monkeypatch.setattr(export, "_convert", lambda *arguments: proto)
-    with pytest.raises(ValueError, match="onnxruntime cannot run Tiny: "):
-        export_onnx(tiny, path, input_size=TINY)
+    with pytest.raises(ValueError, match="onnxruntime cannot run Times: "):
+        export_onnx(Times(1.0), path, input_size=TINY)
     assert not os.listdir(path.parent)
 
 
@@ -329,17 +293,11 @@ class OneBatch(nn.Module):
         return x + torch.zeros(2, 1, 1, 1) if len(x) == 2 else x
 
 
-class Noise(nn.Module):
-    def forward(self, x):
-        return x + torch.randn_like(x)
-
-
 @pytest.mark.parametrize(
     ("network", "message"),
     [
         (Unsupported(), "PyTorch cannot export Unsupported for any batch size: "),
         (OneBatch(), "onnxruntime|PyTorch cannot export"),
-        (Noise(), "onnxruntime and PyTorch differ by"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
@@ -351,11 +309,11 @@ def test_networks_that_cannot_be_exported(path, network, message):
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "onnxscript"])
-def test_missing_packages(tiny, path, monkeypatch, package):
+def test_missing_packages(path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     message = rf"the export needs the package {package}; .*'cbam-course\[export\]'$"
     with pytest.raises(ModuleNotFoundError, match=message):
-        export_onnx(tiny, path, input_size=TINY)
+        export_onnx(Times(1.0), path, input_size=TINY)
 
 
 # PyTorch's own export and compilation
@@ -367,11 +325,10 @@ def assert_same(compiled, network, *batches):
             torch.testing.assert_close(compiled(batch), network(batch), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", FEW)
-def test_torch_export_and_compile(family):
+def test_torch_export_and_compile():
     torch.compiler.reset()
     torch.manual_seed(0)
-    network = trained(FAMILIES[family](both_modes()))
+    network = trained(short_mobilenet_v2(both_modes()))
     free = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(network, (images(2),), dynamic_shapes=free, strict=True)
     assert_same(exported.module(), network, real_images(), *(images(n) for n in (1, 2, 5)))

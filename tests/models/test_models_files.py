@@ -39,10 +39,8 @@ def test_files(tmp_path):
     state["empty"] = torch.empty(0, 3)
     torch.save(state, tmp_path / "a.bin")
     safetensors.torch.save_file(state, tmp_path / "a.SafeTensors")
-    (tmp_path / "old.pth.tar").write_bytes(saved(state, legacy=True))
     torch.save(dict(network().named_parameters()), tmp_path / "parameters.pt")
     assert_equal(read_weights(tmp_path / "a.bin"), state)
-    assert_equal(read_weights(tmp_path / "old.pth.tar"), state)
     found = read_weights(tmp_path / "a.SafeTensors")
     assert_equal({key: found[key] for key in state}, state)
     assert len(read_weights(tmp_path / "parameters.pt")) == 6
@@ -80,23 +78,11 @@ def state():
     return {key: value.detach() for key, value in nn.Linear(2, 3).state_dict().items()}
 
 
-def test_an_entry_is_found_or_named(tmp_path, state):
+def test_the_only_set_of_weights_is_found(tmp_path, state):
     torch.save({"epoch": 3, "net": state, "optimizer": {"lr": 0.1}}, tmp_path / "file.pth")
     assert read_weights(tmp_path / "file.pth").keys() == state.keys()
-    twice = {key: 2 * value for key, value in state.items()}
-    torch.save({"net": state, "ema": twice}, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match=r"\['net', 'ema'\]: say which by entry="):
-        read_weights(tmp_path / "file.pth")
-    assert torch.equal(read_weights(tmp_path / "file.pth", "ema")["bias"], twice["bias"])
-    with pytest.raises(ValueError, match="say which by entry=; got 'best'"):
-        read_weights(tmp_path / "file.pth", "best")
-
-
-def test_what_lies_beside_the_weights(tmp_path, state):
-    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, tmp_path / "file.pth")
-    with pytest.raises(
-        ValueError, match="would run argparse.Namespace.*beside something else.* save them alone"
-    ):
+    torch.save({"net": state, "ema": state}, tmp_path / "file.pth")
+    with pytest.raises(ValueError, match=r"sets of weights \['net', 'ema'\]: take one with torch"):
         read_weights(tmp_path / "file.pth")
 
 
@@ -114,16 +100,10 @@ class MakesAFile:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("kind", ["zip", "legacy", "pickle"])
-def test_no_code_is_run(tmp_path, kind, suffix):
+@pytest.mark.parametrize("legacy", [False, True])
+def test_no_code_is_run(tmp_path, legacy, suffix):
     trap, path = tmp_path / "trap", tmp_path / f"weights{suffix}"
-    content = {"weight": torch.ones(3), "trap": MakesAFile(trap)}
-    data = {
-        "zip": lambda: saved(content),
-        "legacy": lambda: saved(content, legacy=True),
-        "pickle": lambda: pickle.dumps(MakesAFile(trap), protocol=2),
-    }[kind]()
-    path.write_bytes(data)
+    path.write_bytes(saved({"weight": torch.ones(3), "trap": MakesAFile(trap)}, legacy))
     with pytest.raises(ValueError, match=f"weights{suffix} (holds more|is empty, torn)") as refusal:
         read_weights(path)
     assert not trap.exists()
@@ -135,16 +115,19 @@ def test_no_code_is_run(tmp_path, kind, suffix):
     assert trap.exists()  # it would have worked
 
 
-def test_a_whole_model(tmp_path):
-    torch.save(network(), tmp_path / "model.pth")
+def test_more_than_tensors(tmp_path, state):
+    path = tmp_path / "model.pth"
+    torch.save(network(), path)
     with pytest.raises(ValueError, match=r"run torch\.nn.*Sequential.*save its model.state_dict"):
-        read_weights(tmp_path / "model.pth")
+        read_weights(path)
+    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, path)
+    with pytest.raises(ValueError, match="run argparse.Namespace.*beside.* save them alone"):
+        read_weights(path)
 
 
 FOREIGN = {
     "nothing": b"",
     "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-    "bytes": bytes(range(256)) * 9,
 }
 
 
@@ -169,7 +152,7 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_torn_files(tmp_path, name):
     data = FORMATS[name](dict(network().state_dict()))
-    for length in sorted({1, 2, 4, 8, *range(16, len(data), 97), len(data) - 1}):
+    for length in sorted({1, 8, *range(16, len(data), 397), len(data) - 1}):
         (tmp_path / name).write_bytes(data[:length])
         with pytest.raises(ValueError, match=f"{name} (is empty, torn|holds more)"):
             read_weights(tmp_path / name)

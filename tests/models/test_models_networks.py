@@ -58,24 +58,19 @@ PINNED = {  # tensors, a hash of their names and shapes, the next random number
     ("cifar_cnn", "cbam-conv"): (50, "3bb28c03", 1678877533),
     ("cifar_resnet", "none"): (128, "acefd52f", 362784985),
     ("cifar_resnet", "cbam-fc"): (155, "466d11fa", 332428344),
-    ("resnet18", "cbam-conv"): (138, "98ff3f25", 842761860),
-    ("resnet50", "se"): (384, "58967100", 1108695263),
     ("mobilenet_v1", "cbam-fc"): (245, "0f6c9731", 18001463),
     ("mobilenet_v2", "eca"): (315, "7636c01d", 1967698197),
 }
 
 
-def pin(name, attention):
+@pytest.mark.parametrize(("name", "attention"), PINNED)
+def test_keys_and_the_random_stream(name, attention):
     torch.manual_seed(0)
     state = make_model(name, attention).state_dict()
     shapes = repr([(key, tuple(value.shape)) for key, value in state.items()])
     following = torch.randint(2**31, ()).item()
-    return len(state), hashlib.sha256(shapes.encode()).hexdigest()[:8], following
-
-
-@pytest.mark.parametrize(("name", "attention"), PINNED)
-def test_keys_and_the_random_stream(name, attention):
-    assert pin(name, attention) == PINNED[name, attention]
+    found = len(state), hashlib.sha256(shapes.encode()).hexdigest()[:8], following
+    assert found == PINNED[name, attention]
 
 
 def test_initial_weights():
@@ -101,17 +96,6 @@ def test_torchvisions_initial_weights(name):
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
-@families
-def test_same_seed_same_backbone_whatever_the_attention(name):
-    torch.manual_seed(3)
-    plain = small(name).state_dict()
-    for attention in ("se", "cbam-fc"):
-        torch.manual_seed(3)
-        other = small(name, attention).state_dict()
-        assert plain.keys() < other.keys()
-        assert all(torch.equal(plain[key], other[key]) for key in plain)
-
-
 def test_v2_first_convolution_of_other_channels_is_initialized_alike():
     torch.manual_seed(1)
     weight = make_model("mobilenet_v2", in_channels=12).features[0][0].weight
@@ -122,7 +106,7 @@ def test_v2_first_convolution_of_other_channels_is_initialized_alike():
 # Against the networks of others
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d", "mobilenet_v2"])
 def test_torchvisions_keys_and_outputs(name):
     torch.manual_seed(0)
     theirs = networks.randomize_statistics(getattr(torchvision.models, name)())
@@ -130,7 +114,7 @@ def test_torchvisions_keys_and_outputs(name):
         ours = make_model(name)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     networks.copy_onto(ours, theirs.state_dict())
-    x = torch.randn(2, 3, 64, 96)
+    x = torch.randn(2, 3, 64, 48)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x))
 
@@ -143,7 +127,7 @@ def test_v1_equals_timms():
         ours = make_model("mobilenet_v1")
     values = theirs.state_dict().values()
     networks.copy_onto(ours, dict(zip(ours.state_dict(), values, strict=True)))
-    x = torch.randn(2, 3, 64, 96)
+    x = torch.randn(2, 3, 64, 48)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), theirs(x))
 
@@ -309,11 +293,15 @@ def test_features(stem, size, expected):
 
 
 @families
-def test_starting_as_the_identity_changes_nothing_at_first(name):
-    torch.manual_seed(4)
+def test_the_backbone_is_the_same_whatever_the_attention(name):
+    """From the same seed; blocks that start as the identity change nothing at first."""
+    torch.manual_seed(3)
     plain = small(name).eval()
-    torch.manual_seed(4)
+    torch.manual_seed(3)
     other = small(name, "cbam-fc", start_as_identity=True).eval()
+    ours, theirs = plain.state_dict(), other.state_dict()
+    assert ours.keys() < theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(plain(x), other(x))
 

@@ -4,12 +4,13 @@ import hashlib
 
 import pytest
 import safetensors.torch
+import timm
 import torch
 import torchvision
 from torch import nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, WeightsEnum
 
-from cbam_course.attention import make_attention
+from cbam_course.attention import SqueezeExcitation, make_attention
 from cbam_course.models import (
     ResNet,
     insert_attention,
@@ -18,8 +19,8 @@ from cbam_course.models import (
     mobilenet_v2,
     official_cbam,
     resnet18,
+    resnet18_cbam,
     resnet50,
-    resnet50_cbam,
     to_official,
 )
 from tests.support import networks
@@ -32,12 +33,6 @@ def plain18():
     """torchvision's ResNet-18, as after some training."""
     torch.manual_seed(0)
     return networks.randomize_statistics(torchvision.models.resnet18())
-
-
-@pytest.fixture(scope="module")
-def plain50():
-    torch.manual_seed(0)
-    return networks.randomize_statistics(torchvision.models.resnet50())
 
 
 def small(attention=None, num_classes=5, **options):
@@ -60,52 +55,41 @@ def write(state, path):
     (safetensors.torch.save_file if path.suffix == ".safetensors" else torch.save)(state, path)
 
 
-def refuses(model, weights, message):
+def refuses(model, weights, message, **options):
     """The error is raised, and nothing in the network has changed."""
     before = copied(model)
     with pytest.raises(ValueError, match=message):
-        load_weights(model, weights)
+        load_weights(model, weights, **options)
     assert equal(before, model.state_dict())
 
 
 # -- files of torchvision's weights, and the report ------------------------------------------------
 
 
-def test_resnet50_from_a_file_with_another_number_of_classes(plain50, tmp_path):
-    path = tmp_path / "resnet50.safetensors"
-    write(plain50.state_dict(), path)
-    model = resnet50_cbam(weights=path, num_classes=10)
+def test_a_file_with_another_number_of_classes_and_of_input_channels(plain18, tmp_path):
+    path = tmp_path / "resnet18.pth"
+    write(plain18.state_dict(), path)
+    model = resnet18_cbam(weights=path, num_classes=10, in_channels=6)
     report = model.load_report
-    theirs, ours = plain50.state_dict(), model.state_dict()
-    assert set(report.loaded) == theirs.keys() - {"fc.weight", "fc.bias"}
+    theirs, ours = plain18.state_dict(), model.state_dict()
+    assert set(report.loaded) == theirs.keys() - {"conv1.weight", "fc.weight", "fc.bias"}
     assert all(torch.equal(ours[key], theirs[key]) for key in report.loaded)
-    assert report.loaded_parameters == 25_557_032 - (2048 * 1000 + 1000) == 23_508_032
+    assert report.loaded_parameters == 11_689_512 - (512 * 1000 + 1000) - 64 * 3 * 49 == 11_167_104
     assert str(report).splitlines() == [
-        "loaded        318 tensors, 23,508,032 parameters: conv1, bn1, layer1 to layer4",
-        "starts fresh  16 attention blocks: layer1.0.attention to layer4.2.attention",
-        "              fc (10 classes, the weights have 1000)",
-        "unused        fc",
-    ]
-
-
-def test_another_number_of_input_channels(plain18):
-    model = resnet18("se", weights=plain18.state_dict(), in_channels=6)
-    assert str(model.load_report).splitlines() == [
-        f"loaded        121 tensors, {11_689_512 - 64 * 3 * 49:,} parameters: "
-        "bn1, layer1 to layer4, fc",
+        "loaded        119 tensors, 11,167,104 parameters: bn1, layer1 to layer4",
         "starts fresh  8 attention blocks: layer1.0.attention to layer4.1.attention",
-        "              conv1 (of shape [64, 6, 7, 7], the weights have [64, 3, 7, 7])",
+        "              conv1 ([64, 6, 7, 7], the weights have [64, 3, 7, 7])",
+        "              fc (10 classes, the weights have 1000)",
         "unused        conv1",
+        "              fc",
     ]
-    assert model(torch.randn(2, 6, 32, 32)).shape == (2, 1000)
 
 
 def test_the_classes_are_those_of_the_weights_unless_told():
-    state = torchvision.models.resnet18(num_classes=7).state_dict()
-    assert resnet18(weights=state).fc.out_features == 7
-    assert resnet18(weights=state, num_classes=3).fc.out_features == 3
     state = make_model("cifar_cnn", num_classes=6, widths=(4,)).state_dict()
-    assert make_model("cifar_cnn", weights=state, widths=(4,)).classifier.out_features == 6
+    for given, expected in ((None, 6), (3, 3)):
+        model = make_model("cifar_cnn", weights=state, widths=(4,), num_classes=given)
+        assert model.classifier.out_features == expected
 
 
 def test_mobilenet_v2_first_and_last(tmp_path):
@@ -119,7 +103,7 @@ def test_mobilenet_v2_first_and_last(tmp_path):
     assert lines[0].endswith("parameters: features, classifier")
     assert lines[1:] == [
         "starts fresh  2 attention blocks: first, last",
-        "              features.0.0 (of shape [32, 6, 3, 3], the weights have [32, 3, 3, 3])",
+        "              features.0.0 ([32, 6, 3, 3], the weights have [32, 3, 3, 3])",
         "unused        features.0.0",
     ]
 
@@ -127,7 +111,7 @@ def test_mobilenet_v2_first_and_last(tmp_path):
 @pytest.mark.parametrize(
     ("name", "attention", "options"),
     [
-        ("resnet18", "cbam-fc", {"stem": "cifar"}),
+        ("cifar_resnet", "cbam-conv", {"depths": (1, 1), "widths": (8, 16)}),
         ("mobilenet_v1", "cbam-conv", {"alpha": 0.25}),
         ("mobilenet_v2", "cbam-fc", {"where": ("blocks", "last")}),
         ("cifar_cnn", "se", {"widths": (16, 32)}),
@@ -192,35 +176,27 @@ def test_version_1_refuses_version_1_5_before_any_download(downloads):
     assert downloads == []
 
 
-def test_refuses_what_are_no_weights():
-    with pytest.raises(ValueError, match="what was given as weights is no state dict, .* got "):
-        resnet18(weights={"fc.weight": 3})
-
-
-def test_neither_a_name_nor_a_file():
-    for name in ("resnet18", "wide_resnet18"):  # torchvision has weights for the first alone
-        with pytest.raises(ValueError, match=f"'IMAGENET' are neither a file nor .* for {name}"):
-            make_model(name, weights="IMAGENET")
-
-
 # -- other networks' weights -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "message"),
-    [
+def test_refuses_the_weights_of_other_networks(plain18):
+    """Also of timm's with a deep stem, and with names that begin with something else."""
+    state = plain18.state_dict()
+    prefixed = {f"model.{key}": value for key, value in state.items()}
+    for model, weights, message in (
+        (make_model("mobilenet_v2"), state, "not fit MobileNetV2, nothing was loaded"),
+        (resnet18(), prefixed, "missing .*: conv1.weight, 120 in all; unknown .*: model.conv1"),
+        (resnet18(), timm.create_model("resnet18d").state_dict(), "unknown .*: conv1.0.weight"),
         (
-            *("resnet18", "resnet34"),
-            r"layer1.2.conv1.weight is \[64, .* in the weights and not in the network, .* 93 more",
+            *(resnet18(), torchvision.models.resnet34().state_dict()),
+            "unknown to the network: layer1.2.conv1.weight, 96 in all$",
         ),
-        ("resnet18", "resnet50", r"is \[64, 64, 1, 1\] in the weights and \[64, 64, 3, 3\] in the"),
-        ("mobilenet_v2", "resnet18", "not fit MobileNetV2, nothing was loaded"),
-    ],
-)
-def test_refuses_the_weights_of_other_networks(ours, theirs, message):
-    with META:
-        other = getattr(torchvision.models, theirs)()
-    refuses(make_model(ours), other.to_empty(device="cpu").state_dict(), message)
+    ):
+        refuses(model, weights, message)
+    with pytest.raises(ValueError, match="what was given as weights is no state dict, .* got "):
+        resnet18(weights={"fc.weight": 3})
+    with pytest.raises(ValueError, match="'IMAGENET' are neither a file nor .* for wide_resnet18"):
+        make_model("wide_resnet18", weights="IMAGENET")
 
 
 def test_one_key_too_few_or_too_many_or_of_another_shape():
@@ -228,28 +204,57 @@ def test_one_key_too_few_or_too_many_or_of_another_shape():
     theirs, model = small().state_dict(), small()
     for key in ("layer2.0.conv2.weight", "conv1.weight"):
         rest = {name: value for name, value in theirs.items() if name != key}
-        refuses(model, rest, rf"{key} is not in the weights and \[.*\] in the network$")
-    refuses(model, {**theirs, "extra": torch.ones(1)}, r"extra is \[1\] in the weights and not in")
-    for key, shape in (
-        ("layer2.0.conv2.weight", (16, 8, 3, 3)),
-        ("conv1.weight", (4, 3, 3, 3)),
-        ("fc.weight", (5, 4)),
-    ):
-        wrong = rf"{key} is \[{shape[0]}, {shape[1]}.* in the weights and \["
-        refuses(model, {**theirs, key: torch.ones(shape)}, wrong)
+        refuses(model, rest, rf"missing from the weights: {key}, 1 in all$")
+    refuses(model, {**theirs, "extra": torch.ones(1)}, "unknown to the network: extra, 1 in all$")
+    key, wrong = "layer2.0.conv2.weight", torch.ones(16, 8, 3, 3)
+    message = rf"of another shape: {key} \[16, 8, 3, 3\] for \[16, 16, 3, 3\], 1 in all$"
+    refuses(model, {**theirs, key: wrong}, message)
+
+
+# timm's: what loads, and what fits although it computes something else
+TIMM = {
+    # timm rounds the hidden units up to a multiple of 8.
+    "seresnet18": (lambda c: SqueezeExcitation(c, 8 if c == 64 else 16), "resnet18"),
+    "resnext50_32x4d": (None, "resnext50_32x4d"),
+    "resnetaa50": (None, "resnet50"),  # a stem that pools by averages has no keys of its own
+}
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_checkpoints_of_timm(name):
+    attention, ours = TIMM[name]
+    torch.manual_seed(0)
+    theirs = networks.randomize_statistics(timm.create_model(name, num_classes=10))
+    network = make_model(ours, attention, weights=theirs.state_dict()).eval()
+    assert network.load_report.fresh == network.load_report.unused == ()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        same = torch.allclose(network(x), theirs(x), rtol=1e-4, atol=1e-4)
+    assert same == (name != "resnetaa50")
 
 
 # -- attention -------------------------------------------------------------------------------------
 
 
-def test_another_attention_starts_fresh_and_the_old_one_is_left_over():
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("se", {}),
+        ("cbam-fc", {"reduction": 4}),
+        ("cbam-fc", {"spatial_options": {"batch_norm": True}}),
+        ("cbam-fc", {"order": "channel"}),
+    ],
+)
+def test_a_block_loads_whole_and_is_dropped_only_if_asked_for(name, options):
     torch.manual_seed(2)
-    theirs = small(make_attention("se", reduction=2)).state_dict()
-    model = small(make_attention("cbam-fc", reduction=2))
+    theirs = small(make_attention("cbam-fc", reduction=2)).state_dict()
+    model = small(make_attention(name, **{"reduction": 2, **options}))
+    message = r"another attention block \(replace_attention=True .*: layer1.0.attention, 2 in all$"
+    refuses(model, theirs, message)
     before = copied(model)
     report = load_weights(model, theirs, replace_attention=True)
     assert all(".attention." in key for key in report.fresh + report.unused)
-    assert len(report.fresh) == 2 * 3 and len(report.unused) == 2 * 4
+    assert report.fresh and len(report.unused) == 2 * 3
     assert all(torch.equal(model.state_dict()[key], before[key]) for key in report.fresh)
     assert str(report).splitlines()[1:] == [
         "starts fresh  2 attention blocks: layer1.0.attention, layer2.0.attention",
@@ -257,18 +262,11 @@ def test_another_attention_starts_fresh_and_the_old_one_is_left_over():
     ]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"reduction": 4},
-        {"reduction": 2, "spatial_options": {"batch_norm": True}},
-        {"reduction": 2, "order": "channel"},
-    ],
-)
-def test_a_block_loads_whole_or_not_at_all(options):
-    theirs = small(make_attention("cbam-fc", reduction=2)).state_dict()
-    model = small(make_attention("cbam-fc", **options))
-    refuses(model, theirs, "not fit ResNet, nothing was loaded: layer1.0.attention")
+def test_a_block_that_only_one_of_the_two_has():
+    plain = small()
+    se = make_attention("se", reduction=2)
+    assert load_weights(small(se), plain.state_dict()).fresh
+    assert load_weights(plain, small(se).state_dict()).unused
 
 
 def test_a_network_of_torchvisions_with_attention_put_in(plain18, tmp_path):
@@ -317,15 +315,6 @@ def test_the_authors_weights_are_of_version_1_5():
 # -- heads, counters, precision --------------------------------------------------------------------
 
 
-def test_weights_without_a_classifier():
-    torch.manual_seed(2)
-    state = small().state_dict()
-    backbone = {key: value for key, value in state.items() if not key.startswith("fc.")}
-    report = load_weights(small(), backbone)
-    assert report.fresh == ("fc.weight", "fc.bias") and report.unused == ()
-    assert str(report).splitlines()[1] == "starts fresh  fc"
-
-
 @pytest.mark.parametrize(
     "head", [nn.Identity(), nn.Sequential(nn.Dropout(0.5), nn.Linear(16, 5)), nn.Linear(16, 9)]
 )
@@ -338,6 +327,9 @@ def test_a_head_of_ones_own(head):
     assert len(report.fresh) == len(head.state_dict())
     x = torch.randn(2, 3, 16, 16)
     assert torch.equal(model.features(x), theirs.features(x))
+    backbone = {key: value for key, value in theirs.state_dict().items() if key[:3] != "fc."}
+    report = load_weights(model, backbone)
+    assert len(report.fresh) == len(head.state_dict()) and report.unused == ()
 
 
 def test_weights_older_than_the_counters_of_batch_norm():
@@ -349,15 +341,11 @@ def test_weights_older_than_the_counters_of_batch_norm():
     assert equal(model.state_dict(), theirs.state_dict())
 
 
-WRAPPERS = [nn.DataParallel, torch.compile, lambda model: nn.DataParallel(torch.compile(model))]
-
-
-@pytest.mark.parametrize("wrap", WRAPPERS)
-def test_weights_of_a_network_in_a_wrapper(wrap):
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_weights_of_a_network_in_a_wrapper(prefix):
+    """As ``nn.DataParallel`` and ``torch.compile`` name them."""
     theirs, model = small(), small()
-    wrapped = wrap(theirs).state_dict()
-    assert wrapped.keys().isdisjoint(theirs.state_dict())
-    load_weights(model, wrapped)
+    load_weights(model, {f"{prefix}{key}": value for key, value in theirs.state_dict().items()})
     assert equal(model.state_dict(), theirs.state_dict())
 
 

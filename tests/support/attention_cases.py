@@ -115,10 +115,12 @@ SE = [
     for y in ("conv", "linear")
 ]
 FC = [
-    Case("fc", {"reduction": 2, "pools": pools, "bias": bias, "layer": layer})
-    for pools in ("avg", "max", ("avg", "max"), ("max", "avg"))
-    for bias in (False, True)
-    for layer in ("conv", "linear")
+    *(Case("fc", {"reduction": 2, "pools": p}) for p in ("avg", "max", ("max", "avg"))),
+    *(
+        Case("fc", {"reduction": 2, "bias": bias, "layer": layer})
+        for bias in (False, True)
+        for layer in ("conv", "linear")
+    ),
 ]
 ECAS = [
     *(Case("eca", {"pools": pools}) for pools in ("avg", "max", ("avg", "max"))),
@@ -129,8 +131,7 @@ SPATIAL = [
         Case("spatial", {"kernel_size": 3, "pools": pools})
         for pools in (
             *("avg", "max", "conv"),
-            *(("avg", "max"), ("max", "avg"), ("avg", "conv"), ("conv", "max")),
-            *(("conv", "max", "avg"), ("max", "conv", "avg"), ("avg", "max", "conv")),
+            *(("max", "avg"), ("avg", "conv"), ("max", "conv", "avg")),
         )
     ),
     *(Case("spatial", {"kernel_size": k}) for k in (1, 5, 7)),

@@ -98,16 +98,15 @@ class LuuuyiSpatial(nn.Module):
         return x * self.conv1(torch.cat(maps, dim=1)).sigmoid()
 
 
-def their_network(bottleneck=False, **parts):
-    """A ResNet, version 1.5, one residual block a stage, with these parts before the addition."""
-    base = resnet.Bottleneck if bottleneck else resnet.BasicBlock
+def their_network(**parts):
+    """A ResNet, one residual block a stage, with these parts before the addition."""
 
-    class Theirs(base):
+    class Theirs(resnet.BasicBlock):
         def __init__(self, inplanes, planes, *arguments, **options):
             super().__init__(inplanes, planes, *arguments, **options)
             for name, make in parts.items():
-                setattr(self, name, make(planes * base.expansion))
-            (self.bn3 if bottleneck else self.bn2).register_forward_hook(self.refine)
+                setattr(self, name, make(planes))
+            self.bn2.register_forward_hook(self.refine)
 
         def refine(self, bn, inputs, x):
             for name in parts:
