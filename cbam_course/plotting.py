@@ -180,17 +180,12 @@ def label_points(axes: Axes, points: Mapping[str, Sequence[float]], color: str =
         covered.append(box)
 
 
-def show_photo(image: Any, title: str | None = None) -> Figure:
-    """Draw one photograph; ``image`` and ``title`` are as one of :func:`show_images`."""
-    return show_images([image], None if title is None else [title], columns=1)
-
-
 def show_images(
     images: Iterable[Any] | Mapping[str, Any],
     titles: Sequence[str] | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Draw several photographs side by side.
+    """Draw photographs side by side.
 
     Args:
         images: a list, a batch ``[N, 3, H, W]``, or a dictionary from title to image. Each is bytes
@@ -320,20 +315,13 @@ def show_maps(
     return _panels(planes, list(maps), columns, **colors)
 
 
-def show_matrix(
-    matrix: Any,
-    title: str | None = None,
-    row_label: str = "output channel",
-    column_label: str = "input channel",
-) -> Figure:
-    """Draw a matrix as an image, or several side by side on one shared scale.
+def show_matrices(matrices: Mapping[str, Any], row_label: str, column_label: str) -> Figure:
+    """Draw matrices as images, side by side on one shared scale.
 
-    The image of which channel depends on which: row i, column j holds how much output i depends
-    on input j. Values of both signs get a scale with white at zero.
+    Values of both signs get a scale with white at zero.
 
     Args:
-        matrix: shape ``[rows, columns]``, or a dictionary from title to such matrices.
-        title: text above a single matrix.
+        matrices: from title to matrix, ``[rows, columns]``.
         row_label, column_label: what the rows and the columns are.
 
     Returns:
@@ -342,15 +330,14 @@ def show_matrix(
     Raises:
         ValueError: if a matrix has not two axes, or holds a value that is not finite.
     """
-    named = matrix if isinstance(matrix, Mapping) else {title or "": matrix}
-    planes = [_shaped("a matrix", plane, "rows", "columns") for plane in named.values()]
+    planes = [_shaped("a matrix", plane, "rows", "columns") for plane in matrices.values()]
     size = max(float(np.abs(plane).max()) for plane in planes) or 1.0
     if not np.isfinite(size):
         raise ValueError("a matrix to draw must be finite; got NaN or infinity")
     signed = any(plane.min() < 0 for plane in planes)
     plain = LinearSegmentedColormap.from_list("course", ["white", CHANNEL_COLOR])
     colors = {"cmap": "RdBu_r" if signed else plain, "vmin": -size if signed else 0, "vmax": size}
-    figure = _panels(planes, list(named), 3, lines=3, ticks=True, **colors)
+    figure = _panels(planes, list(matrices), 3, lines=3, ticks=True, **colors)
     for axes in figure.axes[: len(planes)]:
         axes.set_xlabel(column_label)
         for axis in (axes.xaxis, axes.yaxis):

@@ -193,8 +193,6 @@ def status(names: tuple[str, ...], out: Path | None) -> None:
         )
     if found.unfinished:
         click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")
-    if found.strangers:
-        click.echo(f"Of no experiment any more: {', '.join(map(str, found.strangers))}")
     for path, problem in found.problems.items():
         click.echo(f"No record; to do the run again, move the file away: {path}: {problem}")
 

@@ -106,8 +106,7 @@ def _follow(model: nn.Module, x: Tensor) -> list[Run]:
     hooks = []
     for module in model.modules():
         hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
-        # Called also if the module fails: its parent may know what to do without it.
-        hooks.append(module.register_forward_hook(leave, always_call=True))
+        hooks.append(module.register_forward_hook(leave))
     with torch.random.fork_rng([]), torch.no_grad(), x.device:
         with sdpa_kernel(SDPBackend.MATH), _Products(model, running):
             model(x)
