@@ -193,9 +193,6 @@ def show_images(
         titles: one title for each image.
         columns: images in a row.
 
-    Returns:
-        The figure, with one axes for each image.
-
     Raises:
         ValueError: if there is no image, one is not an image, or the titles are not as many.
     """
@@ -217,9 +214,6 @@ def show_channels(
         values: C numbers to print under the names, as ``[C]`` or ``[1, C, 1, 1]``.
         columns: channels in a row.
 
-    Returns:
-        The figure, with one axes for each channel and one for the scale.
-
     Raises:
         ValueError: if ``maps`` are not those of one image, or names or values are not C.
     """
@@ -239,9 +233,6 @@ def show_weights(weights: Mapping[str, Any], names: Sequence[str]) -> Figure:
         weights: from an attention name (which has its color) or any other label to C weights in
             [0, 1], as ``[C]`` or ``[1, C, 1, 1]``.
         names: one name for each channel.
-
-    Returns:
-        The figure, with one axes.
 
     Raises:
         ValueError: if a weight is outside [0, 1], or the lengths do not fit.
@@ -301,9 +292,6 @@ def show_maps(
         scale: smallest and largest value of the color scale; (0, 1) fits attention maps. ``None``
             takes the limits of the maps, in gray like features: for averages, maxima, scores.
 
-    Returns:
-        The figure, with one axes for each map and one for the scale.
-
     Raises:
         ValueError: if there are no maps, or one is not a map.
     """
@@ -323,9 +311,6 @@ def show_matrices(matrices: Mapping[str, Any], row_label: str, column_label: str
     Args:
         matrices: from title to matrix, ``[rows, columns]``.
         row_label, column_label: what the rows and the columns are.
-
-    Returns:
-        The figure, with one axes for each matrix and one for the scale.
 
     Raises:
         ValueError: if a matrix has not two axes, or holds a value that is not finite.
@@ -357,9 +342,6 @@ def show_costs(table: Any, *, zoom: tuple[float, float, float, float]) -> Figure
             ``COLORS``), ``parameters`` and ``macs`` (plain counts).
         zoom: a crowded part to draw once more, larger, with the labels of its networks:
             ``(left, right, bottom, top)``, in millions and in 10⁹.
-
-    Returns:
-        The figure, with two axes.
     """
     networks, methods = table["network"].to_numpy(), table["attention"].to_numpy()
     points = table[["parameters", "macs"]].to_numpy() / (1e6, 1e9)
@@ -399,9 +381,6 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
             which it ran, in 10⁹ multiply-accumulates per second.
         peak: the most multiply-accumulates per second, in 10⁹.
         bandwidth: the most bytes per second, in 10⁹.
-
-    Returns:
-        The figure, with one axes.
     """
     figure, ((axes,),) = page(1, 1, 4.2)
     ridge, intensities = peak / bandwidth, [intensity for intensity, _ in points.values()]

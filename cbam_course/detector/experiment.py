@@ -84,10 +84,8 @@ def make_detector(variant: str, seed: int) -> nn.Module:
         seed: of the weights.
 
     Raises:
-        ValueError: if there is no such variant.
+        KeyError: if there is no such variant.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
     attention, point, start_as_identity, widths = VARIANTS[variant]
     torch.manual_seed(seed)
     detector = small_ssd(widths)
@@ -174,7 +172,7 @@ def do_run(variant: str, seed: int, recipe: dict[str, Any] = RECIPE) -> dict[str
         for the training) and where it was computed.
 
     Raises:
-        ValueError: if there is no such variant.
+        KeyError: if there is no such variant.
         ModuleNotFoundError: if the metric's packages are missing; before the training.
     """
     detector = make_detector(variant, seed)

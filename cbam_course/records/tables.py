@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from .definitions import experiments as all_experiments
 from .definitions import find
 from .experiment import Experiment, Variant, run_name
 from .reading import Record, read
@@ -110,14 +109,12 @@ def largest(experiment: str, folder: str | os.PathLike[str] | None = None) -> st
         version, ``"small-blocks"``.
 
     Raises:
-        ValueError: if there is no experiment of that name, or it has no small version.
+        ValueError: if there is no experiment of that name.
     """
-    small = f"small-{find(experiment).name}"
-    if small not in all_experiments():
-        raise ValueError(f"experiment must have a small version, got {experiment!r}")
     seeds = table(experiment, folder=folder).groupby("variant")["seed"].nunique()
     variants = [variant.name for variant in find(experiment).variants]
-    return experiment if seeds.reindex(variants, fill_value=0).min() >= ENOUGH else small
+    enough = seeds.reindex(variants, fill_value=0).min() >= ENOUGH
+    return experiment if enough else f"small-{experiment}"
 
 
 def describe(table: pd.DataFrame) -> str:

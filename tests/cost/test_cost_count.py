@@ -318,17 +318,3 @@ def test_refused(arguments, message):
     for look in (count, explain):
         with pytest.raises(ValueError, match=message):
             look(*arguments)
-
-
-# How it is shown
-
-
-def test_printed():
-    model = nn.Sequential(nn.Conv2d(3, 32, 1), CBAM(32, 4), nn.Flatten(2), nn.Linear(256, 2))
-    cost = count(model, (3, 16, 16))
-    assert str(cost).splitlines() == [
-        "parameters             1,252",
-        "  of attention blocks    610  48.7%",
-        "multiply-accumulates  67,072  convolutions and fully connected layers",
-        "  of attention blocks 26,112  38.9%",
-    ]
