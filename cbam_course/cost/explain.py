@@ -14,7 +14,6 @@ from .tools import TOOLS, measure
 OTHER = "(elsewhere)"
 """In place of a kind of layer: what is done, or counted, outside the layers taken one by one."""
 ELSEWHERE = "work outside the layers, or layers under several names"
-COLUMNS = ("tool", "kind", "by hand", "tool counts", "difference", "because")
 
 
 def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame:
@@ -31,9 +30,9 @@ def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame
         input_size: shape of one example, without the batch; the batch has size 1.
 
     Returns:
-        One row per tool and kind of layer that differ, with columns ``tool``, ``kind``, ``by
-        hand``, ``tool counts``, ``difference`` and ``because``. For every tool the differences sum
-        up to its total minus that by hand. A tool that fails has one row, which says so.
+        One row per tool and kind of layer that differ, with columns ``tool``, ``kind``,
+        ``difference`` and ``because``. For every tool the differences sum up to its total minus
+        that by hand. A tool that fails has one row, which says so.
 
     Raises:
         ValueError: for what :func:`~cbam_course.cost.count` refuses.
@@ -46,22 +45,21 @@ def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame
             kinds.setdefault(run.kind, []).append(run)
     rows = []
     for tool in TOOLS:
-        rest = measure(tool, model, [torch.zeros(1, *input_size)])
-        if rest is None:
-            rows.append((tool, OTHER, None, None, None, "it cannot count this model"))
+        total = measure(tool, model, [torch.zeros(1, *input_size)])
+        if total is None:
+            rows.append((tool, OTHER, None, "it cannot count this model"))
             continue
-        macs = sum(run.macs for run in runs)
+        rest = total - sum(run.macs for run in runs)
         for kind, same in kinds.items():
             work = _work(tool, same)
-            by_hand, counts = work["macs"], work["counts"]
-            rest, macs = rest - counts, macs - by_hand
-            if counts != by_hand:
-                rows.append((tool, kind, by_hand, counts, counts - by_hand, _reason(work)))
-        if rest != macs:
-            two = rest - macs == sum(run.left_out for run in runs)
-            because = "products of two activations" if two else ELSEWHERE
-            rows.append((tool, OTHER, macs, rest, rest - macs, because))
-    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:5], "Int64"))
+            if difference := work["counts"] - work["macs"]:
+                rest -= difference
+                rows.append((tool, kind, difference, _reason(work)))
+        if rest:
+            two = rest == sum(run.left_out for run in runs)
+            rows.append((tool, OTHER, rest, "products of two activations" if two else ELSEWHERE))
+    table = pd.DataFrame(rows, columns=["tool", "kind", "difference", "because"])
+    return table.astype({"difference": "Int64"})
 
 
 def _work(tool: str, runs: list[Run]) -> Counter[str]:

@@ -106,7 +106,6 @@ def test_differences_add_up(make, input_size):
     by_hand, why = count(model, input_size).macs, explain(model, input_size)
     for tool, total in measured(model, input_size).items():
         assert why.loc[why["tool"] == tool, "difference"].sum() == total - by_hand
-    assert (why["tool counts"] - why["by hand"] == why["difference"]).all()
     assert (why["difference"] != 0).all()
     assert why["because"].str.len().gt(0).all()
 
