@@ -498,9 +498,6 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
             on top.
         digits: decimal places; zeros at the end are left out.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: if a step has another number of axes, or if the page is too narrow.
     """

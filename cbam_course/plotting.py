@@ -180,26 +180,18 @@ def label_points(axes: Axes, points: Mapping[str, Sequence[float]], color: str =
         covered.append(box)
 
 
-def show_photo(image: Any, title: str | None = None) -> Figure:
-    """Draw one photograph; ``image`` and ``title`` are as one of :func:`show_images`."""
-    return show_images([image], None if title is None else [title], columns=1)
-
-
 def show_images(
     images: Iterable[Any] | Mapping[str, Any],
     titles: Sequence[str] | None = None,
     columns: int = 4,
 ) -> Figure:
-    """Draw several photographs side by side.
+    """Draw photographs side by side.
 
     Args:
         images: a list, a batch ``[N, 3, H, W]``, or a dictionary from title to image. Each is bytes
             or floats in [0, 1] of shape ``[3, H, W]``, ``[H, W, 3]``, ``[1, H, W]`` or ``[H, W]``.
         titles: one title for each image.
         columns: images in a row.
-
-    Returns:
-        The figure, with one axes for each image.
 
     Raises:
         ValueError: if there is no image, one is not an image, or the titles are not as many.
@@ -222,9 +214,6 @@ def show_channels(
         values: C numbers to print under the names, as ``[C]`` or ``[1, C, 1, 1]``.
         columns: channels in a row.
 
-    Returns:
-        The figure, with one axes for each channel and one for the scale.
-
     Raises:
         ValueError: if ``maps`` are not those of one image, or names or values are not C.
     """
@@ -244,9 +233,6 @@ def show_weights(weights: Mapping[str, Any], names: Sequence[str]) -> Figure:
         weights: from an attention name (which has its color) or any other label to C weights in
             [0, 1], as ``[C]`` or ``[1, C, 1, 1]``.
         names: one name for each channel.
-
-    Returns:
-        The figure, with one axes.
 
     Raises:
         ValueError: if a weight is outside [0, 1], or the lengths do not fit.
@@ -306,9 +292,6 @@ def show_maps(
         scale: smallest and largest value of the color scale; (0, 1) fits attention maps. ``None``
             takes the limits of the maps, in gray like features: for averages, maxima, scores.
 
-    Returns:
-        The figure, with one axes for each map and one for the scale.
-
     Raises:
         ValueError: if there are no maps, or one is not a map.
     """
@@ -320,37 +303,26 @@ def show_maps(
     return _panels(planes, list(maps), columns, **colors)
 
 
-def show_matrix(
-    matrix: Any,
-    title: str | None = None,
-    row_label: str = "output channel",
-    column_label: str = "input channel",
-) -> Figure:
-    """Draw a matrix as an image, or several side by side on one shared scale.
+def show_matrices(matrices: Mapping[str, Any], row_label: str, column_label: str) -> Figure:
+    """Draw matrices as images, side by side on one shared scale.
 
-    The image of which channel depends on which: row i, column j holds how much output i depends
-    on input j. Values of both signs get a scale with white at zero.
+    Values of both signs get a scale with white at zero.
 
     Args:
-        matrix: shape ``[rows, columns]``, or a dictionary from title to such matrices.
-        title: text above a single matrix.
+        matrices: from title to matrix, ``[rows, columns]``.
         row_label, column_label: what the rows and the columns are.
-
-    Returns:
-        The figure, with one axes for each matrix and one for the scale.
 
     Raises:
         ValueError: if a matrix has not two axes, or holds a value that is not finite.
     """
-    named = matrix if isinstance(matrix, Mapping) else {title or "": matrix}
-    planes = [_shaped("a matrix", plane, "rows", "columns") for plane in named.values()]
+    planes = [_shaped("a matrix", plane, "rows", "columns") for plane in matrices.values()]
     size = max(float(np.abs(plane).max()) for plane in planes) or 1.0
     if not np.isfinite(size):
         raise ValueError("a matrix to draw must be finite; got NaN or infinity")
     signed = any(plane.min() < 0 for plane in planes)
     plain = LinearSegmentedColormap.from_list("course", ["white", CHANNEL_COLOR])
     colors = {"cmap": "RdBu_r" if signed else plain, "vmin": -size if signed else 0, "vmax": size}
-    figure = _panels(planes, list(named), 3, lines=3, ticks=True, **colors)
+    figure = _panels(planes, list(matrices), 3, lines=3, ticks=True, **colors)
     for axes in figure.axes[: len(planes)]:
         axes.set_xlabel(column_label)
         for axis in (axes.xaxis, axes.yaxis):
@@ -370,9 +342,6 @@ def show_costs(table: Any, *, zoom: tuple[float, float, float, float]) -> Figure
             ``COLORS``), ``parameters`` and ``macs`` (plain counts).
         zoom: a crowded part to draw once more, larger, with the labels of its networks:
             ``(left, right, bottom, top)``, in millions and in 10⁹.
-
-    Returns:
-        The figure, with two axes.
     """
     networks, methods = table["network"].to_numpy(), table["attention"].to_numpy()
     points = table[["parameters", "macs"]].to_numpy() / (1e6, 1e9)
@@ -412,9 +381,6 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
             which it ran, in 10⁹ multiply-accumulates per second.
         peak: the most multiply-accumulates per second, in 10⁹.
         bandwidth: the most bytes per second, in 10⁹.
-
-    Returns:
-        The figure, with one axes.
     """
     figure, ((axes,),) = page(1, 1, 4.2)
     ridge, intensities = peak / bandwidth, [intensity for intensity, _ in points.values()]

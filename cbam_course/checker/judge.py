@@ -1,6 +1,5 @@
 """The way from a block to a report."""
 
-import threading
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,9 +11,6 @@ from .contract import contract, ignored_arguments, make, one_line
 from .halves import Half
 from .probe import CannotJudge, Probe, as_map, differs, features
 from .report import Report, finding
-
-LIMIT = 60
-"""Seconds after which a block that does not answer is given up."""
 
 
 def check(block: Any, channels: int = 64, /, **arguments: Any) -> Report:
@@ -48,30 +44,20 @@ def check(block: Any, channels: int = 64, /, **arguments: Any) -> Report:
         raise ValueError(f"the block is made already, so {', '.join(arguments)} would be ignored")
     while isinstance(block, partial) and not block.args:
         block, arguments = block.func, block.keywords | arguments
-    report = Report()
-
-    def judge() -> None:
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                _judge(report, block, channels, arguments)
-        except CannotJudge as why:
-            report.reason = str(why)
-        except Exception as error:  # whatever the block does
-            report.reason = f"the block raised {one_line(error)}"
-            if isinstance(error, NameError):
-                report.findings.append(finding("undefined-name", one_line(error)))
-
-    threads = torch.get_num_threads()
+    report, threads = Report(), torch.get_num_threads()
     torch.set_num_threads(1)  # the sums are tiny
     try:
-        thread = threading.Thread(target=judge, daemon=True)
-        thread.start()
-        thread.join(LIMIT)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            _judge(report, block, channels, arguments)
+    except CannotJudge as why:
+        report.reason = str(why)
+    except Exception as error:  # whatever the block does
+        report.reason = f"the block raised {one_line(error)}"
+        if isinstance(error, NameError):
+            report.findings.append(finding("undefined-name", one_line(error)))
     finally:
         torch.set_num_threads(threads)
-    if thread.is_alive():
-        return Report(reason=f"the block has not answered within {LIMIT} s")
     return report
 
 

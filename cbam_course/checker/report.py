@@ -3,7 +3,6 @@
 import json
 import tomllib
 from dataclasses import asdict, dataclass, field
-from html import escape
 from importlib.resources import files
 from textwrap import fill
 
@@ -46,7 +45,7 @@ def finding(code: str, got: object = "", half: str = "block", names: str = "") -
     return Finding(code, sentence, given, entry["expected"], got, place, entry["seen"], wrong)
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What a block is, and whether it is right.
 
@@ -75,7 +74,7 @@ class Report:
         """0 for right and deviates, 1 for wrong, 2 if it cannot be judged."""
         return {"wrong": 1, "cannot judge": 2}.get(self.verdict, 0)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         details = ", ".join(f"{name} {value}" for name, value in self.details.items())
         text = f"{self.kind}: {self.verdict}"
         for part in filter(None, (details, self.reason)):
@@ -86,13 +85,6 @@ class Report:
                 if value := getattr(one, name):
                     text += f"\n    {name + ':':10}{value}"
         return text
-
-    def _repr_html_(self) -> str:
-        import pandas as pd
-
-        head = escape(str(self).partition("\n  wrong: ")[0].partition("\n  differs: ")[0])
-        table = pd.DataFrame([asdict(one) for one in self.findings])
-        return f"<p>{head}</p>" + (table.to_html(index=False) if self.findings else "")
 
     def to_json(self) -> str:
         """The whole report as JSON."""

@@ -180,8 +180,6 @@ def status(names: tuple[str, ...], out: Path | None) -> None:
     )
     if found.unfinished:
         click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")
-    if found.strangers:
-        click.echo(f"Of no experiment any more: {', '.join(map(str, found.strangers))}")
     for path, problem in found.problems.items():
         click.echo(f"No record, and not done again until it is moved away: {path}: {problem}")
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from cbam_course.attention import attention_blocks
 
-from .layers import Inputs, InputSize, Model, follow
+from .layers import InputSize, Model, follow
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,7 +49,7 @@ class Cost:
     __repr__ = __str__
 
 
-def count(model: Model, input_size: InputSize = (3, 224, 224), *, inputs: Inputs = None) -> Cost:
+def count(model: Model, input_size: InputSize = (3, 224, 224)) -> Cost:
     r"""Count parameters and multiply-accumulates by the rule of the papers.
 
     For a convolution with output ``[B, C_out, H, W]``, and a fully connected layer with output
@@ -77,12 +77,11 @@ def count(model: Model, input_size: InputSize = (3, 224, 224), *, inputs: Inputs
     Args:
         model: the model, or a function that makes it, which is called on the meta device.
         input_size: shape of one example, without the batch; the batch has size 1.
-        inputs: the model's input, or a tuple of its inputs, instead of ``input_size``.
 
     Raises:
         ValueError: if the model cannot be copied, or does not take such an input.
     """
-    model, runs = follow(model, input_size, inputs)
+    model, runs = follow(model, input_size)
     blocks = {m for block in attention_blocks(model).values() for m in block.modules()}
     rows, seen = [], set()
     for name, module in model.named_modules():

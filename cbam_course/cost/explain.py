@@ -5,15 +5,15 @@ from math import prod
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import nn
 
-from .layers import InputSize, Model, Run, follow, made, make_inputs
-from .tools import TOOLS, ToolFailed, measure
+from .layers import InputSize, Model, Run, follow, made
+from .tools import TOOLS, measure
 
 OTHER = "(elsewhere)"
 """In place of a kind of layer: what is done, or counted, outside the layers taken one by one."""
 ELSEWHERE = "work outside the layers, or layers under several names"
-COLUMNS = ("tool", "kind", "by hand", "tool counts", "difference", "because")
 
 
 def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame:
@@ -22,17 +22,17 @@ def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame
     Each layer without layers inside is handed to the tool alone, with inputs of the shapes that it
     had in the model; what is left of the tool's total for the model is its last row, "(elsewhere)".
     The reason is found by comparing the difference with what could make it: the additions of
-    biases, the number of parameters, of elements of input and output. If none of these gives the
-    very number, it says ``"another rule"``.
+    biases, the number of parameters, of elements of the input. If none of these gives the very
+    number, it says ``"another rule"``.
 
     Args:
         model: the model, or a function that makes it.
         input_size: shape of one example, without the batch; the batch has size 1.
 
     Returns:
-        One row per tool and kind of layer that differ, with columns ``tool``, ``kind``, ``by
-        hand``, ``tool counts``, ``difference`` and ``because``. For every tool the differences sum
-        up to its total minus that by hand. A tool that fails has one row, which says why.
+        One row per tool and kind of layer that differ, with columns ``tool``, ``kind``,
+        ``difference`` and ``because``. For every tool the differences sum up to its total minus
+        that by hand. A tool that fails has one row, which says so.
 
     Raises:
         ValueError: for what :func:`~cbam_course.cost.count` refuses.
@@ -45,23 +45,21 @@ def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame
             kinds.setdefault(run.kind, []).append(run)
     rows = []
     for tool in TOOLS:
-        try:
-            rest = measure(tool, model, make_inputs(input_size))
-        except ToolFailed as error:
-            rows.append((tool, OTHER, None, None, None, str(error)))
+        total = measure(tool, model, [torch.zeros(1, *input_size)])
+        if total is None:
+            rows.append((tool, OTHER, None, "it cannot count this model"))
             continue
-        macs = sum(run.macs for run in runs)
+        rest = total - sum(run.macs for run in runs)
         for kind, same in kinds.items():
             work = _work(tool, same)
-            by_hand, counts = work["macs"], work["counts"]
-            rest, macs = rest - counts, macs - by_hand
-            if counts != by_hand:
-                rows.append((tool, kind, by_hand, counts, counts - by_hand, _reason(work)))
-        if rest != macs:
-            two = rest - macs == sum(run.left_out for run in runs)
-            because = "products of two activations" if two else ELSEWHERE
-            rows.append((tool, OTHER, macs, rest, rest - macs, because))
-    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:5], "Int64"))
+            if difference := work["counts"] - work["macs"]:
+                rest -= difference
+                rows.append((tool, kind, difference, _reason(work)))
+        if rest:
+            two = rest == sum(run.left_out for run in runs)
+            rows.append((tool, OTHER, rest, "products of two activations" if two else ELSEWHERE))
+    table = pd.DataFrame(rows, columns=["tool", "kind", "difference", "because"])
+    return table.astype({"difference": "Int64"})
 
 
 def _work(tool: str, runs: list[Run]) -> Counter[str]:
@@ -70,8 +68,11 @@ def _work(tool: str, runs: list[Run]) -> Counter[str]:
     for run in runs:
         key = (repr(run.module), *(x.shape for x in run.inputs))
         if key not in known:
-            function = 0 if run.macs else _alone(tool, _Bare(run.module), run)
-            known[key] = _alone(tool, run.module, run), function
+            # A layer may need more than tensors, or its surroundings: a tool finds nothing then.
+            known[key] = (
+                measure(tool, run.module, run.inputs) or 0,
+                0 if run.macs else measure(tool, _Bare(run.module), run.inputs) or 0,
+            )
         counts, by_function = known[key]
         work.update(
             counts=counts,
@@ -80,7 +81,6 @@ def _work(tool: str, runs: list[Run]) -> Counter[str]:
             biases=prod(run.output) * (getattr(run.module, "bias", None) is not None),
             parameters=sum(p.numel() for p in run.module.parameters()),
             inputs=prod(run.input),
-            outputs=prod(run.output),
         )
     return work
 
@@ -96,19 +96,11 @@ def _reason(work: Counter[str]) -> str:
     if counts == 2 * work["by_function"]:
         counts, again = counts // 2, ", for the module and again for its function"
     if counts == work["parameters"]:
-        return f"each parameter once{', however many outputs it serves' if macs else again}"
+        return f"each parameter once{again}"
     for times, number in (("once", 1), ("twice", 2)):
-        for end in ("input", "output"):
-            if not macs and counts == number * work[f"{end}s"]:
-                return f"{times} each element of the {end}{again}"
+        if not macs and counts == number * work["inputs"]:
+            return f"{times} each element of the input{again}"
     return "another rule"
-
-
-def _alone(tool: str, module: nn.Module, run: Run) -> int:
-    try:
-        return measure(tool, module, run.inputs)
-    except ToolFailed:  # it needs more than tensors, or its surroundings
-        return 0
 
 
 class _Bare(nn.Module):

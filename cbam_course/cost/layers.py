@@ -11,11 +11,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 # The underscore notwithstanding, this is where PyTorch's notes ("Extending PyTorch") have it.
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 Model = nn.Module | Callable[[], nn.Module]
 InputSize = Sequence[int]
-Inputs = Tensor | Sequence[Tensor] | None
 
 
 @dataclass
@@ -41,9 +41,7 @@ class Run:
         return tuple(self.inputs[0].shape) if self.inputs else ()
 
 
-def follow(
-    model: Model, input_size: InputSize = (3, 224, 224), inputs: Inputs = None
-) -> tuple[nn.Module, list[Run]]:
+def follow(model: Model, input_size: InputSize = (3, 224, 224)) -> tuple[nn.Module, list[Run]]:
     """Run a copy of ``model`` once, in evaluation mode: the copy, and what each module did.
 
     The copy runs on the meta device, where nothing is computed and every operator is made of the
@@ -52,16 +50,15 @@ def follow(
     Raises:
         ValueError: if ``model`` does not run on such an input.
     """
-    model, inputs = made(model), make_inputs(input_size, inputs)
+    model, example = made(model), torch.zeros(1, *input_size, device="meta")
     for device in ("meta", "cpu"):
         try:
-            copied, moved = on_device(device, model, inputs)
-            return copied, _follow(copied, moved, device)
+            copied, (x,) = on_device(device, model, [example])
+            return copied, _follow(copied, x)
         except Exception as error:
             failure = error
-    shapes = ", ".join(str(list(x.shape)) for x in inputs)
     raise ValueError(
-        f"{type(model).__name__} does not run on an input of shape {shapes}: {failure}"
+        f"{type(model).__name__} does not run on an input of shape {list(example.shape)}: {failure}"
     ) from failure
 
 
@@ -75,13 +72,6 @@ def made(model: Model) -> nn.Module:
                 return model()
         except (NotImplementedError, RuntimeError):
             return model()
-
-
-def make_inputs(input_size: InputSize, inputs: Inputs = None) -> list[Tensor]:
-    """Zeros ``[1, *input_size]`` on the meta device, or ``inputs`` as a list."""
-    if inputs is not None:
-        return [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    return [torch.zeros(1, *input_size, device="meta")]
 
 
 def on_device(
@@ -103,7 +93,7 @@ def on_device(
     return copy.deepcopy(model, copies).eval(), [moved(x) for x in inputs]
 
 
-def _follow(model: nn.Module, inputs: list[Tensor], device: str) -> list[Run]:
+def _follow(model: nn.Module, x: Tensor) -> list[Run]:
     runs, running = [], []
 
     def enter(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
@@ -116,11 +106,10 @@ def _follow(model: nn.Module, inputs: list[Tensor], device: str) -> list[Run]:
     hooks = []
     for module in model.modules():
         hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
-        # Called also if the module fails: its parent may know what to do without it.
-        hooks.append(module.register_forward_hook(leave, always_call=True))
-    with torch.random.fork_rng([]), torch.no_grad(), torch.device(device):
+        hooks.append(module.register_forward_hook(leave))
+    with torch.random.fork_rng([]), torch.no_grad(), x.device:
         with sdpa_kernel(SDPBackend.MATH), _Products(model, running):
-            model(*inputs)
+            model(x)
     for hook in hooks:
         hook.remove()
     return runs
@@ -162,8 +151,4 @@ class _Products(TorchDispatchMode):
 
 def tensors(values: Any) -> list[Tensor]:
     """The tensors in nested tuples, lists and dictionaries."""
-    if isinstance(values, dict):
-        values = list(values.values())
-    if isinstance(values, (tuple, list)):
-        return [x for value in values for x in tensors(value)]
-    return [values] if isinstance(values, Tensor) else []
+    return [x for x in tree_leaves(values) if isinstance(x, Tensor)]

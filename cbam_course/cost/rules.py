@@ -4,7 +4,7 @@ Papers and tools agree on convolutions and fully connected layers, and on little
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 from torch import nn
@@ -14,28 +14,6 @@ from cbam_course.attention import ECA, SqueezeExcitation
 from .layers import Run
 
 Work = Callable[[Run], int]
-NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One way of counting operations.
-
-    Attributes:
-        work: the operations of one call of a module, without those of the modules inside.
-        once: whether a layer that runs several times, as CBAM's shared MLP does, counts as its last
-            run alone.
-    """
-
-    work: Work
-    once: bool = False
-
-    def total(self, runs: list[Run]) -> int:
-        """The operations of a network, of whose modules these are the calls."""
-        if self.once:
-            runs = {run.module: run for run in runs}.values()
-        return sum(map(self.work, runs))
 
 
 def _macs(run: Run) -> int:
@@ -43,24 +21,23 @@ def _macs(run: Run) -> int:
     return run.macs
 
 
-def _with_additions(run: Run) -> int:
-    """For every residual block its C·H·W additions, too."""
-    return run.macs + (prod(run.output) if run.kind in ("BasicBlock", "Bottleneck") else 0)
+def _additions(run: Run) -> int:
+    """C·H·W for every residual block."""
+    return prod(run.output) if run.kind in ("BasicBlock", "Bottleneck") else 0
 
 
-def _with_scaling(run: Run) -> int:
-    """For every SE block the C·H·W products with its weights, too."""
-    se = isinstance(run.module, SqueezeExcitation)
-    return _with_additions(run) + (prod(run.input) if se else 0)
+def _scaling(run: Run) -> int:
+    """The C·H·W products of every SE block with its weights."""
+    return prod(run.input) if isinstance(run.module, SqueezeExcitation) else 0
 
 
-def _with_averages(run: Run) -> int:
-    """For every global average, SE's and the network's, its C·H·W additions, too."""
+def _averages(run: Run) -> int:
+    """The C·H·W additions of every global average, SE's and the network's."""
     pools = isinstance(run.module, (SqueezeExcitation, nn.AdaptiveAvgPool2d))
-    return _with_scaling(run) + (prod(run.input) if pools else 0)
+    return prod(run.input) if pools else 0
 
 
-def _thop(early: bool) -> Work:
+def _thop(run: Run, early: bool) -> int:
     r"""What thop 0.0.22 (``early``), or 0.0.31 of September 2019, counts for a module.
 
     .. math::
@@ -77,34 +54,41 @@ def _thop(early: bool) -> Work:
     ECA-Net's authors pool with a module in SE and ECA, which is counted, where this course's blocks
     call a function: their pooling is added here. CBAM's authors call a function, too.
     """
-
-    def work(run: Run) -> int:
-        module, inputs, outputs = run.module, prod(run.input), prod(run.output)
-        if isinstance(module, CONVOLUTIONS):
+    module, inputs, outputs = run.module, prod(run.input), prod(run.output)
+    match module:
+        case nn.Conv1d() | nn.Conv2d():
             bias = module.in_channels // module.groups if early else 1
             return run.macs + outputs * bias * (module.bias is not None)
-        if isinstance(module, nn.Linear):
+        case nn.Linear():
             return 2 * run.macs - outputs
-        if isinstance(module, NORMALIZATIONS):
+        case nn.BatchNorm1d() | nn.BatchNorm2d():
             return 4 * inputs
-        if isinstance(module, nn.ReLU):
+        case nn.ReLU():
             return inputs * early
-        if isinstance(module, nn.MaxPool2d):
+        case nn.MaxPool2d():
             return outputs * module.kernel_size * early
-        if isinstance(module, (nn.AdaptiveAvgPool2d, SqueezeExcitation, ECA)):
+        case nn.AdaptiveAvgPool2d() | SqueezeExcitation() | ECA():
             return inputs + prod(run.input[:2])
-        return 0
-
-    return work
+    return 0
 
 
-RULES: dict[str, Rule] = {
-    "conv + FC": Rule(_macs),
-    "conv + FC, shared once": Rule(_macs, once=True),
-    "conv + FC + additions": Rule(_with_additions),
-    "conv + FC + additions + scaling": Rule(_with_scaling),
-    "conv + FC + additions + scaling + averages": Rule(_with_averages),
-    "thop 0.0.22": Rule(_thop(early=True), once=True),
-    "thop 0.0.31 of September 2019": Rule(_thop(early=False)),
+RULES: dict[str, tuple[Work, ...]] = {
+    "conv + FC": (_macs,),
+    "conv + FC, shared once": (_macs,),
+    "conv + FC + additions": (_macs, _additions),
+    "conv + FC + additions + scaling": (_macs, _additions, _scaling),
+    "conv + FC + additions + scaling + averages": (_macs, _additions, _scaling, _averages),
+    "thop 0.0.22": (partial(_thop, early=True),),
+    "thop 0.0.31 of September 2019": (partial(_thop, early=False),),
 }
-"""The rules by name."""
+"""The rules by name: what is added up over all calls of modules."""
+
+ONCE = ("conv + FC, shared once", "thop 0.0.22")
+"""Rules by which a layer that runs several times, as CBAM's shared MLP, counts as its last run."""
+
+
+def operations(rule: str, runs: list[Run]) -> int:
+    """The operations of a network, of whose modules these are the calls."""
+    if rule in ONCE:
+        runs = list({run.module: run for run in runs}.values())
+    return sum(work(run) for work in RULES[rule] for run in runs)

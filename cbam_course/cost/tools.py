@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 
 import pandas as pd
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from .count import count
-from .layers import InputSize, Model, made, make_inputs, on_device
+from .layers import InputSize, Model, made, on_device
 
 with warnings.catch_warnings():
     # It imports timm where that is installed, which may complain about missing widgets.
@@ -20,32 +20,20 @@ with warnings.catch_warnings():
     import ptflops
 
 
-class ToolFailed(Exception):
-    """A tool that cannot count a model; the message says why."""
-
-
-def measure(tool: str, model: nn.Module, inputs: list[Tensor]) -> int:
-    """The multiply-accumulates of ``model`` as a tool counts them.
+def measure(tool: str, model: nn.Module, inputs: list[Tensor]) -> int | None:
+    """The multiply-accumulates of ``model`` as a tool counts them; ``None`` if it fails.
 
     The tools leave hooks behind and print, so each gets a copy of the model, and silence. The copy
     is in float32 on the CPU, and computes: on the meta device PyTorch takes some operators apart,
     and ptflops would count the parts too.
-
-    Raises:
-        ToolFailed: if the tool cannot count this model.
-        ValueError: for an unknown tool.
     """
-    if tool not in TOOLS:
-        raise ValueError(f"tool must be one of {', '.join(map(repr, TOOLS))}; got {tool!r}")
-    with torch.random.fork_rng([]), redirect_stdout(io.StringIO()) as said:
-        with redirect_stderr(io.StringIO()):
-            try:
-                macs = TOOLS[tool](*on_device("cpu", model, inputs))
-            except Exception as error:
-                raise ToolFailed(f"{tool}: {error.__cause__ or error}") from error
-    if macs is None:  # ptflops prints what happened, and goes on
-        raise ToolFailed(f"{tool}: {said.getvalue().strip().splitlines()[-1]}")
-    return int(macs)
+    silence = io.StringIO()
+    with torch.random.fork_rng([]), redirect_stdout(silence), redirect_stderr(silence):
+        try:
+            macs = TOOLS[tool](*on_device("cpu", model, inputs))
+        except Exception:  # each tool has its own
+            return None
+    return None if macs is None else int(macs)
 
 
 def by_torchinfo(model: nn.Module, inputs: list[Tensor]) -> int:
@@ -85,44 +73,34 @@ TOOLS: dict[str, Callable[[nn.Module, list[Tensor]], int | None]] = {
 """The tools that are compared, by name."""
 
 
-def compare(
-    models: Mapping[str, Model],
-    input_size: InputSize = (3, 224, 224),
-    *,
-    tools: Iterable[str] = tuple(TOOLS),
-) -> pd.DataFrame:
+def compare(models: Mapping[str, Model], input_size: InputSize = (3, 224, 224)) -> pd.DataFrame:
     """Parameters and multiply-accumulates of several models, by hand and by tools.
 
     Args:
         models: models by name. A function that makes a model is called on the meta device, where
             making it takes no time and no memory, or, if it cannot work there, on the CPU.
         input_size: shape of one example, without the batch; the batch has size 1.
-        tools: which of :data:`TOOLS` to ask. Unlike the count by hand they compute, in float32 on
-            the CPU; with none of them nothing is computed.
 
     Returns:
         One row per model, with columns ``parameters``, ``by hand`` (convolutions and fully
-        connected layers), one per tool (missing where a tool fails), ``left out`` (products of two
-        activations, which ``by hand`` leaves out), and the attention blocks' share, between 0 and
-        1, of the first two: ``attention's parameters`` and ``attention's by hand``.
+        connected layers), one per tool (missing where a tool fails; the tools compute, in float32
+        on the CPU), ``left out`` (products of two activations, which ``by hand`` leaves out), and
+        the attention blocks' share, between 0 and 1, of the first two: ``attention's parameters``
+        and ``attention's by hand``.
 
     Raises:
-        ValueError: for an unknown tool, and for what :func:`~cbam_course.cost.count` refuses.
+        ValueError: for what :func:`~cbam_course.cost.count` refuses.
     """
-    rows = {}
+    rows, example = {}, torch.zeros(1, *input_size)
     for name, model in models.items():
         model = made(model)
         cost = count(model, input_size)
-        rows[name] = {"parameters": cost.parameters, "by hand": cost.macs}
-        for tool in tools:
-            try:
-                rows[name][tool] = measure(tool, model, make_inputs(input_size))
-            except ToolFailed:
-                rows[name][tool] = pd.NA
-        rows[name] |= {
+        rows[name] = {
+            "parameters": cost.parameters,
+            "by hand": cost.macs,
+            **{tool: measure(tool, model, [example]) for tool in TOOLS},
             "left out": cost.left_out,
             "attention's parameters": cost.attention_parameters / max(cost.parameters, 1),
             "attention's by hand": cost.attention_macs / max(cost.macs, 1),
         }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.astype({tool: "Int64" for tool in TOOLS if tool in table})
+    return pd.DataFrame.from_dict(rows, orient="index").astype(dict.fromkeys(TOOLS, "Int64"))

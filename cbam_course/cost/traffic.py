@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from .layers import tensors
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,9 +107,9 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, op: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = op(*args, **kwargs)
-        name, outputs = op.overloadpacket.__name__, _tensors(result)
+        name, outputs = op.overloadpacket.__name__, tensors(result)
         if not op.is_view and not name.startswith("empty"):
-            inputs = _tensors((args, {key: v for key, v in kwargs.items() if key != "out"}))
+            inputs = tensors((args, {key: v for key, v in kwargs.items() if key != "out"}))
             moved = [*inputs, *outputs]
             if name.startswith("scatter"):
                 # In place, although autograd takes a copy first while such a counter looks on.
@@ -127,10 +128,6 @@ class _Counter(TorchDispatchMode):
     def held_now(self) -> int:
         self.held = {key: pair for key, pair in self.held.items() if not pair[0].expired()}
         return sum(size for _, size in self.held.values())
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    return [each for each in tree_leaves(values) if isinstance(each, Tensor)]
 
 
 def _size(x: Tensor) -> int:

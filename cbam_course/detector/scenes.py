@@ -59,15 +59,10 @@ def scenes(count: int, seed: int = 0) -> Scenes:
         count: number of scenes, at least 1; the first ones are the same for every count.
         seed: which set, 0 or more.
 
-    Raises:
-        ValueError: if the count or the seed is too small.
-
     Example:
         >>> scenes(1).targets[0]["boxes"].shape
         torch.Size([2, 4])
     """
-    if count < 1 or seed < 0:
-        raise ValueError(f"count must be at least 1 and seed at least 0, got {count} and {seed}")
     drawn = [_scene(np.random.default_rng([seed, number])) for number in range(count)]
     images, targets = zip(*drawn, strict=True)
     return Scenes(torch.from_numpy(np.stack(images)), list(targets))

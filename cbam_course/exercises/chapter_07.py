@@ -57,7 +57,7 @@ def read_the_layers(trial: Trial, side, groups, hidden, calls, kernel_size, fc_m
 @exercise("7.3", "A counter that was tried on one network")
 def counter_of_macs(trial: Trial, count_macs) -> None:
     for name, (network, x, hint) in networks_to_count(trial).items():
-        right = cost.count(network, inputs=x).macs
+        right = cost.count(network, x.shape[1:]).macs
         found, again = (
             returned_numbers(trial.call(count_macs, network, x), 1, "`count_macs`")[0]
             for _ in range(2)

@@ -9,8 +9,7 @@ differences of accuracies in percentage points.
 from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
 from .figures import show_curves, show_differences
-from .imagenet import imagenet_pairs, show_imagenet_pairs
-from .measured_speed import speed
+from .measured import imagenet_pairs, show_imagenet_pairs, speed
 from .queue import Event, pending, run_queue
 from .reading import load
 from .statistics import mean_interval, summary

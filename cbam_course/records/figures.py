@@ -37,9 +37,6 @@ def show_differences(
         experiments: as for :func:`table`; each has its own axes.
         folder: as for :func:`table`.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: for an unknown experiment, if nothing is recorded, or if no variant has a seed
             in common with its baseline.
@@ -81,9 +78,6 @@ def show_curves(
     Args:
         experiment: its name, or an experiment of your own.
         folder: as for :func:`table`.
-
-    Returns:
-        The figure.
 
     Raises:
         ValueError: for an unknown experiment, or if nothing is recorded.

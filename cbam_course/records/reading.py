@@ -51,8 +51,8 @@ def read_files(
             stat = path.stat()
             # A run is recorded once; if not, the course's record counts.
             records.setdefault(path.stem, _read_file(path, stat.st_mtime_ns, stat.st_size))
-        except (ValueError, OSError) as error:
-            problems[path] = str(error)
+        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+            problems[path] = f"it is no record of a run ({type(error).__name__}: {error})"
     return dict(sorted(records.items())), problems
 
 
@@ -71,18 +71,12 @@ def find_files(folder: str | os.PathLike[str] | None = None) -> list[Path]:
 @cache
 def _read_file(path: Path, modified: int, size: int) -> Record:
     # A chapter asks for many tables: a file is read again only if it has changed.
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
-            raise ValueError(f"it is in format {record['format']!r}, not {FORMAT}")
-        config, epochs, final = record["config"], record["epochs"], record["final"]
-        if len(epochs) != config["epochs"] or "test_accuracy" not in final:
-            raise ValueError(f"the run is not finished: it has {len(epochs)} epochs")
-        name = run_name(config)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"it is damaged ({error})") from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no record of a run ({type(error).__name__}: {error})") from None
-    if name != path.stem:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["format"] != FORMAT:
+        raise ValueError(f"it is in format {record['format']!r}, not {FORMAT}")
+    config, epochs, final = record["config"], record["epochs"], record["final"]
+    if len(epochs) != config["epochs"] or "test_accuracy" not in final:
+        raise ValueError(f"the run is not finished: it has {len(epochs)} epochs")
+    if (name := run_name(config)) != path.stem:
         raise ValueError(f"it records another run than its name says: {name}")
     return record

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .definitions import experiments as all_experiments
 from .experiment import Experiment, run_name
 from .queue import UNFINISHED
-from .reading import find_files, read_files
+from .reading import read_files
 
 
 class Status(NamedTuple):
@@ -19,14 +18,12 @@ class Status(NamedTuple):
     Args:
         runs: one row a run of an experiment: ``experiment``, ``variant``, ``run`` (its name),
             ``device`` (of its record, NaN without one), ``recorded``, and the ``seconds`` it will
-            still take: 0 for one that is recorded, NaN where no record tells.
-        strangers: records of runs that no experiment wants any more.
+            still take: 0 for one that is recorded, NaN where no record of the experiment tells.
         problems: files that are no records, and why.
         unfinished: names of the runs that were begun.
     """
 
     runs: pd.DataFrame
-    strangers: list[Path]
     problems: dict[Path, str]
     unfinished: list[str]
 
@@ -51,16 +48,8 @@ def status(
     runs["device"] = runs["run"].map({n: r["sessions"][-1]["device"] for n, r in records.items()})
     took = runs["run"].map({n: sum(e["seconds"] for e in r["epochs"]) for n, r in records.items()})
     runs["recorded"] = took.notna()
-    # A missing run will take as long as the variant's others, or the experiment's.
-    of_variants = took.groupby([runs["experiment"], runs["variant"]]).transform("mean")
-    of_experiments = took.groupby(runs["experiment"]).transform("mean")
-    runs["seconds"] = of_variants.fillna(of_experiments).mask(runs["recorded"], 0.0)
-    known = {run_name(run) for each in all_experiments().values() for _, run in each.runs()}
-    known |= set(runs["run"])
+    # A missing run will take as long as the experiment's others.
+    mean = took.groupby(runs["experiment"]).transform("mean")
+    runs["seconds"] = mean.mask(runs["recorded"], 0.0)
     begun = () if folder is None else Path(folder, UNFINISHED).glob("*/checkpoint.pt")
-    return Status(
-        runs,
-        [p for p in find_files(folder) if p.stem not in known and p not in problems],
-        problems,
-        sorted(path.parent.name for path in begun),
-    )
+    return Status(runs, problems, sorted(path.parent.name for path in begun))

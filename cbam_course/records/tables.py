@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from .definitions import experiments as all_experiments
 from .definitions import find
 from .experiment import Experiment, Variant, run_name
 from .reading import Record, read
@@ -15,7 +14,7 @@ from .reading import Record, read
 COLUMNS = (
     "experiment", "variant", "baseline", "attention", "seed", "parameters", "test_accuracy",
     "test_accuracy_attention_off", "train_accuracy", "test_loss", "epochs", "seconds", "device",
-    "precision", "torch", "commit", "learned_from", "tested_on", "run",
+    "commit", "run",
 )  # fmt: skip
 """Of a table of runs."""
 
@@ -51,8 +50,7 @@ def table(
           baseline), ``attention`` and ``seed``;
         - ``parameters``, ``test_accuracy``, ``test_accuracy_attention_off`` and ``train_accuracy``
           (in percent, after the last epoch), ``test_loss``, ``epochs`` and ``seconds``;
-        - ``device``, ``precision``, ``torch``, ``commit``, ``learned_from`` and ``tested_on``
-          (checksums of the images) and ``run``, the name of the record.
+        - ``device``, ``commit`` and ``run``, the name of the record.
 
     Raises:
         ValueError: for an unknown experiment, or if two runs that are to be compared have not
@@ -111,14 +109,12 @@ def largest(experiment: str, folder: str | os.PathLike[str] | None = None) -> st
         version, ``"small-blocks"``.
 
     Raises:
-        ValueError: if there is no experiment of that name, or it has no small version.
+        ValueError: if there is no experiment of that name.
     """
-    small = f"small-{find(experiment).name}"
-    if small not in all_experiments():
-        raise ValueError(f"experiment must have a small version, got {experiment!r}")
     seeds = table(experiment, folder=folder).groupby("variant")["seed"].nunique()
     variants = [variant.name for variant in find(experiment).variants]
-    return experiment if seeds.reindex(variants, fill_value=0).min() >= ENOUGH else small
+    enough = seeds.reindex(variants, fill_value=0).min() >= ENOUGH
+    return experiment if enough else f"small-{experiment}"
 
 
 def describe(table: pd.DataFrame) -> str:
@@ -174,12 +170,11 @@ def _check_pair(experiment: str, own: Record, other: Record) -> None:
 
 
 def _row(experiment: Experiment, variant: Variant, record: Record) -> dict[str, Any]:
-    final, epochs, data = record["final"], record["epochs"], record["data"]
-    sessions = [session | session["versions"] for session in record["sessions"]]
+    final, epochs = record["final"], record["epochs"]
     # What the sessions say, each thing once: a run may have moved.
     where = {
-        name: ", then ".join(dict.fromkeys(str(session[name]) for session in sessions))
-        for name in ("device", "precision", "torch", "commit")
+        name: ", then ".join(dict.fromkeys(str(session[name]) for session in record["sessions"]))
+        for name in ("device", "commit")
     }
     return {
         "experiment": experiment.name,
@@ -195,8 +190,6 @@ def _row(experiment: Experiment, variant: Variant, record: Record) -> dict[str, 
         "epochs": len(epochs),
         "seconds": sum(epoch["seconds"] for epoch in epochs),
         **where,
-        "learned_from": data["sha256"]["train"][:8],
-        "tested_on": data["sha256"]["test"][:8],
         "run": run_name(record["config"]),
     }
 

@@ -5,9 +5,9 @@ from .class_activation import grad_cam
 from .gallery import show_estimates, show_gallery, show_weights_by_class
 from .maps import predict, read_maps
 from .measuring import image_tensors, measure, share_between_classes
-from .noise import NOISE_ARMS, train_with_noise
 from .pointing import energy_inside, pointing_hits
 from .shipped import (
+    NOISE_ARMS,
     shipped_gate,
     shipped_measurements,
     shipped_record,
@@ -35,5 +35,4 @@ __all__ = [
     "show_estimates",
     "show_gallery",
     "show_weights_by_class",
-    "train_with_noise",
 ]

@@ -29,9 +29,6 @@ def show_gallery(rows: Mapping[str, Sequence[Any]], titles: Sequence[str] = ()) 
             two are printed under the row's label.
         titles: one above each column.
 
-    Returns:
-        The figure, with one axes for each image.
-
     Raises:
         ValueError: if rows and titles are not equally long.
     """
@@ -103,9 +100,6 @@ def show_estimates(
         reference: where to draw a vertical line.
         colors: from labels to colors, for a single series.
         limits: of the axis.
-
-    Returns:
-        The figure, with one axes.
     """
     labels = list(dict.fromkeys(label for lines in series.values() for label in lines))
     figure, ((axes,),) = page(1, 1, 0.95 + 0.36 * len(labels))

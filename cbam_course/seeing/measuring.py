@@ -41,11 +41,9 @@ def share_between_classes(weights: Tensor, labels: Tensor) -> float:
         labels: ``[N]``, the class of each image.
 
     Raises:
-        ValueError: if the shapes do not fit, or the weights are the same for all images.
+        ValueError: if the weights are the same for all images.
     """
     weights = weights.flatten(1).double()
-    if labels.shape != weights.shape[:1]:
-        raise ValueError(f"{len(weights)} images need as many labels, got {list(labels.shape)}")
     centered = weights - weights.mean(dim=0)
     total = centered.square().sum()
     if total == 0:

@@ -11,6 +11,9 @@ from cbam_course.training import History, Run, build_model
 
 FOLDER = Path(cbam_course.__file__).parent / "weights"
 
+NOISE_ARMS = ("rgb", "plain", "gated")
+"""The noise experiment's networks: without noise, with noise, and with a gate on noisy input."""
+
 
 def shipped_seeds(name: str) -> tuple[int, ...]:
     """The seeds from which the networks of one kind were trained.
@@ -82,16 +85,13 @@ def shipped_gate(seed: int = 0) -> ChannelAttention:
     return gate.eval()
 
 
-def shipped_measurements(name: str = "cifar10") -> dict[int, dict[str, Any]]:
-    """What :func:`~cbam_course.seeing.measure` gave for shipped networks on CIFAR-10's test images.
-
-    Args:
-        name: ``"cifar10"``.
+def shipped_measurements() -> dict[int, dict[str, Any]]:
+    """What :func:`~cbam_course.seeing.measure` gave for the networks on CIFAR-10's test images.
 
     Returns:
         From seed to measurements.
     """
-    content = (FOLDER / "measured" / f"{name}.json").read_text(encoding="utf-8")
+    content = (FOLDER / "measured" / "cifar10.json").read_text(encoding="utf-8")
     return {int(seed): values for seed, values in json.loads(content).items()}
 
 

@@ -1,7 +1,6 @@
 """The checker finds what is wrong with a block, names it, and lets right blocks pass."""
 
 import json
-import threading
 
 import pytest
 import torch
@@ -13,17 +12,16 @@ from torch import nn
 from cbam_course.attention import (
     CBAM,
     ECA,
-    ChannelAttention,
     ConstantGate,
     SpatialAttention,
     SqueezeExcitation,
 )
-from cbam_course.checker import check, judge
+from cbam_course.checker import check
 from cbam_course.cli import main
 from tests.support import attention_cases, right_blocks
 from tests.support.project import ROOT
 from tests.support.right_blocks import RIGHT
-from tests.support.wrong_blocks import WRONG, Right
+from tests.support.wrong_blocks import WRONG
 
 
 def codes(report, wrong=None):
@@ -33,20 +31,15 @@ def codes(report, wrong=None):
 FORMATS = {"channels-last", "half-precision", "export"}
 
 
-@pytest.mark.parametrize("name", [n for n, (_, code) in WRONG.items() if code not in FORMATS])
+@pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_block_is_found(name):
     block, code = WRONG[name]
     report = check(block)
     assert report.verdict == "wrong" and report.exit_code == 1
     assert code in codes(report, wrong=True)
+    assert code not in FORMATS or codes(report, wrong=True) == {code}
     assert all(one.sentence and one.place for one in report.findings)
     assert all(one.given and one.got for one in report.findings if one.wrong)
-
-
-@pytest.mark.parametrize("code", sorted(FORMATS))
-def test_a_format_that_breaks_is_found(code):
-    block = next(block for block, theirs in WRONG.values() if theirs == code)
-    assert codes(check(block), wrong=True) == {code}
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -64,15 +57,13 @@ def test_blocks_of_the_libraries_pass(name):
     assert (report.kind, codes(report)) == (kind, set(deviations)), str(report)
 
 
-@pytest.mark.parametrize("case", attention_cases.ALL, ids=str)
+@pytest.mark.parametrize("case", attention_cases.ALL[::4], ids=str)  # all: make checker
 def test_this_package_passes(case):
     report = check(case.make(24).float(), 24)
     assert report.verdict in ("right", "deviates"), str(report)
-    pools = case.options.get("spatial_options", case.options if case.kind == "spatial" else {})
-    assert ("max-first" in codes(report)) == (pools.get("pools") == ("max", "avg"))
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(
     channels=st.integers(4, 96),
     width=st.integers(1, 12),
@@ -85,9 +76,7 @@ def test_any_channels_reduction_kernel_and_seed(channels, width, kernel, seed):
     blocks = {
         CBAM(channels, reduction, kernel): "CBAM",
         CBAM(channels, mode="conv", kernel_size=kernel): "CBAM",
-        Right(channels, reduction, kernel): "CBAM",
         SpatialAttention(kernel): "spatial attention",
-        ChannelAttention(channels, reduction): "channel attention",
         SqueezeExcitation(channels, reduction, bias=False): "squeeze-and-excitation",
     }
     for block, kind in blocks.items():
@@ -98,21 +87,6 @@ def test_any_channels_reduction_kernel_and_seed(channels, width, kernel, seed):
         assert details.get("hidden units", channels // reduction) == channels // reduction
 
 
-def test_details_of_a_block():
-    report = check(CBAM, 64, reduction=8, kernel_size=3, order="spatial-channel")
-    assert report.details == {
-        "returns": "refined features",
-        "order": "spatial-channel",
-        "channel pools": "avg and max",
-        "mode": "fc",
-        "hidden units": 8,
-        "reduction": 8,
-        "spatial pools": "avg and max",
-        "spatial kernel": "3 x 3",
-    }
-    assert check(ECA, 64, kernel_size=5).details["channel kernel"] == 5
-
-
 def test_the_block_and_the_random_numbers_are_left_alone():
     block = CBAM(16, 4).train()
     before = {name: value.clone() for name, value in block.state_dict().items()}
@@ -121,33 +95,6 @@ def test_the_block_and_the_random_numbers_are_left_alone():
     assert torch.equal(torch.get_rng_state(), state) and block.training
     assert all(torch.equal(value, before[name]) for name, value in block.state_dict().items())
     assert all(parameter.grad is None for parameter in block.parameters())
-
-
-class Waits(nn.Module):
-    """A block that does not answer until it is let go."""
-
-    def __init__(self, gate):
-        super().__init__()
-        self.wait = gate.wait
-
-    def __deepcopy__(self, memo):
-        return self
-
-    def forward(self, x):
-        self.wait()
-        raise RuntimeError("let go")
-
-
-def test_a_block_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(judge, "LIMIT", 0.5)
-    gate = threading.Event()
-    report = check(Waits(gate))
-    gate.set()
-    for thread in threading.enumerate():
-        if thread.name.endswith("(judge)"):
-            thread.join()  # it may not go on beside other tests
-    assert (report.verdict, report.exit_code) == ("cannot judge", 2)
-    assert report.reason == "the block has not answered within 0.5 s"
 
 
 class Needs(nn.Module):
@@ -195,8 +142,9 @@ def test_a_gate_that_does_not_look_is_constant():
     assert codes(check(ConstantGate)) == codes(check(nn.Identity())) == {"constant-gate"}
 
 
-def test_a_block_in_half_precision():
+def test_half_precision_and_eca_s_kernel():
     assert check(CBAM(64).half()).verdict == "right"
+    assert check(ECA, 64, kernel_size=5).details["channel kernel"] == 5
 
 
 class EvenFails(nn.Module):
@@ -215,21 +163,13 @@ def test_an_argument_that_fails_late():
     assert check(EvenFails, 64, kernel_size=3).verdict == "right"
 
 
-def test_a_swallowed_argument():
-    cbam = pytest.importorskip("timm.layers.cbam")
-    report = check(cbam.LightCbamModule, 64, gate_layer=nn.Hardsigmoid)
-    assert codes(report, wrong=True) == {"ignored-argument"}
-
-
-def test_the_report_as_text_table_and_json():
+def test_the_report_as_text_and_json():
     report = check(WRONG["two MLPs"][0])
     assert str(report).startswith("CBAM: wrong\n  returns refined features, order channel-spatial,")
     assert "wrong: average and maximum go through different MLPs [unshared-mlp]" in str(report)
     assert "seen:     Peachypie98/CBAM issue 3" in str(report)
-    assert "<td>unshared-mlp</td>" in report._repr_html_()
     read = json.loads(report.to_json())
     assert read["verdict"] == "wrong" and read["findings"][0]["code"] == "unshared-mlp"
-    assert "<td>" not in check(SqueezeExcitation, 64, bias=False)._repr_html_()
 
 
 def run(*arguments):

@@ -1,7 +1,6 @@
 """The count by hand: which work counts, whose it is, and what is left as it was."""
 
 import copy
-from itertools import pairwise
 from math import prod
 
 import pytest
@@ -14,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cbam_course.attention import CBAM, ECA, IdentityStart, SqueezeExcitation
-from cbam_course.cost import Cost, count, explain
+from cbam_course.cost import count, explain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,10 +22,6 @@ def on_meta(make, *arguments, **options):
     """Make a model without memory."""
     with torch.device("meta"):
         return make(*arguments, **options)
-
-
-def network(name):
-    return on_meta(torchvision.models.get_model, name)
 
 
 def assert_consistent(cost, model):
@@ -60,7 +55,7 @@ def convolutions(draw):
     return on_meta(kind, **options), (options["in_channels"], *range(5, 5 + axes))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(convolutions())
 def test_convolutions(case):
     layer, size = case
@@ -84,31 +79,6 @@ def test_fully_connected(shape, bias):
     cost = count(on_meta(nn.Linear, 7, 5, bias), shape)
     assert cost.macs == prod(shape[:-1]) * 5 * 7
     assert cost.parameters == 5 * 7 + 5 * bias
-
-
-def test_batch_counts_whole():
-    layer = on_meta(nn.Conv2d, 3, 4, 3)
-    one, four = (count(layer, inputs=torch.zeros(n, 3, 8, 8)) for n in (1, 4))
-    assert four.macs == 4 * one.macs == 4 * 4 * 6 * 6 * 27
-
-
-def test_nothing_else_counts():
-    layers = (
-        nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.GroupNorm(2, 4), nn.Sigmoid(),
-        nn.AdaptiveAvgPool2d(3), nn.Upsample(scale_factor=2), nn.Dropout(),
-    )  # fmt: skip
-    cost = count(nn.Sequential(*layers), (4, 8, 8))
-    assert cost.macs == 0 and cost.left_out == 0
-    assert cost.parameters == 16
-    assert list(cost.layers["kind"]) == ["BatchNorm2d", "GroupNorm"]
-
-
-def test_recurrent_layers():
-    """They have operators of their own on some devices: the same number everywhere."""
-    lstm = nn.LSTM(6, 8, 2, batch_first=True, bidirectional=True)
-    each = 4 * 8 * (6 + 8) + 4 * 8 * (16 + 8)
-    assert count(lstm, (5, 6)).macs == 5 * 2 * each
-    assert count(nn.GRU(6, 8), (5, 6)).macs == 5 * 3 * 8 * (6 + 8)
 
 
 class Spelled(nn.Module):
@@ -211,22 +181,6 @@ def test_work_between_layers_is_their_parents():
     assert_consistent(cost, nn.Sequential(Parent()))
 
 
-def test_a_failure_that_a_model_catches():
-    class Careful(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.wrong, self.right = nn.Linear(3, 3), nn.Linear(4, 2)
-
-        def forward(self, x):
-            try:
-                return self.wrong(x)
-            except RuntimeError:
-                return self.right(x) @ torch.ones(2, 2)
-
-    cost = count(nn.Sequential(Careful()), (4,))
-    assert cost.layers.set_index("layer")["macs"].to_dict() == {"0": 4, "0.wrong": 0, "0.right": 8}
-
-
 @pytest.mark.parametrize(
     ("block", "parameters", "macs"),
     [
@@ -264,56 +218,25 @@ def test_a_function_that_makes_the_model_is_called_without_memory():
 # Networks
 
 
-def test_resnet50():
-    cost = count(network("resnet50"))
-    assert (cost.parameters, cost.macs, cost.left_out) == (25_557_032, 4_089_184_256, 0)
-    assert_consistent(cost, network("resnet50"))
-    first = cost.layers.iloc[0]
-    assert (first["layer"], first["kind"]) == ("conv1", "Conv2d")
-    assert (first["input"], first["output"]) == ((1, 3, 224, 224), (1, 64, 112, 112))
-
-
-def test_vgg16():
-    macs, side = 0, 224
-    for depth, channels in zip((2, 2, 3, 3, 3), pairwise((3, 64, 128, 256, 512, 512)), strict=True):
-        before, after = channels
-        macs += after * side**2 * 9 * (before + (depth - 1) * after)
-        side //= 2
-    macs += 512 * 7 * 7 * 4096 + 4096 * 4096 + 4096 * 1000
-    cost = count(network("vgg16"))
-    assert cost.macs == macs
-    assert round(macs / 1e9, 2) == 15.47
-    assert cost.parameters == 138_357_544
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_transformer_block(training):
-    """On a CPU, in evaluation mode, it would run as one operator that hides everything."""
-    n, d = 196, 384
-    block = nn.TransformerEncoderLayer(d, 6, 1536, batch_first=True).train(training)
-    cost = count(block, inputs=torch.zeros(1, n, d))
-    assert cost.macs == n * d * (3 * d + d) + 2 * n * d * 1536
+def test_layers_that_hide_their_parts():
+    """On a CPU, in evaluation mode, a Transformer's block would run as one operator."""
+    n, d = 49, 32
+    block = nn.TransformerEncoderLayer(d, 4, 64, batch_first=True)
+    cost = count(block, (n, d))
+    assert cost.macs == n * d * (3 * d + d) + 2 * n * d * 64
     assert cost.left_out == 2 * n * n * d
-    assert cost.parameters == 4 * d * (d + 1) + 2 * d * 1536 + 1536 + d + 4 * d
     assert_consistent(cost, block)
+    assert count(nn.GRU(6, 8), (5, 6)).macs == 5 * 3 * 8 * (6 + 8)
 
 
-def test_vision_transformer():
-    n, d = 197, 768
-    block = n * d * 4 * d + 2 * n * d * 3072
-    cost = count(network("vit_b_16"))
-    assert cost.macs == d * 14 * 14 * 3 * 16 * 16 + 12 * block + d * 1000
-    assert cost.left_out == 12 * 2 * n * n * d
-    assert round((cost.macs + 12 * 2 * n * n * d) / 1e9, 2) == 17.56
-
-
-@pytest.mark.parametrize("name", ["efficientnet_b0", "swin_v2_t"])
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "swin_v2_t"])
 def test_with_what_is_left_out_it_is_the_count_of_pytorch(name):
-    model = network(name).eval()
-    cost = count(model)
+    model = on_meta(torchvision.models.get_model, name).eval()
+    cost = count(model, (3, 64, 64))
     with torch.no_grad(), FlopCounterMode(display=False) as peer:
-        model(torch.zeros(1, 3, 224, 224, device="meta"))
+        model(torch.zeros(1, 3, 64, 64, device="meta"))
     assert peer.get_total_flops() == 2 * (cost.macs + cost.left_out)
+    assert (cost.left_out > 0) == name.startswith("swin")
     assert_consistent(cost, model)
 
 
@@ -342,12 +265,11 @@ def test_the_model_is_left_as_it_was():
     model.norm.eval()
     model.conv.weight.grad = torch.ones_like(model.conv.weight)
     before = copy.deepcopy(model)
-    image = torch.ones(1, 3, 8, 8)
     random = torch.get_rng_state()
 
-    for look, options in ((count, {"inputs": image}), (explain, {"input_size": (3, 8, 8)})):
-        look(model, **options)  # `explain` runs each tool
-        assert image.eq(1).all() and torch.equal(torch.get_rng_state(), random)
+    for look in (count, explain):
+        look(model, (3, 8, 8))  # `explain` runs each tool
+        assert torch.equal(torch.get_rng_state(), random)
         assert [m.training for m in model.modules()] == [True, True, False]
         assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
         for name, tensor in before.state_dict().items():
@@ -380,17 +302,6 @@ class Choosing(nn.Linear):
 
 def test_a_model_that_looks_at_values():
     assert count(Choosing(3, 2), (3,)).macs == 6
-    assert count(Choosing(3, 2), inputs=torch.ones(1, 3)).macs == 0
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu():
-    for name in ("resnet18", "vit_b_16"):
-        model = torchvision.models.get_model(name).cuda().half()
-        random = torch.cuda.get_rng_state()
-        cost, expected = count(model), count(network(name))
-        assert (cost.macs, cost.left_out) == (expected.macs, expected.left_out)
-        assert torch.equal(torch.cuda.get_rng_state(), random)
 
 
 # What is refused
@@ -407,21 +318,3 @@ def test_refused(arguments, message):
     for look in (count, explain):
         with pytest.raises(ValueError, match=message):
             look(*arguments)
-
-
-# How it is shown
-
-
-def test_printed():
-    model = nn.Sequential(nn.Conv2d(3, 32, 1), CBAM(32, 4), nn.Flatten(2), nn.Linear(256, 2))
-    cost = count(model, (3, 16, 16))
-    assert isinstance(cost, Cost)
-    assert str(cost) == repr(cost)
-    assert str(cost).splitlines() == [
-        "parameters             1,252",
-        "  of attention blocks    610  48.7%",
-        "multiply-accumulates  67,072  convolutions and fully connected layers",
-        "  of attention blocks 26,112  38.9%",
-    ]
-    with pytest.raises(AttributeError):
-        cost.macs = 0

@@ -6,7 +6,7 @@ from torch import nn
 
 from cbam_course.attention import CBAM, SqueezeExcitation
 from cbam_course.cost import traffic
-from cbam_course.models import resnet18
+from cbam_course.models import CifarCNN
 
 F = 4 * 64 * 8 * 8  # bytes of the map, and 256 of what is pooled from it, in either direction
 
@@ -64,13 +64,12 @@ def test_gradients_and_modes_stay():
 
 
 def test_a_network_whose_first_layers_are_frozen():
-    network = resnet18(num_classes=10)
+    network = CifarCNN(widths=(8, 8))
     x = torch.rand(2, 3, 32, 32)
     whole = traffic(network, x)
-    for p in [*network.conv1.parameters(), *network.bn1.parameters()]:
-        p.requires_grad_(False)
+    network.stages[0].requires_grad_(False)
     assert traffic(network, x).backward < whole.backward
-    assert whole.kept > 10 * whole.feature_map
+    assert whole.kept > whole.feature_map
 
 
 def test_two_outputs_are_refused():

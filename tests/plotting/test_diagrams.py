@@ -1,6 +1,5 @@
 """The drawings of the blocks: legible, opaque, and shown once in a notebook."""
 
-from functools import cache
 from io import BytesIO
 from itertools import combinations
 
@@ -8,6 +7,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
@@ -15,8 +15,6 @@ from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
-from nbclient import NotebookClient  # noqa: E402
-from nbformat.v4 import new_code_cell, new_notebook  # noqa: E402
 
 from cbam_course import diagrams, plotting  # noqa: E402
 
@@ -31,10 +29,10 @@ DRAWINGS = {
 }
 
 
-@cache
 def drawn(name):
     """One drawing, its texts with their boxes, its arrows and lines, and its frames, in pixels."""
-    figure = DRAWINGS[name]()
+    with matplotlib.rc_context({"figure.facecolor": "black", "savefig.facecolor": "none"}):
+        figure = DRAWINGS[name]()
     FigureCanvasAgg(figure).draw()
     boxes = [(t, t.get_window_extent()) for t in figure.findobj(Text) if t.get_text()]
     lines, frames = (
@@ -54,6 +52,8 @@ def drawn(name):
 def test_texts_are_legible(name):
     """No text touches another or a line, leaves the drawing or lies across a frame."""
     figure, boxes, lines, frames = drawn(name)
+    assert figure.get_facecolor() == (1, 1, 1, 1)
+    assert figure.get_figwidth() == (4.85 if name == "cbam_stacked" else plotting.PAGE_WIDTH)
     assert len(boxes) > 8 and len(lines) >= 12 and len(frames) >= 2
     for text, box in boxes:
         assert text.get_fontsize() >= 9
@@ -63,15 +63,6 @@ def test_texts_are_legible(name):
             assert not line.intersects_bbox(box, filled=False), text.get_text()
     for (one, box), (other, second) in combinations(boxes, 2):
         assert not box.overlaps(second), (one.get_text(), other.get_text())
-
-
-@pytest.mark.parametrize("name", DRAWINGS)
-def test_drawings_are_opaque_and_fit_the_page(name):
-    with matplotlib.rc_context({"figure.facecolor": "black", "savefig.facecolor": "none"}):
-        figure = DRAWINGS[name]()
-    width = 4.85 if name == "cbam_stacked" else plotting.PAGE_WIDTH
-    assert figure.get_figwidth() == width
-    assert figure.get_facecolor() == (1, 1, 1, 1)
 
 
 def test_steps_show_the_numbers_that_they_are_given():
@@ -92,11 +83,13 @@ def test_steps_show_the_numbers_that_they_are_given():
         assert any(box.x0 > c.x0 and box.x1 < c.x1 for c in cells) or text.get_text() in named
 
 
-def test_steps_refuse_what_they_cannot_draw():
+def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match=r"\[C\] or \[C, H, W\]; got 2 axes in 'z'"):
         diagrams.steps({"z": [[1.0]]})
     with pytest.raises(ValueError, match="inches of 8; leave some out"):
         diagrams.steps({"F": np.zeros((1, 2, 18))})
+    with pytest.raises(ValueError, match="'fc' or 'conv'.*'linear'"):
+        diagrams.channel_attention("linear")
 
 
 def test_a_drawing_saved_twice_stays_the_same():
@@ -107,18 +100,11 @@ def test_a_drawing_saved_twice_stays_the_same():
     assert first.getvalue() == second.getvalue()
 
 
-def test_unknown_variants_are_refused():
-    with pytest.raises(ValueError, match="'fc' or 'conv'.*'linear'"):
-        diagrams.channel_attention("linear")
-
-
-def test_figures_after_a_first_diagram_are_shown():
-    """A diagram is shown once, and leaves pyplot able to show the next figure."""
-    cells = (
-        "from cbam_course import diagrams\ndiagrams.spatial_attention()",
-        "import matplotlib.pyplot as plt\nplt.plot([0, 1]);",
-    )
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    shown = [[o.output_type for o in cell.outputs] for cell in notebook.cells]
-    assert shown == [["execute_result"], ["display_data"]]
+def test_a_drawing_is_shown_once_and_later_figures_are_shown():
+    """The first figure of a notebook loads its backend, which switches interactive mode on."""
+    diagrams.steps({"z": [1.0]})
+    assert plt.get_fignums() == []  # pyplot would show it at the end of the cell, as its value too
+    with plt.ioff():
+        with plotting.course_style():
+            plt.ion()
+        assert plt.isinteractive()

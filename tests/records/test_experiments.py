@@ -39,14 +39,6 @@ LONG = replace(BASE, epochs=6)
 
 NETWORK = ("model", *OF_THE_NETWORK)
 
-NETWORKS = {
-    str([getattr(variant.config, field) for field in (*NETWORK, "dataset", "image_size")]): variant
-    for defined in DEFINED.values()
-    for variant in defined.variants
-}
-"""Each network that an experiment asks for, once."""
-
-
 # Definitions
 
 
@@ -86,29 +78,24 @@ def test_an_experiment_is_a_fair_comparison(name):
             assert changed and changed <= {*NETWORK, "watch"}
 
 
-@pytest.mark.parametrize("variant", NETWORKS.values(), ids=lambda variant: variant.name)
-def test_every_network_can_be_built_and_called(variant):
-    config = variant.config
-    channels, size = 6 if config.dataset == "cifar10-noise" else 3, config.image_size or 32
-    with torch.device("meta"):
-        model = build_model(config, 10, channels)
-        assert model(torch.zeros(2, channels, size, size)).shape == (2, 10)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["peeking", "small-peeking", "small-resnet-controls", "tutorial-short", "medium-resnet",
-     "tutorial-short-controls", "tutorial-long"],
-)  # fmt: skip
-def test_what_was_expected_is_written_down(name):
-    assert DEFINED[name].expected.endswith(".")
+def test_every_network_can_be_built_and_called():
+    configs = {
+        str([getattr(variant.config, field) for field in (*NETWORK, "dataset", "image_size")]): (
+            variant.config
+        )
+        for defined in DEFINED.values()
+        for variant in defined.variants
+    }
+    for config in configs.values():
+        channels, size = 6 if config.dataset == "cifar10-noise" else 3, config.image_size or 32
+        with torch.device("meta"):
+            model = build_model(config, 10, channels)
+            assert model(torch.zeros(2, channels, size, size)).shape == (2, 10)
 
 
 def test_the_tiers_are_told_apart():
     small = [name for name, defined in DEFINED.items() if defined.tier == "cpu"]
     assert list(DEFINED)[-len(small) :] == small == list(experiments("cpu"))
-    with pytest.raises(ValueError, match="'cpu' or 'gpu', got 'tpu'"):
-        experiments("tpu")
 
 
 @pytest.mark.parametrize("name", ["controls", "small-controls", "small-resnet-controls"])
@@ -197,6 +184,8 @@ def test_a_queue_leaves_records_and_nothing_else(tmp_path):
         assert len(history.epochs) == 2 and history.iteration_loss == []
     assert "test_accuracy_attention_off" in found[run_name(WITH_SE)].final
     assert not any((tmp_path / UNFINISHED).iterdir())
+    by_hand = training.train(replace(WITH_SE, device="cpu"), progress=False).history
+    assert learned(by_hand) == learned(found[run_name(WITH_SE)])
     # Once more: nothing is repeated, nothing is overwritten, not even what is damaged.
     (tmp_path / f"{run_name(BASE)}.json").write_text("damaged")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
@@ -314,9 +303,3 @@ def test_a_queue_killed_at_any_moment_leaves_its_folder_usable(tmp_path):
     assert sum(event.kind == "epoch" for event in events) < 6 + 2
     assert not any((tmp_path / UNFINISHED).iterdir())
     assert recorded(tmp_path).keys() == set(map(run_name, runs))
-
-
-def test_a_run_is_trained_as_the_configuration_says(tmp_path):
-    do([WITH_SE], tmp_path)
-    by_hand = training.train(replace(WITH_SE, device="cpu"), progress=False).history
-    assert learned(by_hand) == learned(recorded(tmp_path)[run_name(WITH_SE)])

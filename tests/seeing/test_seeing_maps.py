@@ -85,26 +85,25 @@ def test_batches_do_not_matter(x):
     assert torch.allclose(whole, torch.cat([few] * 40), atol=1e-5)
 
 
-def test_network_is_left_as_it_was(x):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stages.9": torch.ones(1)}, "no gate 'stages.9'.*stages.0.attention"),
+        ({CHANNEL.format(0): torch.ones(6, 5, 1, 1)}, r"shape \[6, 8, 1, 1\].*got \[6, 5, 1, 1\]"),
+        ({CHANNEL.format(0): torch.ones(4, 8, 1, 1)}, r"or 1 instead of 6; got \[4, 8, 1, 1\]"),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused_and_leave_nothing_behind(given, message, x):
     model = network()
     before = {n: v.clone() for n, v in model.state_dict().items()}
-    own, wrong = seeing.predict(model, x), {CHANNEL.format(0): torch.ones(1, 5, 1, 1)}
-    with pytest.raises(ValueError, match="must have the shape"):
-        seeing.predict(model, x, wrong)
+    own = seeing.predict(model, x)
+    with pytest.raises(ValueError, match=message):
+        seeing.predict(model, x, given)
     assert torch.equal(seeing.predict(model, x), own)
     assert all(torch.equal(v, before[n]) for n, v in model.state_dict().items())
 
 
-def test_refusals(x):
-    model = network()
-    maps = seeing.read_maps(model, x)
-    name, wrong = next(iter(maps.items()))
-    with pytest.raises(ValueError, match="no gate 'stages.9'.*stages.0.attention"):
-        seeing.predict(model, x, {"stages.9": wrong})
-    with pytest.raises(ValueError, match=r"must have the shape \[6, 8, 1, 1\].*got \[6, 5, 1, 1\]"):
-        seeing.predict(model, x, {name: wrong[:, :5]})
-    with pytest.raises(ValueError, match=r"or 1 instead of 6; got \[4, 8, 1, 1\]"):
-        seeing.predict(model, x, {name: wrong[:4]})
+def test_a_network_without_maps_is_refused(x):
     with pytest.raises(ValueError, match="no attention"):
         seeing.read_maps(CifarCNN(widths=(4, 4, 4)), x)
 
@@ -126,7 +125,7 @@ def test_interventions(x):
     maps = seeing.read_maps(network(), x)
     changed = seeing.interventions(maps, LABELS)
     channel, spatial = CHANNEL.format(2), SPATIAL.format(0)
-    assert set(changed["both set to 1"]) == set(changed["both averaged"]) == set(maps)
+    assert set(changed["both set to 1"]) == set(maps)
     assert (changed["channel maps set to 1"][channel] == 1).all()
     assert set(changed["spatial maps averaged"]) == {n for n in maps if "spatial" in n}
     assert torch.allclose(changed["both averaged"][spatial][0], maps[spatial].mean(dim=0))
@@ -142,8 +141,6 @@ def test_interventions(x):
     chance = changed["any quarter dropped"][channel].flatten(1)
     assert ((chance == 0).sum(dim=1) == 4).all()
     assert len({tuple(row) for row in (chance == 0).tolist()}) > 1
-    again = seeing.interventions(maps, LABELS)["any quarter dropped"][channel].flatten(1)
-    assert torch.equal(again, chance)
     with pytest.raises(ValueError, match="channel maps and spatial maps"):
         seeing.interventions({channel: maps[channel]}, LABELS)
 
@@ -160,26 +157,14 @@ def test_measure_counts(x):
     assert [len(row) for row in found["weights"][CHANNEL.format(1)]] == [12] * 3
 
 
-def test_grad_cam_is_the_class_activation_map(x):
-    """The network ends in an average and a linear layer, where both are one."""
-    model, target = network(), torch.tensor([0, 9, 3, 3, 1, 5])
-    found = seeing.grad_cam(model, model.stages[-1], x, target)
-    with torch.no_grad():
-        weight = model.classifier.weight[target]
-        by_hand = torch.einsum("nc,nchw->nhw", weight, model.features(x)) / 64
-    assert found.shape == (6, 1, 8, 8) and not found.requires_grad
-    assert torch.allclose(found[:, 0], by_hand, atol=1e-6)
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("stage", [0, 1, 2])
-def test_grad_cam_is_that_of_captum(x, stage):
+@pytest.mark.parametrize(("stage", "frozen"), [(0, False), (2, True)])
+def test_grad_cam_is_that_of_captum(x, stage, frozen):
     from captum.attr import LayerGradCam
 
     model, target = network(), torch.tensor([0, 9, 3, 3, 1, 5])
     expected = LayerGradCam(model, model.stages[stage]).attribute(x, target=target)
-    for frozen in (False, True):
-        model.requires_grad_(not frozen)
-        found = seeing.grad_cam(model, model.stages[stage], x, target)
-        torch.testing.assert_close(found, expected.detach())
+    model.requires_grad_(not frozen)
+    found = seeing.grad_cam(model, model.stages[stage], x, target)
+    torch.testing.assert_close(found, expected.detach())
     assert all(parameter.grad is None for parameter in model.parameters())

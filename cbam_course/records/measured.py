@@ -1,15 +1,57 @@
-"""What others measured on ImageNet: networks trained without and with a block by one recipe."""
+"""What blocks and networks once took, and what others measured on ImageNet."""
+
+import json
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from cbam_course import plotting
 
-from .measured_speed import MEASURED
+MEASURED = Path(__file__).parent / "measured"
 
 COLORS = {"SE": plotting.COLORS["se"], "CBAM": plotting.COLORS["cbam-fc"]} | dict(
     zip(("ECA", "GC", "GE", "SRM", "BAM", "SGE"), plotting.OTHER_COLORS * 2, strict=False)
 )
+
+
+def speed(name: str) -> pd.DataFrame:
+    """The fastest of the recorded runs of ``cbam-course bench block`` or ``bench networks``.
+
+    All of a table were measured by turns in one process; ``table.attrs`` holds the machine, the
+    versions and the number of threads. Other machines give other milliseconds, and
+    often other factors.
+
+    Args:
+        name: ``"block"``: forward and backward passes of CBAM, with a row per ``shape``,
+            ``layout`` and ``block``, and columns ``training`` and ``inference`` in milliseconds;
+            or ``"networks"``: training steps, with a row per ``network`` and ``block``, and columns
+            ``milliseconds``, and ``kept`` and ``peak`` in megabytes (of 10^6 bytes), as counted by
+            :func:`~cbam_course.cost.traffic`.
+
+    Raises:
+        FileNotFoundError: for another name.
+    """
+    found = json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
+    rows = found.pop("rows")
+    if name == "networks":
+        table = pd.DataFrame(rows)[["network", "block", "kept", "peak"]]
+        table.insert(2, "milliseconds", [1e3 * min(row["seconds"]) for row in rows])
+        table[["kept", "peak"]] /= 1e6
+    else:
+        table = pd.DataFrame(
+            {
+                "shape": tuple(row["shape"]),
+                "layout": row["layout"],
+                "block": block,
+                "training": min(row["training"][block]),
+                "inference": min(row["inference"][block]),
+            }
+            for row in rows
+            for block in row["training"]
+        )
+    table.attrs = found
+    return table
 
 
 def imagenet_pairs() -> pd.DataFrame:
