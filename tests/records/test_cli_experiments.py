@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cbam_course import cli, data, records, training
 from cbam_course.records import reading, run_name
-from tests.support.made_records import BASE, TINY, write_records
+from tests.support.made_records import BASE, TINY, WITH_ECA, WITH_SE, write_records
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
