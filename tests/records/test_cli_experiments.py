@@ -129,7 +129,7 @@ def test_what_cannot_be_is_told_in_a_line(tmp_path, monkeypatch):
     (tmp_path / f"{run_name(BASE)}.json").write_text("{")
     output = run("status", "tiny", "--out", tmp_path)
     assert f"{'tiny':24}   0 of   9 runs, left unknown\n" in output
-    assert "one at a time: 0 s, and 9 runs of which no record tells.\n" in output
+    assert "one at a time: 0 s, without 9 runs of which no record tells.\n" in output
     assert re.search(rf"move the file away: {tmp_path / run_name(BASE)}.json: it is no", output)
     output = run("status", "--out", tmp_path / "recrods", code=1)
     assert output.startswith("Error: there is no folder ") and "recrods" in output
