@@ -130,7 +130,7 @@ def test_what_cannot_be_is_told_in_a_line(tmp_path, monkeypatch):
     output = run("status", "tiny", "--out", tmp_path)
     assert f"{'tiny':24}   0 of   9 runs, left unknown\n" in output
     assert "one at a time: 0 s, without 9 runs of which no record tells.\n" in output
-    assert f"{run_name(BASE)}.json is no record of a run" in output
+    assert f"{run_name(BASE)}.json: it is no record of a run" in output
     output = run("status", "--out", tmp_path / "recrods", code=1)
     assert output.startswith("Error: there is no folder ") and "recrods" in output
 
