@@ -12,7 +12,7 @@ from cbam_course.training import History, Run, build_model
 FOLDER = Path(cbam_course.__file__).parent / "weights"
 
 NOISE_ARMS = ("rgb", "plain", "gated")
-"""The noise experiment's networks: without noise, with noise, and with a gate on noisy input."""
+"""Networks of the noise experiment, without noise, with noise, and with a gate on noisy input."""
 
 
 def shipped_seeds(name: str) -> tuple[int, ...]:
