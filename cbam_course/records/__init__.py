@@ -13,12 +13,13 @@ from .measured import imagenet_pairs, show_imagenet_pairs, speed
 from .queue import Event, pending, run_queue
 from .reading import load
 from .statistics import mean_interval, summary
-from .tables import curves, describe, largest, table
+from .tables import by_seed, curves, describe, largest, table
 
 __all__ = [
     "Event",
     "Experiment",
     "Variant",
+    "by_seed",
     "curves",
     "describe",
     "experiments",

@@ -66,6 +66,15 @@ def table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def by_seed(table: pd.DataFrame) -> pd.DataFrame:
+    """The accuracies of a table of runs: a row for each seed, a column for each variant.
+
+    Args:
+        table: as :func:`table` gives it, of one experiment.
+    """
+    return table.pivot(index="seed", columns="variant", values="test_accuracy")
+
+
 def curves(
     *experiments: str | Experiment, folder: str | os.PathLike[str] | None = None
 ) -> pd.DataFrame:
