@@ -45,8 +45,8 @@ import json
 from pathlib import Path
 for path in [*Path('PRISTINE').rglob('*'), *Path('CLASS').rglob('*'), *Path('/').glob('*/*.ipynb')]:
     cells = json.loads(path.read_text())['cells']
-    solution = next(c['source'] for c in cells if c.get('id') == 'solution-1-1')
-    exec(solution.split('```python')[1].split('```')[0])
+    for solution in [c['source'] for c in cells if c.get('id') == 'solution-1-1']:
+        exec(solution.split('```python')[1].split('```')[0])
 """,
     "outputs in the parent's memory": WRONG
     + """
