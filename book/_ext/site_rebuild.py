@@ -21,7 +21,8 @@ REFERENCE = "book/api"
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the functions below."""
     app.connect("env-get-outdated", read_again)
-    app.connect("env-updated", write_again)
+    # After Sphinx has numbered the figures, which it does at this event, too.
+    app.connect("env-get-updated", write_again, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

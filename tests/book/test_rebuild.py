@@ -77,6 +77,18 @@ def test_the_reference_is_read_again_when_the_package_changes(site_rebuild):
     assert site_rebuild.read_again(None, env, set(), set(), set()) == reference
 
 
+def test_pages_are_compared_when_sphinx_has_numbered_the_figures(site_rebuild):
+    """Before, all pages were written a second time after the first build."""
+    connected = {}
+
+    def connect(event, function, priority=500):
+        connected[function] = event, priority
+
+    site_rebuild.setup(SimpleNamespace(connect=connect))
+    event, priority = connected[site_rebuild.write_again]
+    assert event == "env-get-updated" and priority > 500
+
+
 @pytest.fixture
 def env():
     """The parts of Sphinx's environment that pages show of each other."""
