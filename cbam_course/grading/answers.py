@@ -52,6 +52,7 @@ def collect_answers(
         the answers, and remarks on the files.
     """
     found: dict[str, list[Cell]] = {exercise.number: [] for exercise in exercises}
+    marked: set[str] = set()  # anywhere in a cell, which may be that of another answer
     remarks = [] if submission.notebooks else ["no notebook"]
     for path in submission.notebooks:
         where = f"{path.name}: " if len(submission.notebooks) > 1 else ""
@@ -63,9 +64,10 @@ def collect_answers(
         if found.keys().isdisjoint(number for number, _ in cells):
             remarks.append(f"{where}no answer cell of these exercises: another notebook?")
         for number, cell in cells:
+            marked.update(MARK.findall(cell.source))
             if number in found:
                 found[number].append(cell)
-    answers = {exercise.number: _pick(exercise, found[exercise.number]) for exercise in exercises}
+    answers = {e.number: _pick(e, found[e.number], e.number in marked) for e in exercises}
     return answers, remarks
 
 
@@ -85,10 +87,11 @@ def answered(cell: Cell) -> str:
     return mark.group(1) if mark else ""
 
 
-def _pick(exercise: Exercise, found: Sequence[Cell]) -> Answer:
+def _pick(exercise: Exercise, found: Sequence[Cell], marked: bool) -> Answer:
     """Choose among the answers to an exercise: the last one that is not as it came."""
     if not found:
-        note = f"no answer cell: its first line, # Answer {exercise.number}, is found nowhere"
+        where = "in the cell of another answer: give it one of its own" if marked else "nowhere"
+        note = f"no answer cell: its first line, # Answer {exercise.number}, is found {where}"
         return Answer(None, Outcome("missing", note))
     code = [cell.source for cell in found if cell.kind == "code"]
     if not code:

@@ -68,6 +68,15 @@ def test_of_duplicates_the_last_counts_that_is_not_as_it_came(hand_in):
     assert answer.source.endswith("a = 1") and answer.remarks == ()
 
 
+def test_an_answer_in_the_cell_of_another_is_told(hand_in):
+    merged = toys.code("# Answer 1.1\na = 1\n\n# Answer 1.2\na = 2")
+    answers, _ = hand_in(toys.notebook([merged]))
+    assert answers["1.1"].outcome is None
+    assert answers["1.2"].outcome.note.endswith(
+        "in the cell of another answer: give it one of its own"
+    )
+
+
 def test_what_is_no_answer(hand_in):
     for source in (toys.STUB, f"# Answer 1.1\n\n{toys.STUB}  # later\n\n", "# Answer 1.1", ""):
         assert one_answer(hand_in, toys.code(source, "answer-1-1")).outcome.status == "unsolved"
