@@ -1,0 +1,57 @@
+"""Numbers of recorded runs that stand in prose away from the cell that prints them."""
+
+import nbformat
+import pytest
+
+from cbam_course import records
+from cbam_course.detector import results
+from tests.support.notebook_rules import markdown
+from tests.support.project import ROOT
+
+
+def chapter(name):
+    """All Markdown of a chapter, on one line."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    return " ".join(markdown(notebook).split())
+
+
+def told(row, sign=1):
+    """A difference and its interval as prose has them, or those of a loss."""
+    ends = sorted(sign * row[f"difference_{end}"] for end in ("low", "high"))
+    numbers = [f"{number:.2f}".replace("-", "−") for number in (sign * row["difference"], *ends)]
+    return "{} ({} to {}".format(*numbers)
+
+
+@pytest.fixture(scope="module")
+def controls():
+    return records.summary(records.table("small-resnet-controls"))
+
+
+def test_chapter_3_tells_the_kernels_of_eca():
+    found = records.summary(records.table("small-eca-kernel"))["difference"]
+    gains = [f"{found[f'k = {k}']:.2f}" for k in (1, 3, 5, 7, 9)]
+    said = f"the kernels 1, 3, 5, 7 and 9 gained {', '.join(gains[:4])} and {gains[4]} points"
+    assert said in chapter("03_channel_attention")
+
+
+def test_chapter_5_tells_the_controls(controls):
+    text = chapter("05_cbam")
+    assert f"CBAM gained {controls.loc['CBAM (FC)', 'difference']:.2f} points" in text
+    assert told(controls.loc["constant gate"]) in text
+    assert told(controls.loc["wider, no attention"]) in text
+    loss = records.summary(records.table("small-backbone")).loc["plain + CBAM"]
+    assert f"lost {told(loss, -1).replace(' (', ' by this recipe (')}" in text
+    other = records.summary(records.table("small-blocks")).loc["CBAM (FC)", "difference"]
+    assert f"it lost {-other:.2f}" in text
+
+
+def test_the_detector_is_told_as_it_was_recorded():
+    found = records.summary(results()).loc["CBAM, body"]
+    page = (ROOT / "book" / "which_block.md").read_text(encoding="utf-8")
+    gain = f"{found['difference']:.2f} points"
+    interval = told(found).partition(" ")[2]
+    for text in (chapter("13_in_a_detector"), page):
+        assert gain in text and interval in text and f"{found['p_holm']:.2f}" in text
+    assert f"{records.summary(results(metric='map')).loc['CBAM, body', 'p_holm']:.2f}" in chapter(
+        "13_in_a_detector"
+    )
