@@ -112,7 +112,7 @@ def grade(
         raise RuntimeError("the grader needs IPython: pip install 'cbam-course[grade]'")
     if not trusted and (why := why_no_sandbox()):
         raise RuntimeError(why)
-    collected = [collect_answers(submission, known) for submission in submissions]
+    collected = [_collect(submission, known) for submission in submissions]
     handed_in = {
         exercise.chapter
         for exercise in known
@@ -152,6 +152,17 @@ def grade(
         }
         graded.append(Graded(submission, found, answers, tuple(map(one_line, remarks))))
     return Report(tuple(wanted), tuple(graded), tuple(passed_over), len(todo))
+
+
+def _collect(
+    submission: Submission, exercises: Sequence[Exercise]
+) -> tuple[dict[str, Answer], list[str]]:
+    """Read a submission; what nobody has foreseen in it concerns no other."""
+    try:
+        return collect_answers(submission, exercises)
+    except Exception as error:
+        note = one_line(f"not graded: {error!r}")
+        return {e.number: Answer(None, Outcome("error", note)) for e in exercises}, [note]
 
 
 def _fingerprint(folder: Path) -> str:

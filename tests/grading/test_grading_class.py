@@ -315,3 +315,22 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(RuntimeError, match="on Windows run it in WSL"):
         grading.grade([pristine], exercises=pristine)
+
+
+def test_what_nobody_has_foreseen_concerns_one_submission(tmp_path, monkeypatch):
+    from cbam_course.grading import grader
+
+    def collect(submission, exercises, collect=grader.collect_answers):
+        if submission.name == "b":
+            raise ZeroDivisionError("never seen")
+        return collect(submission, exercises)
+
+    monkeypatch.setattr(grader, "collect_answers", collect)
+    toys.write_exercises(tmp_path / "pristine", c1=1)
+    for name in "abc":
+        toys.write(tmp_path / "class" / f"{name}.ipynb", toys.exercises_notebook(1, [toys.STUB]))
+    result = grade(tmp_path / "class", "--exercises", tmp_path / "pristine", "--out",
+                   tmp_path / "grades.csv", *TRUST)  # fmt: skip
+    assert result.exit_code == 1
+    rows = found(tmp_path)
+    assert rows["a", "1.1"] == rows["c", "1.1"] == ("0", "not answered")
