@@ -1,5 +1,11 @@
 """Settings for all tests of the project."""
 
+import sys
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+import nbval.kernel
 import pytest
 from hypothesis import settings
 
@@ -30,6 +36,18 @@ LONGEST = (
 # The first call of a torch function may take a second on a busy machine.
 settings.register_profile("course", deadline=None, derandomize=True)
 settings.load_profile("course")
+
+
+if sys.platform != "win32":
+    # Jupyter chooses free ports for a kernel and lets go of them until the kernel has started:
+    # whatever else connects meanwhile may take one, and the kernel dies. Sockets that are files
+    # belong to one kernel.
+    SOCKETS = tempfile.TemporaryDirectory(prefix="kernels-")
+
+    def _kernel_manager(**options):
+        return KERNEL_MANAGER(transport="ipc", ip=str(Path(SOCKETS.name, uuid4().hex)), **options)
+
+    KERNEL_MANAGER, nbval.kernel.KernelManager = nbval.kernel.KernelManager, _kernel_manager
 
 
 @pytest.fixture
