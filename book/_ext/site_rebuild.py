@@ -43,7 +43,8 @@ def shown_elsewhere(env: BuildEnvironment) -> set[str]:
     numbers = {name: str(found) for name, found in env.toc_fignumbers.items()}
     cited = {(ref.docname, t.key): "" for ref in cite.citation_refs for t in ref.targets}
     titles = {name: title.astext() for name, title in env.titles.items()}
-    shown = (titles, std.labels, std.anonlabels, std.objects, py.objects, numbers, cited)
+    words = {"glossary": env.get_doctree("book/glossary").astext()}
+    shown = (titles, std.labels, std.anonlabels, std.objects, py.objects, numbers, cited, words)
     return {repr(item) for table in shown for item in table.items()}
 
 

@@ -232,6 +232,25 @@ def test_figures_have_numbers_and_captions(site):
             assert figure.select_one("figcaption .caption-text"), path.name
 
 
+def test_words_of_the_glossary_are_explained_where_they_stand_first(site):
+    link = site.pages["notebooks/05_cbam.html"].select("a.glossary-word[href$='#term-shared-MLP']")
+    assert len(link) == 1 and link[0].get_text() == "shared MLP"
+    assert link[0]["title"].startswith("The two fully connected layers")
+    for name, article in site.content():
+        links = [a["href"] for a in article.select("a.glossary-word")]
+        assert len(links) == len(set(links)), name
+    assert not site.pages["book/glossary.html"].select("a.glossary-word")
+
+
+def test_cited_papers_are_named_under_the_mouse_and_in_the_references(site):
+    """Those of a preprint server, as the chapters cite."""
+    for name, article in site.content():
+        for link in article.select(
+            "a[href^='https://arxiv.org/abs/'], a[href^='https://doi.org/']"
+        ):
+            assert link.get("title") or name == "book/references.html", f"{name}: {link['href']}"
+
+
 # When the site is built again.
 
 

@@ -100,7 +100,11 @@ def env():
     domains["std"].objects = {}
     titles = {name: SimpleNamespace(astext=lambda name=name: name) for name in PAGES}
     return SimpleNamespace(
-        found_docs=PAGES, titles=titles, toc_fignumbers={}, get_domain=domains.__getitem__
+        found_docs=PAGES,
+        titles=titles,
+        toc_fignumbers={},
+        get_domain=domains.__getitem__,
+        get_doctree=lambda name: SimpleNamespace(astext=lambda: name),
     )
 
 
@@ -130,7 +134,12 @@ def cite(env):
     env.get_domain("cite").citation_refs.append(reference)
 
 
-@pytest.mark.parametrize("change", [rename, number, label, define, cite])
+def explain(env):
+    """Change what the glossary says."""
+    env.get_doctree = lambda name: SimpleNamespace(astext=lambda: "another explanation")
+
+
+@pytest.mark.parametrize("change", [rename, number, label, define, cite, explain])
 def test_all_pages_are_written_when_one_shows_something_else_to_the_others(
     site_rebuild, env, change
 ):
