@@ -15,10 +15,10 @@ def chapter(name):
     return " ".join(markdown(notebook).split())
 
 
-def told(row, sign=1):
-    """A difference and its interval as prose has them, or those of a loss."""
-    ends = sorted(sign * row[f"difference_{end}"] for end in ("low", "high"))
-    numbers = [f"{number:.2f}".replace("-", "−") for number in (sign * row["difference"], *ends)]
+def told(row):
+    """A difference and its interval, as prose has them."""
+    columns = ("difference", "difference_low", "difference_high")
+    numbers = [f"{row[column]:.2f}".replace("-", "−") for column in columns]
     return "{} ({} to {}".format(*numbers)
 
 
@@ -34,15 +34,27 @@ def test_chapter_3_tells_the_kernels_of_eca():
     assert said in chapter("03_channel_attention")
 
 
-def test_chapter_5_tells_the_controls(controls):
+def test_chapter_1_tells_the_gain_of_a_constant_gate(controls):
+    gains = (f"{controls.loc[name, 'difference']:.2f}" for name in ("constant gate", "CBAM (FC)"))
+    assert "gained {} points of accuracy, and CBAM {}.".format(*gains) in chapter(
+        "01_what_and_where"
+    )
+
+
+def test_chapter_5_tells_the_orders_and_the_controls(controls):
     text = chapter("05_cbam")
-    assert f"CBAM gained {controls.loc['CBAM (FC)', 'difference']:.2f} points" in text
-    assert told(controls.loc["constant gate"]) in text
-    assert told(controls.loc["wider, no attention"]) in text
-    loss = records.summary(records.table("small-backbone")).loc["plain + CBAM"]
-    assert f"lost {told(loss, -1).replace(' (', ' by this recipe (')}" in text
-    other = records.summary(records.table("small-blocks")).loc["CBAM (FC)", "difference"]
-    assert f"it lost {-other:.2f}" in text
+    orders = records.summary(records.table("small-order"))
+    for name, said in (
+        ("channel, then spatial", "with the channels first"),
+        ("spatial, then channel", "with the positions first"),
+        ("in parallel", "in parallel"),
+    ):
+        assert f"{told(orders.loc[name])}) {said}" in text
+    rows = [controls.loc[name] for name in ("CBAM (FC)", "constant gate", "wider, no attention")]
+    rows.append(records.summary(records.table("small-backbone")).loc["plain + CBAM"])
+    rows.append(records.summary(records.table("small-blocks")).loc["CBAM (FC)"])
+    for row in rows:
+        assert f"| {told(row)}) | {row['seeds']:.0f} |" in text
 
 
 def test_the_detector_is_told_as_it_was_recorded():
