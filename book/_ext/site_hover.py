@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 GLOSSARY = "book/glossary"
+# Of formulas, in text.
+SIGNS = {"to": "→", "leftarrow": "←", "eta": "η", ",": " "}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -31,11 +34,16 @@ def definitions(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
     """
     found = {}
     for item in env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
-        term, meaning = item[0], item[-1][0].astext()
+        term, paragraph = item[0], item[-1][0]
         name = term.astext()
         if " " in name or name != name.lower():
-            meaning = " ".join(meaning.split())
-            found[name] = re.sub(r" \([^()]*\)$", "", meaning), term["ids"][0]
+            # A citation is a number that is not known yet.
+            texts = [part.astext() for part in paragraph if not isinstance(part, pending_xref)]
+            meaning = re.sub(
+                r"\\([a-z]+|.)", lambda sign: SIGNS.get(sign[1], sign[1]), "".join(texts)
+            )
+            meaning = " ".join(meaning.split()).removesuffix(" ()").replace(" .", ".")
+            found[name] = meaning, term["ids"][0]
     return found
 
 
