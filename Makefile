@@ -9,6 +9,9 @@ PORT ?= 8000
 ARGS ?=
 
 export OMP_NUM_THREADS
+# Packages are compiled when they are first imported, and what was compiled is kept: a shell that
+# forbids it (not an empty value) would have every process do it again.
+export PYTHONDONTWRITEBYTECODE =
 .DEFAULT_GOAL := help
 .PHONY: help book serve test notebooks exercises mutants checker matrix colab address constraints \
   clean distclean python

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from docutils import nodes
+from pybtex.backends.plaintext import Backend
 from sphinx.addnodes import pending_xref
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
@@ -47,14 +48,16 @@ def definitions(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
     return found
 
 
+@cache
 def works(env: BuildEnvironment) -> dict[str, str]:
     """Return the list's entry of each work with a number at arXiv or a DOI, by that."""
-    found = {}
+    # Asked for by its name, pybtex would look for its backend each time.
+    found, backend = {}, Backend()
     for citation in env.get_domain("cite").citations:
         fields = citation.entry.fields
         for address in ("eprint", "doi", "url"):
             if address in fields:
-                found[fields[address]] = citation.formatted_entry.text.render_as("text")
+                found[fields[address]] = citation.formatted_entry.text.render(backend)
     return found
 
 
