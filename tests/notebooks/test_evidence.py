@@ -34,13 +34,6 @@ def test_chapter_3_tells_the_kernels_of_eca():
     assert said in chapter("03_channel_attention")
 
 
-def test_chapter_1_tells_the_gain_of_a_constant_gate(controls):
-    gains = (f"{controls.loc[name, 'difference']:.2f}" for name in ("constant gate", "CBAM (FC)"))
-    assert "gained {} points of accuracy, and CBAM {}.".format(*gains) in chapter(
-        "01_what_and_where"
-    )
-
-
 def test_chapter_5_tells_the_orders_and_the_controls(controls):
     text = chapter("05_cbam")
     orders = records.summary(records.table("small-order"))
