@@ -23,7 +23,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the functions below."""
     app.connect("config-inited", set_address)
     app.connect("html-page-context", describe)
-    app.connect("html-page-context", name_no_empty_header)
+    app.connect("html-page-context", mend_for_all_readers)
     app.connect("html-page-context", leave_mathjax_out, priority=900)
     app.connect("html-collect-pages", lost_page)
     app.connect("build-finished", finish)
@@ -77,12 +77,16 @@ def describe(
     context["metatags"] = context.get("metatags", "") + "\n".join(tags)
 
 
-def name_no_empty_header(
+def mend_for_all_readers(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Make an empty header of a table, such as pandas writes in the corner, a plain cell."""
+    """Make an empty header of a table a plain cell, and let the works of the references be a list.
+
+    pandas writes such a header in the corner; docutils gives each work a role that is out of use.
+    """
     empty = re.compile(r"<th([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>")
-    context["body"] = empty.sub(r"<td\1></td>", context.get("body", ""))
+    body = empty.sub(r"<td\1></td>", context.get("body", ""))
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def leave_mathjax_out(

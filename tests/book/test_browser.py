@@ -23,6 +23,7 @@ KINDS = (
     "book/api.html",
     "book/exercises.html",
     "book/glossary.html",
+    "book/references.html",
     "book/api/export.html",
     "notebooks/03_channel_attention.html",
     "notebooks/exercises/01_what_and_where.html",
