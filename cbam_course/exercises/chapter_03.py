@@ -8,28 +8,27 @@ from cbam_course.attention import ECA, ChannelAttention
 from .framework import exercise
 from .matching import count_parameters, match
 from .trial import Mistakes, Trial, close, difference
-from .values import number, numbers
+from .values import weights
 
 BOTH = ("avg", "max")
 
 
-@exercise("3.1", "Which channel depends on which")
-def which_depends_on_which(trial: Trial, kernel_size, read_by_1, entries, fc_weights) -> None:
-    mistakes = {
-        4: "An even kernel has no middle.",
-        4.5: "Cut the quotient to an integer, then make it odd.",
-    }
-    kernel_size = number(kernel_size, 5, "kernel_size", mistakes)
-    hint = "Two on each side and channel 1 itself, as far as they exist."
-    read_by_1 = numbers(read_by_1, (0, 1, 2, 3), "read_by_1", hint)
-    hint = "The rows at the two ends have fewer neighbors."
-    entries = number(entries, 1274, "entries", {1280: hint})
-    fc_weights = number(fc_weights, 8192, "fc_weights", {4096: "There are two layers."})
-    block = trial.fill(ECA(256, kernel_size, pools=BOTH))
-    gates = block.attention_map(trial.features(1, 256, 4, 3))[0, list(read_by_1)]
-    # One number: how many there are would be told by a list.
-    trial.show("Sum of the gates of the channels that channel 1 reads", gates.sum())
-    trial.stamp("Stamp of your answers", kernel_size, *read_by_1, entries, fc_weights)
+@exercise("3.1", "At a distance")
+def at_a_distance(trial: Trial, W1, W2) -> None:
+    W1, W2 = weights(W1, (2, 8), "W1"), weights(W2, (8, 2), "W2")
+    x = trial.features(4, 8, 5, 3)
+    z = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))])
+    apart = torch.zeros_like(z)
+    apart[:, 0] = z[:, 6] - z[:, 7]
+    one_unit = "One unit is not enough: a ReLU makes the difference 0 where it is negative."
+    mistakes = [
+        (apart, "The score of channel 0 is negative where channel 7 is larger."),
+        (apart.relu(), one_unit),
+        ((-apart).relu(), one_unit),
+    ]
+    scores = (z @ W1.T).relu() @ W2.T
+    scores = trial.compare(scores, apart.abs(), "Scores, [vector, channel]: yours", mistakes)
+    trial.show("Gates of channel 0", (scores[:4] + scores[4:]).sigmoid()[:, 0])
 
 
 @exercise("3.2", "Write the map")

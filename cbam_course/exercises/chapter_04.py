@@ -1,6 +1,7 @@
 """The exercises of chapter 4, spatial attention."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cbam_course.attention import SpatialAttention
@@ -8,24 +9,31 @@ from cbam_course.attention import SpatialAttention
 from .framework import exercise
 from .matching import match
 from .trial import Mistakes, Trial, difference, with_bugs
-from .values import number, shape
+from .values import weights
 
 
-@exercise("4.1", "Count and reach")
-def count_and_reach(trial: Trial, map_shape, with_norm, with_squeeze, touched) -> None:
-    mistakes = {(2, 20, 30): "Keep an axis of size 1, or the map does not multiply `x`."}
-    map_shape = shape(map_shape, (2, 1, 20, 30), "map_shape", mistakes)
-    mistakes = {55: "The stored mean and variance are no parameters: nobody learns them."}
-    with_norm = number(with_norm, 53, "with_norm", mistakes)
-    mistakes = {146: "The convolution reads three maps, with a slice for each."}
-    with_squeeze = number(with_squeeze, 171, "with_squeeze", mistakes)
-    mistakes = {25: "The position lies at the border. Part of the 25 does not exist."}
-    touched = number(touched, 12, "touched", mistakes)
-    block = trial.fill(SpatialAttention(5))
-    batch, _, height, width = map_shape
-    attention = block.attention_map(trial.features(batch, 4, height, width))
-    trial.show("Weights of a block for a map of your shape", attention)
-    trial.stamp("Stamp of your answers", *map_shape, with_norm, with_squeeze, touched)
+@exercise("4.1", "Where something ends")
+def where_something_ends(trial: Trial, kernel) -> None:
+    kernel = weights(kernel, (1, 2, 3, 3), "kernel")
+    right = torch.zeros_like(kernel)
+    right[0, 0], right[0, 1, 1, 1], right[0, 1, 1, 2] = -1 / 9, 4, -4
+    block = SpatialAttention(3).double()
+    block.conv.weight.data = kernel
+    for size in ((2, 5, 4, 6), (1, 3, 1, 4)):
+        x = trial.features(*size)
+        pooled = torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
+        scores, *wrong = (
+            F.conv2d(pooled, each, padding=1)
+            for each in (right, right.flip(1), right.flip(3), right.transpose(2, 3))
+        )
+        said = (
+            "The slices are exchanged: the block reads the average map first.",
+            "Left and right are exchanged: the last column of a slice reads the right neighbor.",
+            "Rows and columns are exchanged: the last axis runs from left to right.",
+        )
+        mistakes = zip(wrong, said, strict=True)
+        trial.compare(block.conv(pooled), scores, "The score map of your kernel", mistakes)
+        trial.show(f"Weights of {size[2]} x {size[3]} positions", block.attention_map(x))
 
 
 @exercise("4.2", "Write the block")

@@ -10,39 +10,27 @@ from cbam_course.attention import CBAM
 from .framework import exercise
 from .matching import expect_parameters, match
 from .trial import Mistakes, Trial, with_bugs
-from .values import number
+from .values import numbers
 
 FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come first
 
 
-@exercise("5.1", "Price tags")
-def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, reduction_d) -> None:
-    hidden = "That is the number of hidden units. By what is 96 divided to get it?"
-    mistakes = {6: hidden, 8: "The MLP has two layers of C times C/r weights."}
-    reduction_a = number(reduction_a, 16, "reduction_a", mistakes)
-    mistakes = {25: "There are 25 weights for each of two maps. How long is a side?"}
-    kernel_size_b = number(kernel_size_b, 5, "kernel_size_b", mistakes)
-    mistakes = {3: "That is the adaptive size. Does it add up to 103?"}
-    along_the_channels_c = number(along_the_channels_c, 5, "along_the_channels_c", mistakes)
-    reduction_d = number(reduction_d, 12, "reduction_d", {8: hidden})
-    authors = {
-        "channel_options": {"bias": True, "layer": "linear"},
-        "spatial_options": {"pools": ("max", "avg"), "batch_norm": True},
+@exercise("5.1", "What changes what")
+def what_changes_what(trial: Trial, channel_map, spatial_map, spatial_map_of_f) -> None:
+    answers = {
+        "channel_map": (channel_map, (1, 2, 6), "It does not see where a value stands."),
+        "spatial_map": (spatial_map, (6,), "It is made from F', behind the channel map."),
+        "spatial_map_of_f": (
+            spatial_map_of_f,
+            (3, 4, 6),
+            "It does not see in which channel a value stands.",
+        ),
     }
-    along = {"channel_options": {"kernel_size": along_the_channels_c}}
-    blocks = {
-        "A": CBAM(96, reduction_a),
-        "B": CBAM(96, 8, kernel_size_b),
-        "C": CBAM(96, mode="conv", **along),
-        "D": CBAM(96, reduction_d, **authors),
-    }
-    x = trial.features(1, 96, 4, 3)
-    for name, block in blocks.items():
-        with torch.no_grad():
-            trial.show(f"Sum of what block {name} returns", trial.fill(block)(x).sum())
-    trial.stamp(
-        "Stamp of your answers", reduction_a, kernel_size_b, along_the_channels_c, reduction_d
-    )
+    found = []
+    for name, (answer, right, hint) in answers.items():
+        found += (rows := numbers(answer, right, name, hint))
+        trial.show(f"Sum of the numbers drawn for `{name}`", trial.rand(7)[[*rows]].sum())
+    trial.stamp("Stamp of your answers", *found)
 
 
 @exercise("5.2", "Write the block")

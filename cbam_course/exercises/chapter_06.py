@@ -14,31 +14,37 @@ from .errors import Stopped, Wrong
 from .framework import exercise
 from .matching import as_module
 from .trial import Trial
-from .values import number, shape
 
-BLOCKS, GATES, CONV1, FC = 2_516_512, 16, 18_816, 20_490
-CONV1_LEFT, FC_LEFT = 9_408, 2_049_000
+@exercise("6.1", "Only the new part learns")
+def only_the_new_part_learns(trial: Trial, prepare) -> None:
+    network = with_statistics(trial, nn.Sequential(BasicBlock(6, 6), BasicBlock(6, 6))).train()
+    trained, made = network.state_dict(keep_vars=True), []
+    kept = deepcopy(network.state_dict())
 
+    def make(channels: int) -> nn.Module:
+        made.append(trial.fill(CBAM(channels, reduction=2)))
+        return made[-1]
 
-@exercise("6.1", "Before you press Enter")
-def before_you_press_enter(trial: Trial, fresh_parameters, left_over, shape_v15, shape_v1) -> None:
-    right = BLOCKS + GATES + CONV1 + FC
-    mistakes = {
-        right - GATES: "Each block that starts as the identity has a gate, one number.",
-        right - CONV1: "The first convolution of the weights has 3 input channels, not 6.",
-        BLOCKS: "Those are the sixteen CBAMs. What else starts fresh?",
-    }
-    number(fresh_parameters, right, "fresh_parameters", mistakes)
-    mistakes = {FC_LEFT: "`fc` is one of two layers that do not fit."}
-    number(left_over, CONV1_LEFT + FC_LEFT, "left_over", mistakes)
-    early, late = (2, 256, 20, 28), (2, 256, 10, 14)
-    hint = "In v1 the stride is on the first 1x1 convolution, in v1.5 on the next one."
-    shape_v15 = shape(shape_v15, early, "shape_v15", {late: hint})
-    shape_v1 = shape(shape_v1, late, "shape_v1", {early: hint})
-    block = trial.fill(SqueezeExcitation(shape_v1[1]))
-    maps = [block.attention_map(trial.features(*found)) for found in (shape_v15, shape_v1)]
-    trial.show("Gates for maps of your two shapes", torch.cat(maps))
-    trial.stamp("Stamp of your counts", fresh_parameters, left_over)
+    optimizer = trial.call(prepare, network, make)
+    inside = sum(module in made for module in network.modules())
+    trial.expect(inside == 2, f"The network has two basic blocks, and {inside} new blocks in it.")
+    new = [parameter for block in made for parameter in block.parameters()]
+    frozen = "The new blocks are frozen too. Which parameters were there when you froze them?"
+    trial.expect(all(parameter.requires_grad for parameter in new), frozen)
+    before = [parameter.detach().clone() for parameter in new]
+    optimizer.zero_grad()
+    loss = network(trial.features(3, 6, 5, 4)).square().mean()
+    trial.expect(loss.requires_grad, "No gradient arrives in a new block: is it called?")
+    loss.backward()
+    optimizer.step()
+    for name, value in trained.items():
+        hint = "In which mode is the network?" if ".running" in name else "Who trains it?"
+        trial.expect(torch.equal(value, kept[name]), f"After one step `{name}` is another. {hint}")
+    for parameter, old in zip(new, before, strict=True):
+        stays = "A step leaves a new block as it was: does the optimizer know its parameters?"
+        after = old - 0.1 * parameter.grad
+        trial.compare(parameter, after, "After one step a new parameter", [(old, stays)])
+    trial.show("The network after one step", network(trial.features(1, 6, 4, 3)))
 
 
 @exercise("6.2", "A basic block with attention")
@@ -78,16 +84,21 @@ def block_of_the_course(
         shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
     truth = BasicBlock(c_in, channels, stride, shortcut)
     truth.attention = attention(channels)
-    trial.fill(truth)
-    for name, buffer in truth.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.copy_(trial.randn(*buffer.shape))
-        elif name.endswith("running_var"):
-            buffer.copy_(0.3 + trial.rand(*buffer.shape))
+    with_statistics(trial, truth)
     for norm in truth.modules():
         if isinstance(norm, nn.BatchNorm2d):  # so large that every position makes a difference
             norm.weight.data.mul_(2).add_(1)
     return truth
+
+
+def with_statistics(trial: Trial, module: nn.Module) -> nn.Module:
+    """Give a module random parameters and running statistics, and return it."""
+    for name, buffer in trial.fill(module).named_buffers():
+        if name.endswith("running_mean"):
+            buffer.copy_(trial.randn(*buffer.shape))
+        elif name.endswith("running_var"):
+            buffer.copy_(0.3 + trial.rand(*buffer.shape))
+    return module
 
 
 def where_attention_may_be(truth: BasicBlock, x: Tensor) -> list[tuple[Tensor, str]]:

@@ -3,29 +3,30 @@
 ANSWERS = r"""
 ## 6.1
 
-no gates | fresh_parameters = 2555818 | has a gate
-no convolution | fresh_parameters = 2537018 | has 3 input channels, not 6
-attention alone | fresh_parameters = 2516512 | What else
-left: the classifier | left_over = 2049000 | one of two layers
-versions swapped | shape_v15 = [2, 256, 10, 14] | in v1.5 on the next
-v1 as v1.5 | shape_v1 = [2, 256, 20, 28] | In v1 the stride
+normalizations alone in evaluation mode | network.eval()
+  | [m.eval() for m in network.modules() if isinstance(m, nn.BatchNorm2d)] | passed
+the optimizer first | new = [] | new = []\n    old = torch.optim.SGD(network.parameters(), lr=0.1)
+  | return torch.optim.SGD(new, lr=0.1) | return old | does the optimizer know
+the optimizer first, nothing frozen | new = [] | new = [*network.parameters()] | = False | = True
+  | `0.conv1.weight` is another. Who trains it
+frozen at the end | network.eval() | network.requires_grad_(False) | are frozen too
+in training mode | network.eval() | | In which mode
+no blocks | new += | block.bn2 = block.bn2[0]; new += | and 0 new blocks
+behind the addition | block.bn2 = nn.Sequential(block.bn2, attention)
+  | block.gate = attention | No gradient arrives
+another rate | lr=0.1 | lr=0.01 | After one step a new parameter has the right shape
 
-# the strides measured
-fresh_parameters, left_over = 2555834, 2058408
-shapes = []
-for version in ("v1.5", "v1"):
-    with torch.device("meta"):
-        network = models.resnet50(version=version, in_channels=6)
-        x = network.maxpool(network.conv1(torch.zeros(2, 6, 160, 224)))
-        x = network.layer2(network.layer1(x))
-        shapes.append(network.layer3[0].conv1(x).shape)
-shape_v15, shape_v1 = shapes
-
-# sizes and tensors
-fresh_parameters = torch.tensor(2555834)
-left_over = 2058408.0
-shape_v15 = torch.Size([2, 256, 20, 28])
-shape_v1 = torch.tensor([2, 256, 10, 14])
+# by names, the blocks among the trained ones
+def prepare(network, make):
+    for name, block in [*network.named_modules()]:
+        if type(block) is BasicBlock:
+            block.bn2 = nn.Sequential(block.bn2, make(block.conv2.out_channels))
+    new = [p for n, p in network.named_parameters() if ".bn2.1." in n]
+    network.requires_grad_(False)
+    for parameter in new:
+        parameter.requires_grad_()
+    network.eval()
+    return torch.optim.SGD([{"params": new}], lr=0.1)
 
 ## 6.2
 
