@@ -15,6 +15,7 @@ from .framework import exercise
 from .matching import as_module
 from .trial import Trial
 
+
 @exercise("6.1", "Only the new part learns")
 def only_the_new_part_learns(trial: Trial, prepare) -> None:
     network = with_statistics(trial, nn.Sequential(BasicBlock(6, 6), BasicBlock(6, 6))).train()

@@ -10,7 +10,7 @@ slices exchanged | kernel[0, 1, 1, 2] = -4 | kernel[0, 1, 1, 2] = -4; kernel = k
 left | kernel[0, 1, 1, 2] | kernel[0, 1, 1, 0] | reads the right neighbor
 below | kernel[0, 1, 1, 2] | kernel[0, 1, 2, 1] | Rows and columns
 the sum | -1 / 9 | -1 | The score map of your kernel has the right shape
-no axis | kernel[0, 1, 1, 2] = -4 | kernel[0, 1, 1, 2] = -4; kernel = kernel[0] | has shape [2, 3, 3]
+no axis | kernel[0, 1, 1, 2] = -4 | kernel = torch.zeros(2, 3, 3) | has shape [2, 3, 3]
 
 ## 4.2
 

@@ -27,7 +27,7 @@ def maps(x):
     refined, (channel, spatial) = block(x, return_map=True)
     return channel[0], spatial[0], block.spatial_attention.attention_map(x)[0]
 
-same = [[torch.allclose(*pair) for pair in zip(maps(F), maps(x))] for x in changes]
+same = [[torch.allclose(*pair, 1e-9) for pair in zip(maps(F), maps(x))] for x in changes]
 lists = [[k for k, row in enumerate(same, 1) if row[map_]] for map_ in range(3)]
 channel_map, spatial_map, spatial_map_of_f = lists
 
