@@ -310,7 +310,7 @@ def test_refusals_are_one_line(tmp_path, monkeypatch, arguments, message, code):
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
     pristine = toys.write_exercises(tmp_path / "pristine", c1=1)
     monkeypatch.setattr("cbam_course.grading.grader.find_spec", lambda name: None)
-    with pytest.raises(RuntimeError, match=r"needs IPython: pip install .*\[grade\]"):
+    with pytest.raises(RuntimeError, match=r"needs IPython and psutil: pip install .*\[grade\]"):
         grading.grade([pristine], exercises=pristine)
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(RuntimeError, match="on Windows run it in WSL"):

@@ -76,7 +76,7 @@ def test_the_limits_and_requirements_are_those_of_the_code():
     assert (options["seconds"], options["memory"] * 2**30) == (SECONDS, MEMORY)
     extra = pyproject()["project"]["optional-dependencies"]["grade"]
     names = {Requirement(line).name for line in extra}
-    assert names == {"ipython"}
+    assert names == {"ipython", "psutil"}
 
 
 def test_the_example_of_a_class_is_read_as_the_page_says(tmp_path):
