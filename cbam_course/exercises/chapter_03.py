@@ -52,13 +52,9 @@ def mistakes_of_the_map(truth: ChannelAttention, x: Tensor) -> Mistakes:
     known = [
         (truth.mlp(average + maximum).sigmoid(), "You add averages and maxima before the MLP."),
         ((a + a).sigmoid(), "Your map does not change with the maxima."),
-        ((m + m).sigmoid(), "Your map does not change with the averages."),
         (a.sigmoid() + m.sigmoid(), "Add first, then take the sigmoid: one for the sum."),
-        (a + m, "Your map is not between 0 and 1: where is the sigmoid?"),
     ]
-    refined = "Your function returns the refined features: the map alone is asked for."
-    maps = [(wrong[:, :, None, None], message) for wrong, message in known]
-    return [*maps, (x * (a + m).sigmoid()[:, :, None, None], refined)]
+    return [(wrong[:, :, None, None], message) for wrong, message in known]
 
 
 @exercise("3.3", "Right where it was tried")
@@ -88,19 +84,16 @@ def right_where_it_was_tried(trial: Trial, Repaired) -> None:
 
 def mistakes_of_conv(truth: ECA, x: Tensor) -> Mistakes:
     """Outputs of Conv blocks with one mistake each, and what to say of it."""
-    average, maximum, corner = x.mean((2, 3)), x.amax((2, 3)), x[:, :, :7, :7].amax((2, 3))
+    average, corner = x.mean((2, 3)), x[:, :, :7, :7].amax((2, 3))
 
     def attention_map(one: Tensor, other: Tensor) -> Tensor:
         scores = truth.conv(one[:, None]) + truth.conv(other[:, None])
         return scores.sigmoid()[:, 0, :, None, None]
 
     of_a_corner = "The maximum is looked for in the first 7 x 7 positions of each map only."
-    returned = "Your block returns the map. Did you multiply the feature map by it?"
     return [
         (x * attention_map(average, corner), of_a_corner),
-        (attention_map(average, maximum), returned),
         (x * attention_map(average, average), "The maximum does not arrive any more."),
-        (x * attention_map(maximum, maximum), "The average does not arrive any more."),
     ]
 
 

@@ -67,9 +67,6 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
     """Outputs of blocks with one mistake each, and what to say of it."""
     average, maximum = x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
 
-    def scores_of(one: Tensor, other: Tensor) -> Tensor:
-        return truth.conv(torch.cat([one, other], dim=1))
-
     def given(forced: bool, cut_off: bool, twice: bool) -> Tensor:
         pooled = torch.stack([average[:, 0], maximum[:, 0]])
         pooled = pooled.reshape(len(x), 2, *x.shape[2:]) if forced else pooled.transpose(0, 1)
@@ -77,7 +74,7 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
         weights = (scores.relu() if cut_off else scores).sigmoid()
         return x * (weights.sigmoid() if twice else weights)
 
-    scores = scores_of(average, maximum)
+    scores = truth.conv(torch.cat([average, maximum], dim=1))
     right = scores.sigmoid()
     return [
         *with_bugs(
@@ -88,9 +85,6 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
         ),
         (right, "Your block returns the map. Did you multiply the feature map by it?"),
         (x * scores, "Your weights are not between 0 and 1: where is the sigmoid?"),
-        (x + x * right, "Your block adds its input to the result: there is no residual inside it."),
-        (x * scores_of(average, average).sigmoid(), "The map of the maxima does not arrive."),
-        (x * scores_of(maximum, maximum).sigmoid(), "The map of the averages does not arrive."),
     ]
 
 
@@ -140,10 +134,8 @@ def mistakes_of_converting(
     """Pairs of a kernel and a bias with one mistake each, and what to say of it."""
     swapped, scale = weight.flip(1), gamma / (var + eps).sqrt()
     right = beta - mean * scale
-    no_eps = gamma / var.sqrt()
     return [
         ((weight * scale, right), "The slices are not in the order of the new block's maps."),
         ((swapped, right), "The kernel is not scaled: the scores come out too small or too large."),
-        ((swapped * no_eps, beta - mean * no_eps), "Something is missing under the root."),
         ((swapped * scale, beta), "The mean does not arrive in your bias."),
     ]

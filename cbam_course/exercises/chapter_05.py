@@ -118,16 +118,12 @@ def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
     p = Parts(truth, x)
     outputs = diagnosed(p)
     added = p.excite(x.mean(dim=(2, 3), keepdim=True) + x.amax(dim=(2, 3), keepdim=True))
-    after = Parts(truth, p.second_half(x))
     return [
         (outputs["unrefined"], FROM_F),
         (outputs["twice"], TWICE),
         (outputs["no maximum"], NO_MAXIMUM),
         (outputs["residual"], "Your block adds its input: there is no residual inside it."),
         (p.second_half(x * added.sigmoid()), "You add averages and maxima before the MLP."),
-        (after.refined, "Your spatial half comes first. In CBAM the channels come first."),
-        (p.refined, "Only the channels are weighted. Where is the second product?"),
-        (p.Ms, "Your block returns a map. Did you multiply the features by it?"),
     ]
 
 

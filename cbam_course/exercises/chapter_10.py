@@ -43,10 +43,8 @@ def map_behind_score(trial: Trial, activation_maps) -> None:
         right = maps(chosen)
         mistakes = [
             (right.relu(), "All signs are wanted: leave the ReLU to whoever draws the maps."),
-            (right / (height * width), "The mean over the positions is the score, not the sum."),
             (right / channels, "Add up the channels; do not average them."),
             (maps(chosen[:1]), "Each image has a class of its own: take its row of `weight`."),
-            (maps(chosen.abs()), "A negative weight speaks against the class: keep its sign."),
         ]
         got = trial.call(activation_maps, features, weight, classes)
         trial.show("Maps", trial.compare(got, right, "Your result", mistakes))
@@ -73,7 +71,6 @@ def point_with_coarse_map(trial: Trial, points) -> None:
         mistakes = [
             ((right > 0).double(), "A score is a share of pixels, not only 0 or 1."),
             (right * down * across, "A share lies between 0 and 1: divide by a position's pixels."),
-            (at_largest(-maps, shares), "That is where the map is smallest."),
             (
                 at_largest(fine, masks.double()),
                 "That is the chapter's way to keep score: a hit or a miss by one pixel of the "
@@ -97,16 +94,8 @@ def somebody_elses_channels(trial: Trial, swapped) -> None:
             mistakes = [
                 (refined, "That is the block as it is: each image still has its own channel map."),
                 (
-                    spatial(x * own.roll(1, dims=0)),
-                    "Each image has got the map of the one before it, not of the next one.",
-                ),
-                (
                     mixed * own_positions,
                     "The spatial half has to compute its map from what reaches it.",
-                ),
-                (
-                    refined.roll(-1, dims=0),
-                    "The images themselves have been exchanged, not only their channel maps.",
                 ),
             ]
             got = trial.call(swapped, block, x)

@@ -17,11 +17,8 @@ all channels | W2[0] = 1 | W2[:] = 1 | Scores, [vector, channel]: yours has the 
 
 in float32 | (scores) | (scores.float()) | passed
 no axes | [:, :, None, None] | | keep the axes of size 1
-refined | torch.sigmoid(scores) | x * torch.sigmoid(scores) | the map alone
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
-the maximum twice | mlp(average) | mlp(maximum) | with the averages
-no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
   | torch.sigmoid(scores) | scores | one for the sum
 
@@ -47,9 +44,7 @@ window cut to the map | self.largest(x)[:, :, 0, 0] | x[:, :, :7, :7].amax((2, 3
   | first 7 x 7 positions
 no adaptive size | eca_kernel_size(channels) | 3 | With kernel_size=None
 a bias | bias=False | bias=True | one kernel, no bias
-the map | return x * gates | return gates | Did you multiply
 maximum lost | conv(maximum | conv(average | The maximum does not arrive
-average lost | conv(average | conv(maximum | The average does not arrive
 
 # by hand, the kernel reversed
 class Repaired(nn.Module):

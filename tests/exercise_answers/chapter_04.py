@@ -24,9 +24,6 @@ even accepted | % 2 == 0 | % 2 == 2 | there is no error
 the map | x * torch.sigmoid(scores) | torch.sigmoid(scores) | Did you multiply
 no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 sigmoid twice | (scores) | (scores.sigmoid()) | applied twice
-a residual | x * torch.sigmoid(scores) | x + x * torch.sigmoid(scores) | no residual
-the average twice | [average, maximum] | [average, average] | the maxima does not arrive
-the maximum twice | [average, maximum] | [maximum, maximum] | the averages does not arrive
 a border of copies | bias=False | bias=False, padding_mode="replicate" | other values
 
 # windows and a matrix
@@ -82,7 +79,6 @@ Repaired = Block
 float32 | weight.flip(1) * scale | (weight.flip(1) * scale).float() | passed
 order kept | weight.flip(1) | weight | not in the order
 kernel as it is | * scale, b | , b | kernel is not scaled
-no eps | (var + eps).sqrt() | var.sqrt() | missing under the root
 no mean | beta - mean * scale | beta | mean does not arrive
 no root | (var + eps).sqrt() | (var + eps) | other values: at
 only the kernel | , beta - mean * scale | | a pair

@@ -42,8 +42,6 @@ map of F | scores = self.mlp | F = x\n        scores = self.mlp
   | [F.mean(dim=1, keepdim=True), F.amax(dim=1, keepdim=True)] | from F
 a residual | scores = self.mlp | F = x\n        scores = self.mlp | return x * torch.sigmoid(scores)
   | return F + x * torch.sigmoid(scores) | residual
-half of it | return x * torch.sigmoid(scores) | return x | Where is the second product
-the map | return x * torch.sigmoid(scores) | return torch.sigmoid(scores) | Did you multiply
 twice | scores = self.mlp | F = x\n        scores = self.mlp | return x * torch.sigmoid(scores)
   | return F * x * torch.sigmoid(scores) | the square
 maximum lost | self.mlp(x.amax(dim=(2, 3))) | self.mlp(x.mean(dim=(2, 3)))
@@ -80,12 +78,6 @@ from cbam_course.attention import ChannelAttention, SpatialAttention
 
 Block = lambda c, r=16, k=7: nn.Sequential(ChannelAttention(c, r), SpatialAttention(k))
 
-# the spatial half first | spatial half comes first
-from cbam_course.attention import CBAM
-
-class Block(CBAM):
-    def __init__(self, channels, reduction=16, kernel_size=7):
-        super().__init__(channels, reduction, kernel_size, order="spatial-channel")
 
 ## 5.3
 

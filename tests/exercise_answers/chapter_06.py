@@ -37,10 +37,7 @@ at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(
   | self.relu(x + shortcut) | self.attention(self.relu(x + shortcut)) | after the addition
 on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | x + shortcut
   | x + self.attention(shortcut) | on the shortcut
-before the last normalization | self.attention(self.bn2(self.conv2(x)))
-  | self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
 not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
-no last ReLU | self.relu(x + shortcut) | x + shortcut | last ReLU comes
 shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
 a bias in the shortcut | bias=False | bias=True | downsample.0.bias
 no stride in the shortcut | stride=stride, | | line | Stopped
@@ -72,8 +69,8 @@ nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last
 one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
 no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
   | nn.Parameter
-detached | self.gates * | self.gates.detach() * | No gradient arrives
-block without gradients | (self.block(x) - x) | (self.block(x) - x).detach() | it would never learn
+detached | self.gates * | self.gates.detach() * | No gradient arrives at
+block without gradients | (self.block(x) - x) | (self.block(x) - x).detach() | or in the block
 the block forgotten | self.block = block | self.block = [block] | self.block( | self.block[0](
   | own parameters are not among
 wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
@@ -105,7 +102,7 @@ attention left over | if not name.startswith("fc.")
 one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bias` it should
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
-what was loaded | return fresh | return sorted(fitting) | starts fresh, and you do not
+what was loaded | return fresh | return sorted(fitting) | does not start fresh
 a number | return fresh | return len(fresh) | should return names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError
