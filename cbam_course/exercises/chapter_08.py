@@ -81,22 +81,13 @@ DEFAULT = 4
 
 @exercise("8.3", "Crop and mirror")
 def crop_and_mirror(trial: Trial, augment) -> None:
-    small = torch.stack([look(trial, augment, 6, 1) for _ in range(8)])  # [8, 6, 3]
-    *moved_alike, mirrored_alike = (small == small[:, :1]).all(dim=1).all(dim=0)
-    for wrong, message in (
-        (all(moved_alike), "All images of a batch are shifted alike: each needs its own shift."),
-        (not small[..., 2].any(), "No image is mirrored."),
-        (mirrored_alike, "All images of a batch are mirrored, or none is."),
-    ):
-        trial.expect(not wrong, message)
     for padding in (DEFAULT, 2):
         first = look(trial, augment, 300, padding, f"Shifted by up to {padding}, undone")
-        second = look(trial, augment, 300, padding)
+        about_chances(trial, first, padding)
         trial.expect(
-            not torch.equal(first, second),
+            not torch.equal(first, look(trial, augment, 300, padding)),
             "Two calls shift and mirror the images alike. Each epoch should bring other views.",
         )
-        about_chances(trial, torch.cat([first, second]), padding)
     look(trial, augment, 5, 0, "Not shifted, mirrored back")
 
 
@@ -139,11 +130,11 @@ def about_chances(trial: Trial, done: Tensor, padding: int) -> None:
         margin = 6 * (count * (kinds - 1)) ** 0.5 / kinds
         trial.expect(
             (seen - count / kinds).abs().max() < margin,
-            f"With padding={padding} the {name} are not equally likely: of {count} images "
-            f"they get {seen.tolist()}.",
+            f"With padding={padding} the {name} are not equally likely in a batch: of {count} "
+            f"images they get {seen.tolist()}. Each image needs its own.",
         )
     trial.expect(
-        (torch.corrcoef(done.T.double()) - torch.eye(3)).abs().max() < 0.27,
+        (torch.corrcoef(done.T.double()) - torch.eye(3)).abs().max() < 6 / count**0.5,
         "Rows, columns and mirroring are not independent: one number decides for two of them.",
     )
 

@@ -33,17 +33,17 @@ def normalize(train, images):
 
 ## 8.3
 
-one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | or none is
+one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | two sides are not equally
 on its head | flip(3) | flip(2) | from left to right
 one end lost | padding + 1 | padding | not equally likely
-never mirrored | images.flip(3) | images | No image
+never mirrored | images.flip(3) | images | two sides are not equally
 mostly mirrored | < 0.5 | < 0.8 | two sides are not equally
-4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | image 0 of your batch is not
+4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | is not image 0 of `images`
 a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
 shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | of your batch is not image
 not cut | torch.stack(cut) | padded | has shape
 one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
-  | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifted alike
+  | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifts up or down
 one number for rows and columns | padding + 1, (batch, 2)) | padding + 1, (batch, 1)).expand(-1, 2)
   | not independent
 the middle preferred | torch.randint(2 * padding + 1, (batch, 2)).tolist()

@@ -26,7 +26,7 @@ settled = 1 + np.flatnonzero(mean > stats.t.ppf(0.975, n - 1) * s / np.sqrt(n))
 
 1.96 | stats.t.ppf((1 + level) / 2, n - 1) | 1.96 | normal distribution
 ddof 0 | ddof=1 | ddof=0 | not by n
-no root of n | / n**0.5 | | `power` returns 0.55
+no root of n | / n**0.5 | | single differences
 no level | (1 + level) / 2 | 0.975 | whatever the
 zero wide | float("nan") | mean | limits are NaN
 normal | stats.t.ppf((1 + level) / 2, n - 1) | stats.norm.ppf((1 + level) / 2) | normal distribution
