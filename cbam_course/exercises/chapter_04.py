@@ -101,7 +101,6 @@ def move_in(trial: Trial, convert) -> None:
         official = SpatialAttention(k, pools=("max", "avg"), batch_norm=True)
         trial.fill(official)
         bn = official.bn
-        bn.running_mean, bn.running_var = trial.randn(1), 0.3 + trial.rand(1)
         bn.weight.data = trial.choice([-1, 1]) * (0.6 + trial.rand(1))
         bn.eps = 0.1 * trial.integer(1, 4)  # large, so that it is missed where it is forgotten
         given = official.conv.weight, bn.weight, bn.bias, bn.running_mean, bn.running_var

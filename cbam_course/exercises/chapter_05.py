@@ -17,17 +17,12 @@ FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come
 
 @exercise("5.1", "What changes what")
 def what_changes_what(trial: Trial, channel_map, spatial_map, spatial_map_of_f) -> None:
-    answers = {
-        "channel_map": (channel_map, (1, 2, 6), "It does not see where a value stands."),
-        "spatial_map": (spatial_map, (6,), "It is made from F', behind the channel map."),
-        "spatial_map_of_f": (
-            spatial_map_of_f,
-            (3, 4, 6),
-            "It does not see in which channel a value stands.",
-        ),
-    }
     found = []
-    for name, (answer, right, hint) in answers.items():
+    for name, answer, right, hint in (
+        ("channel_map", channel_map, (1, 2, 6), "It does not see where a value stands."),
+        ("spatial_map", spatial_map, (6,), "It is made from F', behind the channel map."),
+        ("spatial_map_of_f", spatial_map_of_f, (3, 4, 6), "It does not see in which channel."),
+    ):
         found += (rows := numbers(answer, right, name, hint))
         trial.show(f"Sum of the numbers drawn for `{name}`", trial.rand(7)[[*rows]].sum())
     trial.stamp("Stamp of your answers", *found)

@@ -18,7 +18,7 @@ from .trial import Trial
 
 @exercise("6.1", "Only the new part learns")
 def only_the_new_part_learns(trial: Trial, prepare) -> None:
-    network = with_statistics(trial, nn.Sequential(BasicBlock(6, 6), BasicBlock(6, 6))).train()
+    network = trial.fill(nn.Sequential(BasicBlock(6, 6), BasicBlock(6, 6))).train()
     trained, made = network.state_dict(keep_vars=True), []
     kept = deepcopy(network.state_dict())
 
@@ -85,21 +85,11 @@ def block_of_the_course(
         shortcut = nn.Sequential(convolution, nn.BatchNorm2d(channels))
     truth = BasicBlock(c_in, channels, stride, shortcut)
     truth.attention = attention(channels)
-    with_statistics(trial, truth)
+    trial.fill(truth)
     for norm in truth.modules():
         if isinstance(norm, nn.BatchNorm2d):  # so large that every position makes a difference
             norm.weight.data.mul_(2).add_(1)
     return truth
-
-
-def with_statistics(trial: Trial, module: nn.Module) -> nn.Module:
-    """Give a module random parameters and running statistics, and return it."""
-    for name, buffer in trial.fill(module).named_buffers():
-        if name.endswith("running_mean"):
-            buffer.copy_(trial.randn(*buffer.shape))
-        elif name.endswith("running_var"):
-            buffer.copy_(0.3 + trial.rand(*buffer.shape))
-    return module
 
 
 def where_attention_may_be(truth: BasicBlock, x: Tensor) -> list[tuple[Tensor, str]]:
@@ -127,7 +117,14 @@ def each_channel_wakes_up(trial: Trial, Gently) -> None:
         channels = shapes[0][1]
         held = deepcopy(block)  # the other one stays the truth
         gently = as_module(trial.call(Gently, held, channels))
-        identity_at_first(trial, gently, block, trial.features(*shapes[0]))
+        x = trial.features(*shapes[0])
+        open_gates = [
+            (block(x), "At first your module is the block: its gates are open, not at 0.")
+        ]
+        got = trial.compare(trial.call(gently, x), x, "At first your output", open_gates)
+        trial.expect(
+            torch.equal(got, x), "At first your output is nearly `x`, not to the last bit."
+        )
         gates = gates_of(gently, held, channels)
         gates_learn(trial, gently, [gates, *held.parameters()], block, trial.features(*shapes[0]))
         for size in shapes:
@@ -138,14 +135,6 @@ def each_channel_wakes_up(trial: Trial, Gently) -> None:
             got = trial.call(gently, x)
             got = trial.compare(got, x + change, "With random gates your output")
             trial.show(f"{list(size)}, random gates", got)
-
-
-def identity_at_first(trial: Trial, gently: nn.Module, block: nn.Module, x: Tensor) -> None:
-    """Raise :class:`Wrong` unless the fresh module is the identity, bit by bit."""
-    at_first = "At first your module should be the identity. Its output"
-    mistakes = [(block(x), "At first your module is the block: all gates are open, not at 0.")]
-    got = trial.compare(trial.call(gently, x), x, at_first, mistakes)
-    trial.expect(torch.equal(got, x), f"{at_first} is nearly `x`; it should be, to the last bit.")
 
 
 def gates_of(gently: nn.Module, held: nn.Module, channels: int) -> nn.Parameter:
@@ -221,7 +210,7 @@ def small(
 
 def random_state(trial: Trial, network: nn.Module) -> State:
     """Random weights for ``network``, and running statistics."""
-    return with_statistics(trial, network).float().state_dict()
+    return trial.fill(network).float().state_dict()
 
 
 def misfits(trial: Trial) -> list[tuple[str, ResNet, State]]:

@@ -64,8 +64,8 @@ a mean of the two | x + self.gates * (self.block(x) - x)
   | (1 - self.gates) * x + self.gates * self.block(x) | passed
 four axes | zeros(channels, 1, 1) | zeros(1, channels, 1, 1) | passed
 a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
-open at first | zeros | ones | all gates are open
-nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last bit
+open at first | zeros | ones | gates are open
+nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | not to the last bit
 one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
 no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
   | nn.Parameter

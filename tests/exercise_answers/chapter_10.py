@@ -61,7 +61,7 @@ def points(maps, masks):
     top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
     return (top & masks).sum(dim=(1, 2)) / (down * across)
 
-# stretched as in the chapter | the chapter's way
+# stretched as in the chapter | other values: at [0]
 def points(maps, masks):
     fine = torch.nn.functional.interpolate(
         maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False

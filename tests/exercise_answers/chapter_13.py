@@ -40,12 +40,13 @@ def insert_row(rows, position, row):
 ## 13.3
 
 without the dot | f"{block}." | block | layer 10
-frozen too | if not parameter.requires_grad: | if False: | is frozen
-one rate | "lr": fast | "lr": slow | has the rate
-blocks only | {"params": trained, "lr": slow}, | | is in no group
+frozen too | if not parameter.requires_grad: | if False: | expected none
+one rate | "lr": fast | "lr": slow | expected 0.0
+blocks only | {"params": trained, "lr": slow}, | | is none, expected
 twice | (new if inside else trained).append(parameter)
-  | (new if inside else trained).append(parameter); trained.append(parameter) | twice
-no list | return [ | return 3, [ | list of dictionaries
+  | (new if inside else trained).append(parameter); trained.append(parameter)
+  | more than one parameter group | Stopped
+no list | return [ | return 3, [ | only optimize Tensors | Stopped
 
 # by the modules
 def groups(network, blocks, slow, fast):
