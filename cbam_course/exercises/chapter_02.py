@@ -58,18 +58,12 @@ def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> Mista
     """Outputs of blocks with one mistake each, and what to say of it."""
     scores, average = truth.mlp, x.mean(dim=(2, 3), keepdim=True)
     gates = scores(average).sigmoid()
-    first, _, second = truth.mlp
-    returned = "Your block returns the gates. Did you multiply the feature map by them?"
     return [
-        (gates, returned),
-        (gates.flatten(1), returned),
+        (gates, "Your block returns the gates. Did you multiply the feature map by them?"),
         (x + x * gates, "Your block adds its input to the result: there is no residual inside it."),
         (x * scores(average), "Your gates are not between 0 and 1: where is the sigmoid?"),
-        (x + x * gates.sigmoid(), "There is a residual inside, and the sigmoid is applied twice."),
         (x * gates.sigmoid(), "The sigmoid is applied twice: no gate can be below one half."),
-        (x * second(first(average)).sigmoid(), "There is no ReLU between the two layers."),
         (x * scores(average.mean(0, True)).sigmoid(), "The squeeze runs over the batch too."),
-        (x * scores(x.amax((2, 3), True)).sigmoid(), "The squeeze is an average, no maximum."),
     ]
 
 
@@ -123,14 +117,10 @@ def smallest_within(trial: Trial, function, stages, budget) -> tuple[int, int]:
     if right == (0, 0) or ratio not in costs:
         raise Wrong(f"{case} `smallest_ratio` returns {got}, expected {right}.")
     without_biases = sum(2 * n * c * (c // ratio) for n, c in stages)
-    one_a_stage = cost([(1, c) for _, c in stages], ratio)
-    hints = {
-        without_biases: "Did you forget the biases?",
-        one_a_stage: "Every stage has several blocks, each with attention of its own.",
-    }
+    hint = "Did you forget the biases?" if parameters == without_biases else ""
     trial.expect(
         parameters == costs[ratio],
         f"{case} you count {parameters:,.0f} parameters with ratio {ratio:g}, expected "
-        f"{costs[ratio]:,}. {hints.get(parameters, '')}".rstrip(),
+        f"{costs[ratio]:,}. {hint}".rstrip(),
     )
     raise Wrong(f"{case} the smallest ratio is {right[0]}, with {right[1]:,}; not {ratio:g}.")

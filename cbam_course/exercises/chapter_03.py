@@ -8,28 +8,27 @@ from cbam_course.attention import ECA, ChannelAttention
 from .framework import exercise
 from .matching import count_parameters, match
 from .trial import Mistakes, Trial, close, difference
-from .values import number, numbers
+from .values import weights
 
 BOTH = ("avg", "max")
 
 
-@exercise("3.1", "Which channel depends on which")
-def which_depends_on_which(trial: Trial, kernel_size, read_by_1, entries, fc_weights) -> None:
-    mistakes = {
-        4: "An even kernel has no middle.",
-        4.5: "Cut the quotient to an integer, then make it odd.",
-    }
-    kernel_size = number(kernel_size, 5, "kernel_size", mistakes)
-    hint = "Two on each side and channel 1 itself, as far as they exist."
-    read_by_1 = numbers(read_by_1, (0, 1, 2, 3), "read_by_1", hint)
-    hint = "The rows at the two ends have fewer neighbors."
-    entries = number(entries, 1274, "entries", {1280: hint})
-    fc_weights = number(fc_weights, 8192, "fc_weights", {4096: "There are two layers."})
-    block = trial.fill(ECA(256, kernel_size, pools=BOTH))
-    gates = block.attention_map(trial.features(1, 256, 4, 3))[0, list(read_by_1)]
-    # One number: how many there are would be told by a list.
-    trial.show("Sum of the gates of the channels that channel 1 reads", gates.sum())
-    trial.stamp("Stamp of your answers", kernel_size, *read_by_1, entries, fc_weights)
+@exercise("3.1", "At a distance")
+def at_a_distance(trial: Trial, W1, W2) -> None:
+    W1, W2 = weights(W1, (2, 8), "W1"), weights(W2, (8, 2), "W2")
+    x = trial.features(4, 8, 5, 3)
+    z = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))])
+    apart = torch.zeros_like(z)
+    apart[:, 0] = z[:, 6] - z[:, 7]
+    one_unit = "One unit is not enough: a ReLU makes the difference 0 where it is negative."
+    mistakes = [
+        (apart, "The score of channel 0 is negative where channel 7 is larger."),
+        (apart.relu(), one_unit),
+        ((-apart).relu(), one_unit),
+    ]
+    scores = (z @ W1.T).relu() @ W2.T
+    scores = trial.compare(scores, apart.abs(), "Scores, [vector, channel]: yours", mistakes)
+    trial.show("Gates of channel 0", (scores[:4] + scores[4:]).sigmoid()[:, 0])
 
 
 @exercise("3.2", "Write the map")
@@ -53,13 +52,9 @@ def mistakes_of_the_map(truth: ChannelAttention, x: Tensor) -> Mistakes:
     known = [
         (truth.mlp(average + maximum).sigmoid(), "You add averages and maxima before the MLP."),
         ((a + a).sigmoid(), "Your map does not change with the maxima."),
-        ((m + m).sigmoid(), "Your map does not change with the averages."),
         (a.sigmoid() + m.sigmoid(), "Add first, then take the sigmoid: one for the sum."),
-        (a + m, "Your map is not between 0 and 1: where is the sigmoid?"),
     ]
-    refined = "Your function returns the refined features: the map alone is asked for."
-    maps = [(wrong[:, :, None, None], message) for wrong, message in known]
-    return [*maps, (x * (a + m).sigmoid()[:, :, None, None], refined)]
+    return [(wrong[:, :, None, None], message) for wrong, message in known]
 
 
 @exercise("3.3", "Right where it was tried")
@@ -89,19 +84,16 @@ def right_where_it_was_tried(trial: Trial, Repaired) -> None:
 
 def mistakes_of_conv(truth: ECA, x: Tensor) -> Mistakes:
     """Outputs of Conv blocks with one mistake each, and what to say of it."""
-    average, maximum, corner = x.mean((2, 3)), x.amax((2, 3)), x[:, :, :7, :7].amax((2, 3))
+    average, corner = x.mean((2, 3)), x[:, :, :7, :7].amax((2, 3))
 
     def attention_map(one: Tensor, other: Tensor) -> Tensor:
         scores = truth.conv(one[:, None]) + truth.conv(other[:, None])
         return scores.sigmoid()[:, 0, :, None, None]
 
     of_a_corner = "The maximum is looked for in the first 7 x 7 positions of each map only."
-    returned = "Your block returns the map. Did you multiply the feature map by it?"
     return [
         (x * attention_map(average, corner), of_a_corner),
-        (attention_map(average, maximum), returned),
         (x * attention_map(average, average), "The maximum does not arrive any more."),
-        (x * attention_map(maximum, maximum), "The average does not arrive any more."),
     ]
 
 

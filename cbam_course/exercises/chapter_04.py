@@ -1,6 +1,7 @@
 """The exercises of chapter 4, spatial attention."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cbam_course.attention import SpatialAttention
@@ -8,24 +9,31 @@ from cbam_course.attention import SpatialAttention
 from .framework import exercise
 from .matching import match
 from .trial import Mistakes, Trial, difference, with_bugs
-from .values import number, shape
+from .values import weights
 
 
-@exercise("4.1", "Count and reach")
-def count_and_reach(trial: Trial, map_shape, with_norm, with_squeeze, touched) -> None:
-    mistakes = {(2, 20, 30): "Keep an axis of size 1, or the map does not multiply `x`."}
-    map_shape = shape(map_shape, (2, 1, 20, 30), "map_shape", mistakes)
-    mistakes = {55: "The stored mean and variance are no parameters: nobody learns them."}
-    with_norm = number(with_norm, 53, "with_norm", mistakes)
-    mistakes = {146: "The convolution reads three maps, with a slice for each."}
-    with_squeeze = number(with_squeeze, 171, "with_squeeze", mistakes)
-    mistakes = {25: "The position lies at the border. Part of the 25 does not exist."}
-    touched = number(touched, 12, "touched", mistakes)
-    block = trial.fill(SpatialAttention(5))
-    batch, _, height, width = map_shape
-    attention = block.attention_map(trial.features(batch, 4, height, width))
-    trial.show("Weights of a block for a map of your shape", attention)
-    trial.stamp("Stamp of your answers", *map_shape, with_norm, with_squeeze, touched)
+@exercise("4.1", "Where something ends")
+def where_something_ends(trial: Trial, kernel) -> None:
+    kernel = weights(kernel, (1, 2, 3, 3), "kernel")
+    right = torch.zeros_like(kernel)
+    right[0, 0], right[0, 1, 1, 1], right[0, 1, 1, 2] = -1 / 9, 4, -4
+    block = SpatialAttention(3).double()
+    block.conv.weight.data = kernel
+    for size in ((2, 5, 4, 6), (1, 3, 1, 4)):
+        x = trial.features(*size)
+        pooled = torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
+        scores, *wrong = (
+            F.conv2d(pooled, each, padding=1)
+            for each in (right, right.flip(1), right.flip(3), right.transpose(2, 3))
+        )
+        said = (
+            "The slices are exchanged: the block reads the average map first.",
+            "Left and right are exchanged: the last column of a slice reads the right neighbor.",
+            "Rows and columns are exchanged: the last axis runs from left to right.",
+        )
+        mistakes = zip(wrong, said, strict=True)
+        trial.compare(block.conv(pooled), scores, "The score map of your kernel", mistakes)
+        trial.show(f"Weights of {size[2]} x {size[3]} positions", block.attention_map(x))
 
 
 @exercise("4.2", "Write the block")
@@ -59,9 +67,6 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
     """Outputs of blocks with one mistake each, and what to say of it."""
     average, maximum = x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
 
-    def scores_of(one: Tensor, other: Tensor) -> Tensor:
-        return truth.conv(torch.cat([one, other], dim=1))
-
     def given(forced: bool, cut_off: bool, twice: bool) -> Tensor:
         pooled = torch.stack([average[:, 0], maximum[:, 0]])
         pooled = pooled.reshape(len(x), 2, *x.shape[2:]) if forced else pooled.transpose(0, 1)
@@ -69,7 +74,7 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
         weights = (scores.relu() if cut_off else scores).sigmoid()
         return x * (weights.sigmoid() if twice else weights)
 
-    scores = scores_of(average, maximum)
+    scores = truth.conv(torch.cat([average, maximum], dim=1))
     right = scores.sigmoid()
     return [
         *with_bugs(
@@ -80,9 +85,6 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
         ),
         (right, "Your block returns the map. Did you multiply the feature map by it?"),
         (x * scores, "Your weights are not between 0 and 1: where is the sigmoid?"),
-        (x + x * right, "Your block adds its input to the result: there is no residual inside it."),
-        (x * scores_of(average, average).sigmoid(), "The map of the maxima does not arrive."),
-        (x * scores_of(maximum, maximum).sigmoid(), "The map of the averages does not arrive."),
     ]
 
 
@@ -99,7 +101,6 @@ def move_in(trial: Trial, convert) -> None:
         official = SpatialAttention(k, pools=("max", "avg"), batch_norm=True)
         trial.fill(official)
         bn = official.bn
-        bn.running_mean, bn.running_var = trial.randn(1), 0.3 + trial.rand(1)
         bn.weight.data = trial.choice([-1, 1]) * (0.6 + trial.rand(1))
         bn.eps = 0.1 * trial.integer(1, 4)  # large, so that it is missed where it is forgotten
         given = official.conv.weight, bn.weight, bn.bias, bn.running_mean, bn.running_var
@@ -132,10 +133,8 @@ def mistakes_of_converting(
     """Pairs of a kernel and a bias with one mistake each, and what to say of it."""
     swapped, scale = weight.flip(1), gamma / (var + eps).sqrt()
     right = beta - mean * scale
-    no_eps = gamma / var.sqrt()
     return [
         ((weight * scale, right), "The slices are not in the order of the new block's maps."),
         ((swapped, right), "The kernel is not scaled: the scores come out too small or too large."),
-        ((swapped * no_eps, beta - mean * no_eps), "Something is missing under the root."),
         ((swapped * scale, beta), "The mean does not arrive in your bias."),
     ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from cbam_course.attention import CBAM
@@ -10,51 +9,32 @@ from cbam_course.attention import CBAM
 from .framework import exercise
 from .matching import expect_parameters, match
 from .trial import Mistakes, Trial, with_bugs
-from .values import number
-
-FLIPS = {"spatial_attention.conv.weight": 1}  # the plane of the maxima may come first
+from .values import numbers
 
 
-@exercise("5.1", "Price tags")
-def price_tags(trial: Trial, reduction_a, kernel_size_b, along_the_channels_c, reduction_d) -> None:
-    hidden = "That is the number of hidden units. By what is 96 divided to get it?"
-    mistakes = {6: hidden, 8: "The MLP has two layers of C times C/r weights."}
-    reduction_a = number(reduction_a, 16, "reduction_a", mistakes)
-    mistakes = {25: "There are 25 weights for each of two maps. How long is a side?"}
-    kernel_size_b = number(kernel_size_b, 5, "kernel_size_b", mistakes)
-    mistakes = {3: "That is the adaptive size. Does it add up to 103?"}
-    along_the_channels_c = number(along_the_channels_c, 5, "along_the_channels_c", mistakes)
-    reduction_d = number(reduction_d, 12, "reduction_d", {8: hidden})
-    authors = {
-        "channel_options": {"bias": True, "layer": "linear"},
-        "spatial_options": {"pools": ("max", "avg"), "batch_norm": True},
-    }
-    along = {"channel_options": {"kernel_size": along_the_channels_c}}
-    blocks = {
-        "A": CBAM(96, reduction_a),
-        "B": CBAM(96, 8, kernel_size_b),
-        "C": CBAM(96, mode="conv", **along),
-        "D": CBAM(96, reduction_d, **authors),
-    }
-    x = trial.features(1, 96, 4, 3)
-    for name, block in blocks.items():
-        with torch.no_grad():
-            trial.show(f"Sum of what block {name} returns", trial.fill(block)(x).sum())
-    trial.stamp(
-        "Stamp of your answers", reduction_a, kernel_size_b, along_the_channels_c, reduction_d
-    )
+@exercise("5.1", "What changes what")
+def what_changes_what(trial: Trial, channel_map, spatial_map, spatial_map_of_f) -> None:
+    found = []
+    for name, answer, right, hint in (
+        ("channel_map", channel_map, (1, 2, 6), "It does not see where a value stands."),
+        ("spatial_map", spatial_map, (6,), "It is made from F', behind the channel map."),
+        ("spatial_map_of_f", spatial_map_of_f, (3, 4, 6), "It does not see in which channel."),
+    ):
+        found += (rows := numbers(answer, right, name, hint))
+        trial.show(f"Sum of the numbers drawn for `{name}`", trial.rand(7)[[*rows]].sum())
+    trial.stamp("Stamp of your answers", *found)
 
 
 @exercise("5.2", "Write the block")
 def write_block(trial: Trial, Block) -> None:
-    block_like_the_course(trial, Block, mistakes_of_cbam)
+    block_like_the_course(trial, Block)
     one_unit = trial.call(Block, 16, 16, 1).double()
     trial.call(one_unit, trial.features(1, 16, 1, 2))
     trial.refused(Block, 8, 16, 7, why="8 channels with reduction 16 leave no hidden unit")
     trial.refused(Block, 16, 2, 4, why="A kernel of 4 x 4 has no middle")
 
 
-def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
+def block_like_the_course(trial: Trial, Block) -> None:
     """The answer is CBAM in mode "fc" without biases, for any channels, reduction and kernel."""
     cases = (
         # Small maps come apart: on one position, or where all is padding, mistakes look alike.
@@ -73,8 +53,8 @@ def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
                 f"there are {channels // reduction} hidden units, two maps go into the "
                 "convolution, and nothing has a bias."
             ),
-            flips=FLIPS,
-            mistakes=mistakes,
+            flips={"spatial_attention.conv.weight": 1},  # the maxima may come first
+            mistakes=mistakes_of_cbam,
         )
         trial.show(f"{channels} channels, {kernel_size} x {kernel_size} kernel", outputs[0])
     # 240 // 16 is 15, and no other ratio gives that; 30 / 4 is no integer.
@@ -86,78 +66,49 @@ def block_like_the_course(trial: Trial, Block, mistakes: Callable) -> None:
         expect_parameters(trial, Block, arguments, right, hint)
 
 
-class Parts:
-    """The pieces of a CBAM block on one feature map, to put together wrongly."""
-
-    def __init__(self, truth: CBAM, x: Tensor) -> None:
-        self.truth, self.x = truth, x
-        self.average = self.excite(x.mean(dim=(2, 3), keepdim=True))
-        self.maximum = self.excite(x.amax(dim=(2, 3), keepdim=True))
-        self.refined = x * (self.average + self.maximum).sigmoid()  # F'
-        self.Ms = self.spatial_scores(self.refined).sigmoid()
-
-    def excite(self, z: Tensor) -> Tensor:
-        return self.truth.channel_attention.mlp(z)
-
-    def spatial_scores(self, x: Tensor) -> Tensor:
-        pooled = [x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)]
-        return self.truth.spatial_attention.conv(torch.cat(pooled, dim=1))
-
-    def second_half(self, x: Tensor) -> Tensor:
-        """What the spatial half makes of ``x``."""
-        return x * self.spatial_scores(x).sigmoid()
+def cbam(
+    truth: CBAM, x: Tensor, deaf: bool = False, squared: bool = False, unrefined: bool = False
+) -> Tensor:
+    """What CBAM returns, or what it would with some of the bugs of exercise 5.3."""
+    excite = truth.channel_attention.mlp
+    average = excite(x.mean(dim=(2, 3), keepdim=True))
+    maximum = average if deaf else excite(x.amax(dim=(2, 3), keepdim=True))
+    refined = x * (average + maximum).sigmoid()
+    spatial = truth.spatial_attention.attention_map(x if unrefined else refined)
+    return (x * refined if squared else refined) * spatial
 
 
-NO_MAXIMUM = "The maximum does not arrive in the channel half."
-FROM_F = "The spatial map is computed from F. What should it see?"
-TWICE = "Features are multiplied by features: the output grows with the square of the input."
+BUGS = (
+    "The maximum does not arrive in the channel half.",
+    "Features are multiplied by features: the output grows with the square of the input.",
+    "The spatial map is computed from F. What should it see?",
+)
 
 
-def diagnosed(p: Parts) -> dict[str, Tensor]:
+def diagnosed(truth: CBAM, x: Tensor) -> dict[str, Tensor]:
     """What CBAM returns, and blocks with each of the mistakes of exercise 5.4."""
-    right = p.refined * p.Ms
     return {
-        "right": right,
-        "residual": p.x + right,
-        "twice": p.x * right,
-        "no maximum": p.second_half(p.x * (p.average + p.average).sigmoid()),
-        "unrefined": p.refined * p.spatial_scores(p.x).sigmoid(),
+        "right": cbam(truth, x),
+        "residual": x + cbam(truth, x),
+        "twice": cbam(truth, x, squared=True),
+        "no maximum": cbam(truth, x, deaf=True),
+        "unrefined": cbam(truth, x, unrefined=True),
     }
 
 
 def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
-    """Outputs of blocks with one mistake each, and what to say of it."""
-    p = Parts(truth, x)
-    outputs = diagnosed(p)
-    added = p.excite(x.mean(dim=(2, 3), keepdim=True) + x.amax(dim=(2, 3), keepdim=True))
-    after = Parts(truth, p.second_half(x))
+    """Outputs of blocks with mistakes, and what to say of them."""
+    added = truth.channel_attention.mlp(x.mean((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True))
     return [
-        (outputs["unrefined"], FROM_F),
-        (outputs["twice"], TWICE),
-        (outputs["no maximum"], NO_MAXIMUM),
-        (outputs["residual"], "Your block adds its input: there is no residual inside it."),
-        (p.second_half(x * added.sigmoid()), "You add averages and maxima before the MLP."),
-        (after.refined, "Your spatial half comes first. In CBAM the channels come first."),
-        (p.refined, "Only the channels are weighted. Where is the second product?"),
-        (p.Ms, "Your block returns a map. Did you multiply the features by it?"),
+        *with_bugs(lambda *bugs: cbam(truth, x, *bugs), *BUGS),
+        (x + cbam(truth, x), "Your block adds its input: there is no residual inside it."),
+        (truth.spatial_attention(x * added.sigmoid()), "You add the pools before the MLP."),
     ]
 
 
 @exercise("5.3", "The shape is right")
 def the_shape_is_right(trial: Trial, Repaired) -> None:
-    block_like_the_course(trial, Repaired, mistakes_left)
-
-
-def mistakes_left(truth: CBAM, x: Tensor) -> Mistakes:
-    """Outputs with any of the three bugs left, then those of other mistakes."""
-    p = Parts(truth, x)
-
-    def given(deaf: bool, squared: bool, unrefined: bool) -> Tensor:
-        features = x * (p.average + (p.average if deaf else p.maximum)).sigmoid()
-        spatial = p.spatial_scores(x if unrefined else features).sigmoid()
-        return (x * features if squared else features) * spatial
-
-    return [*with_bugs(given, NO_MAXIMUM, TWICE, FROM_F), *mistakes_of_cbam(truth, x)]
+    block_like_the_course(trial, Repaired)
 
 
 @exercise("5.4", "A diagnosis from outside")
@@ -201,6 +152,6 @@ def black_box(truth: CBAM, word: str) -> Callable[[Tensor], Tensor]:
     """A function that does what the block does, or what it would do with a mistake."""
 
     def block(x: Tensor) -> Tensor:
-        return diagnosed(Parts(truth, x.double()))[word].to(x.dtype)
+        return diagnosed(truth, x.double())[word].to(x.dtype)
 
     return block

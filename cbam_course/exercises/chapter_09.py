@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from .errors import Wrong
 from .framework import exercise
+from .intervals import Mistakes, limits, mistakes_of_intervals
 from .trial import Trial, with_bugs
 from .values import alike, number, numbers, returned_numbers, same_numbers
-
-Mistakes = list[tuple[list[float], str]]
 
 
 @exercise("9.1", "Pairs of runs")
@@ -48,36 +46,6 @@ def the_interval(trial: Trial, interval) -> None:
         got = same_numbers(got, limits(d, level), name, mistakes_of_intervals(d, level))
         label = f"{count} differences, {level:.0%}" if count > 1 else "A single difference"
         trial.show(label, got if count > 1 else got[:1])
-
-
-def limits(d: np.ndarray, level: float = 0.95) -> list[float]:
-    """The mean, and Student's limits around it: NaN for one difference alone."""
-    if len(d) < 2:
-        return [d.mean(), math.nan, math.nan]
-    return around(d.mean(), stats.t.ppf((1 + level) / 2, len(d) - 1) * stats.sem(d))
-
-
-def around(mean: float, half: float) -> list[float]:
-    return [mean, mean - half, mean + half]
-
-
-def mistakes_of_intervals(d: np.ndarray, level: float) -> Mistakes:
-    """What mistakes give, and what to say of them."""
-    n, mean = len(d), d.mean()
-    if n < 2:
-        return [([mean] * 3, "One number says nothing about its own scatter: the limits are NaN.")]
-    tail = (1 + level) / 2
-    t, error = stats.t.ppf(tail, n - 1), stats.sem(d)
-    z = stats.norm.ppf(tail)
-    normal = "That is the interval of the normal distribution. For few seeds t is larger."
-    return [
-        (around(mean, z * error), normal),
-        (around(mean, round(z, 2) * error), normal),
-        (around(mean, t * stats.sem(d, ddof=0)), "Divide the squares by n - 1, not by n."),
-        (around(mean, t * d.std(ddof=1)), "So far single differences scatter. And their mean?"),
-        (around(mean, stats.t.ppf(tail, n) * error), "t has n - 1 degrees of freedom, not n."),
-        (limits(d), "The interval of 95 % comes out whatever the `level`."),
-    ]
 
 
 VARIANT, BASELINE = "CBAM (FC)", "no attention"
@@ -258,22 +226,17 @@ def how_many_seeds(trial: Trial, pairs, power) -> None:
 def share_of_tries(trial: Trial, power: Callable, n: int, s: float, delta: float) -> float:
     """The share that the learner's function returns, if it is near the exact one."""
     (found,) = returned_numbers(trial.call(power, n, s, delta), 1, "`power`")
-    d, t = delta / s, stats.t.ppf(0.975, n - 1)
-    right = sum(seen(n, d))
+    right = sum(seen(n, delta / s))
     # At delta = 0 shares are small, and estimates of them lie nearer.
-    if abs(found - right) < (NEAR if delta else NEAR / 2):
-        return found
-    share, hint = min(
-        (1 - right, "You count the tries that do *not* see it."),
-        (sum(seen(n, d, 1.96)), "1.96 is for very many differences, and t is larger."),
-        (seen(n, d)[0], "An interval below 0 does not contain 0, either."),
-        (sum(seen(n, d, stats.t.ppf(0.95, n - 1))), "The 5 % are shared by two sides."),
-        (sum(seen(n, d, t * n**0.5)), "So far single differences scatter. And their mean?"),
-        key=lambda mistake: abs(mistake[0] - found),
-    )
+    near = NEAR if delta else NEAR / 2
+    hints = {
+        sum(seen(n, delta / s, 1.96)): " 1.96 is for very many differences, and t is larger.",
+        seen(n, delta / s)[0]: " An interval below 0 does not contain 0, either.",
+    }
+    hint = next((said for share, said in hints.items() if abs(share - found) < near), "")
     case = f"For n = {n}, s = {s:.3f} and delta = {delta:.3f} the share is {right:.3f}"
-    hint = f" {hint}" if abs(share - found) < NEAR else ""
-    raise Wrong(f"{case}; `power` returns {found:.3f}.{hint}")
+    trial.expect(abs(found - right) < near, f"{case}; `power` returns {found:.3f}.{hint}")
+    return found
 
 
 def seen(n: int, delta: float, t: float | None = None) -> tuple[float, float]:

@@ -1,7 +1,6 @@
 """The exercises of chapter 10, seeing attention."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cbam_course.attention import CBAM
@@ -43,10 +42,8 @@ def map_behind_score(trial: Trial, activation_maps) -> None:
         right = maps(chosen)
         mistakes = [
             (right.relu(), "All signs are wanted: leave the ReLU to whoever draws the maps."),
-            (right / (height * width), "The mean over the positions is the score, not the sum."),
             (right / channels, "Add up the channels; do not average them."),
             (maps(chosen[:1]), "Each image has a class of its own: take its row of `weight`."),
-            (maps(chosen.abs()), "A negative weight speaks against the class: keep its sign."),
         ]
         got = trial.call(activation_maps, features, weight, classes)
         trial.show("Maps", trial.compare(got, right, "Your result", mistakes))
@@ -63,22 +60,10 @@ def point_with_coarse_map(trial: Trial, points) -> None:
         maps = trial.randn(batch, height, width)
         masks = trial.rand(batch, height * down, width * across) < 0.6
         shares = masks.reshape(batch, height, down, width, across).double().mean(dim=(2, 4))
-
-        def at_largest(maps: Tensor, shares: Tensor) -> Tensor:
-            largest = maps.flatten(1).argmax(dim=1, keepdim=True)
-            return shares.flatten(1).gather(1, largest).squeeze(1)
-
-        right = at_largest(maps, shares)
-        fine = F.interpolate(maps[:, None], masks.shape[1:], mode="bilinear")
+        right = hits(maps, shares)
         mistakes = [
             ((right > 0).double(), "A score is a share of pixels, not only 0 or 1."),
             (right * down * across, "A share lies between 0 and 1: divide by a position's pixels."),
-            (at_largest(-maps, shares), "That is where the map is smallest."),
-            (
-                at_largest(fine, masks.double()),
-                "That is the chapter's way to keep score: a hit or a miss by one pixel of the "
-                "stretched map. Here all pixels of the largest position count.",
-            ),
         ]
         got = trial.call(points, maps, masks)
         trial.show("Scores", trial.compare(got, right, "Your result", mistakes))
@@ -97,16 +82,8 @@ def somebody_elses_channels(trial: Trial, swapped) -> None:
             mistakes = [
                 (refined, "That is the block as it is: each image still has its own channel map."),
                 (
-                    spatial(x * own.roll(1, dims=0)),
-                    "Each image has got the map of the one before it, not of the next one.",
-                ),
-                (
                     mixed * own_positions,
                     "The spatial half has to compute its map from what reaches it.",
-                ),
-                (
-                    refined.roll(-1, dims=0),
-                    "The images themselves have been exchanged, not only their channel maps.",
                 ),
             ]
             got = trial.call(swapped, block, x)
@@ -154,6 +131,6 @@ def maps_and_masks(trial: Trial, batch: int, height: int, width: int) -> tuple[T
 
 
 def hits(maps: Tensor, masks: Tensor) -> Tensor:
-    """1 for each image whose largest value lies on the object, else 0."""
+    """Of each image what the mask, or the shares, are at the largest value of the map."""
     largest = maps.flatten(1).argmax(dim=1, keepdim=True)
     return masks.flatten(1).gather(1, largest).squeeze(1).double()

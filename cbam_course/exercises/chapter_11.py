@@ -58,8 +58,6 @@ def keep_less(trial: Trial, Swish) -> None:
         mistakes = [
             (grad * gate, "The gate depends on `x` too: a product has two derivatives."),
             (grad * x * slope, "`x` is a factor as well: a product has two derivatives."),
-            (gate + x * slope, "The gradient that comes in, `grad`, does not go on."),
-            (grad * (gate + slope), "The derivative of the gate is multiplied by `x`."),
         ]
         trial.compare(found, grad * (gate + x * slope), "The gradient", mistakes)
         unharmed(trial, given, grad)
@@ -140,10 +138,7 @@ def one_pass_or_many(trial: Trial, times) -> None:
         eager, fused = sum(map(max, macs, moved)), max(sum(macs), outer)
         mistakes = [
             ((max(sum(macs), sum(moved)), fused), "Each operator waits for its own limit."),
-            ((sum(macs) + sum(moved), fused), "Both limits hold at once: the larger one decides."),
             ((eager, max(sum(macs), sum(moved))), "What lies between is neither read nor written."),
-            ((eager, sum(macs) + outer), "Both limits hold at once: the larger one decides."),
-            ((fused, eager), "The two stand in the other order."),
         ]
         found = trial.call(times, list(operators), peak, bandwidth)
         found = same_numbers(found, (eager, fused), f"{name}: `times`", mistakes)

@@ -60,14 +60,19 @@ class Trial:
         return average + contrast * self.randn(batch, channels, height, width)
 
     def fill(self, module: nn.Module) -> nn.Module:
-        """Give the parameters of ``module`` random values, in float64, and return it in eval mode.
+        """Give ``module`` random parameters and running statistics in float64, and return it.
 
-        Weights are as large as keeps the scores where the sigmoid is steep.
+        It is in eval mode. Weights are as large as keeps the scores where the sigmoid is steep.
         """
         module = module.double().eval()
         for parameter in module.parameters():
             inputs = max(1, parameter[0].numel()) if parameter.dim() > 1 else 4
             parameter.data = self.randn(*parameter.shape) / inputs**0.5
+        for name, buffer in module.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.copy_(self.randn(*buffer.shape))
+            elif name.endswith("running_var"):
+                buffer.copy_(0.3 + self.rand(*buffer.shape))
         return module
 
     # Calls and comparisons.

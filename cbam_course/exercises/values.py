@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .errors import NotSolved, Wrong
 
@@ -47,6 +49,17 @@ def numbers(answer: object, expected: Iterable[int], name: str, hint: str) -> tu
         missing, extra = len(expected - found), len(found - expected)
         raise Wrong(f"`{name}`: {missing} missing, {extra} too many. {hint}")
     return tuple(sorted(found))
+
+
+def weights(answer: object, expected: tuple[int, ...], name: str) -> Tensor:
+    """Return weights that a learner wrote, a tensor or lists, in float64 if the shape is right."""
+    try:
+        found = torch.as_tensor(answer, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"`{name}` should be a tensor, or lists of numbers of one length.") from None
+    if found.shape != expected:
+        raise Wrong(f"`{name}` has shape {list(found.shape)}, expected {list(expected)}.")
+    return found
 
 
 def _plain(value: object) -> object:

@@ -108,8 +108,8 @@ def grade(
         raise ValueError(f"there are no submissions in {', '.join(map(str, paths))}")
     if sys.platform == "win32":
         raise RuntimeError("the grader needs Linux or macOS; on Windows run it in WSL")
-    if find_spec("IPython") is None:
-        raise RuntimeError("the grader needs IPython: pip install 'cbam-course[grade]'")
+    if not (find_spec("IPython") and find_spec("psutil")):
+        raise RuntimeError("the grader needs IPython and psutil: pip install 'cbam-course[grade]'")
     if not trusted and (why := why_no_sandbox()):
         raise RuntimeError(why)
     collected = [_collect(submission, known) for submission in submissions]

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from cbam_course.files import write_whole
 
+from .answers import Answer
 from .cells import one_line, printable
 from .grader import Graded, Report
+from .outcome import Outcome
 
 STATUS = {
     "passed": "passed",
@@ -56,10 +58,14 @@ def rows(report: Report) -> Iterator[tuple[str, str, int | str, str]]:
             yield name, "", "", remark
         for number, outcome in graded.outcomes.items():
             answer = graded.answers[number]
-            look = [f"worth a look: {what}" for what in answer.look]
-            notes = filter(None, [outcome.note, *answer.remarks, *look])
-            yield name, number, "" if outcome.points is None else outcome.points, "; ".join(notes)
+            points = "" if outcome.points is None else outcome.points
+            yield name, number, points, "; ".join(_notes(outcome, answer))
         yield name, "total", graded.points, f"of {len(graded.outcomes)}"
+
+
+def _notes(outcome: Outcome, answer: Answer) -> list[str]:
+    look = [f"worth a look: {what}" for what in answer.look]
+    return [text for text in (outcome.note, *answer.remarks, *look) if text]
 
 
 def table(report: Report, width: int = 100) -> str:
@@ -131,9 +137,7 @@ def _parts(graded: Graded, titles: dict[str, str]) -> Iterator[str]:
     for number, outcome in graded.outcomes.items():
         answer = graded.answers[number]
         yield f"<h2>{number} {_safe(titles[number])}: {STATUS[outcome.status]}</h2>"
-        look = [f"Your teacher may look at this answer: {what}." for what in answer.look]
-        for text in filter(None, (outcome.note, *answer.remarks, *look)):
-            yield f"<p>{_safe(text)}</p>"
+        yield from (f"<p>{_safe(text)}</p>" for text in _notes(outcome, answer))
         if outcome.detail and outcome.detail != outcome.note:
             yield f"<pre>{_safe(outcome.detail)}</pre>"
         if answer.source is not None:

@@ -21,12 +21,9 @@ saved = features[0].numel() - torch.tensor([16, 28 * 44]).sum()
 
 ## 1.2
 
-as they come | [:, :, None, None] | | [:, None] | | And `where` lands
-what as it comes | [:, :, None, None] | | `what` lands on the last two
-where as it comes | [:, None] | | `where` lands on the last three
+as they come | [:, :, None, None] | | [:, None] | | `where` on the channels
 only what | * where | | is `where` used
 only where | * what | | is `what` used
-a sum | what * where | (what + where) | are added
 
 # a lambda, einsum
 weigh = lambda f, a, b: torch.einsum("bchw,bc,bhw->bchw", f, a, b)
@@ -42,7 +39,6 @@ weigh = torch.vmap(one)
 one largest | strength.amax(dim=(2, 3), keepdim=True) | strength.max() | brightest image
 where on the channels | x * where | x * where[:, 0] | on which axes does it land
 still in place | return x * where | x *= where\n    return x | writes into x
-the map | x * where | where | Did you multiply
 only no longer in place | strength.amax(dim=(2, 3), keepdim=True) | strength.max() | x * where
   | x * where[:, 0] | still that of the code as it came
 
@@ -67,8 +63,8 @@ by kind | min(fitting, key=lambda pair: pair[0]) | fitting[0] | with fewer
 ties | in made.items() | in [*made.items()][::-1] | stands above it
 all are products | (C + H * W, full * full.max() - what * where) | (C + H * W, 0 * full)
   | cannot make it
-a row | "positions": (H * W | "positions": (W | numbers, not
-another name | "positions" | "where" | should return
+a row | "positions": (H * W | "positions": (W | it needs 45
+another name | "positions" | "where" | it should be one of
 only the way | return way, numbers | return way | and a number
 
 # a matrix and its rank

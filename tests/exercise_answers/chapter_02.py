@@ -18,13 +18,10 @@ parameters = torch.tensor([p.numel() for p in block.parameters()]).sum()
 
 in place | x * gates[:, :, None, None] | x.mul_(gates[..., None, None]) | passed
 the map | x * gates[:, :, None, None] | gates[:, :, None, None] | Did you multiply
-the gates | x * gates[:, :, None, None] | gates | Did you multiply
 a residual | x * gates[:, :, None, None] | x + x * gates[:, :, None, None] | residual
 no sigmoid | torch.sigmoid | | where is the sigmoid
 sigmoid twice | torch.sigmoid(self.fc2(hidden)) | self.fc2(hidden).sigmoid().sigmoid() | twice
-no ReLU | torch.relu | | no ReLU
 over the batch | x.mean(dim=(2, 3)) | x.mean(dim=(0, 2, 3))[None] | the batch too
-the maximum | x.mean(dim=(2, 3)) | x.amax(dim=(2, 3)) | no maximum
 no biases | hidden)\n | hidden, bias=False)\n | both layers have biases
 16 for good | // reduction\n | // 16\n | the hidden layer has 6 units
 default 8 | reduction=16 | reduction=8 | `reduction` is 16 unless
@@ -57,7 +54,6 @@ the other sigmoid removed | nn.Sigmoid(), | | x * gates | x * gates.sigmoid() | 
 ratio still ignored | // reduction | // 16 | Who uses the reduction ratio
 residual left | x * gates | x + x * gates | no residual
 sigmoid left | x * gates | x * gates.sigmoid() | applied twice
-two left | x * gates | x + x * gates.sigmoid() | a residual inside, and the sigmoid
 
 # written anew
 SOLUTION 2.2
@@ -66,7 +62,6 @@ Repaired = Block
 ## 2.4
 
 no biases | + hidden + channels | | the biases
-one block a stage | blocks * | | several blocks
 one of the biases | + hidden + channels | + channels | expected 2,530,992
 below the budget | <= | < | the smallest ratio is
 the last one anyway | return 0, 0 | return ratio, parameters | expected (0, 0)

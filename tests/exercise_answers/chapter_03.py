@@ -3,34 +3,22 @@
 ANSWERS = r"""
 ## 3.1
 
-a set and floats | kernel_size = 5.0; read_by_1 = {3, 2, 1, 0}; fc_weights /= 1 | passed
-an even kernel | kernel_size = 4 | no middle
-the quotient | kernel_size = 4.5 | Cut the quotient
-padding read | read_by_1 = [-1, 0, 1, 2, 3] | 1 too many
-itself forgotten | read_by_1 = [0, 2, 3] | 1 missing
-one number | read_by_1 = 1 | 3 missing
-no edges | entries = 5 * 256 | two ends
-one layer | fc_weights = 4096 | two layers
-
-# measured
-from cbam_course.attention import ECA, ChannelAttention
-conv = ECA(256, pools=("avg", "max"))
-pixel = torch.rand(1, 256, 1, 1)
-table = torch.autograd.functional.jacobian(conv.attention_map, pixel).reshape(256, 256)
-kernel_size = conv.kernel_size
-read_by_1 = table[1].nonzero()[:, 0]
-entries = (table != 0).sum()
-fc_weights = sum(p.numel() for p in ChannelAttention(256).parameters())
+lists | W2 = torch.zeros(8, 2)\nW2[0] = 1 | W2 = [[1, 1]] + 7 * [[0, 0]] | passed
+another scale | W1 = torch.zeros(2, 8) | W1 = torch.zeros(2, 8, dtype=torch.float64)
+  | W2[0] = 1 | W1, W2[0] = 4 * W1, 0.25 | passed
+transposed | W2[0] = 1 | W2[0] = 1; W2 = W2.T | `W2` has shape [2, 8]
+ragged | W2[0] = 1 | W2 = [[1, 2], [3]] | lists of numbers of one length
+one unit | W2[0] = 1 | W2[0, 0] = 1 | One unit is not enough
+the other unit | W2[0] = 1 | W2[0, 1] = 1 | One unit is not enough
+signed | W2[0] = 1 | W2[0, 0], W2[0, 1] = 1, -1 | is negative where channel 7
+all channels | W2[0] = 1 | W2[:] = 1 | Scores, [vector, channel]: yours has the right shape
 
 ## 3.2
 
 in float32 | (scores) | (scores.float()) | passed
 no axes | [:, :, None, None] | | keep the axes of size 1
-refined | torch.sigmoid(scores) | x * torch.sigmoid(scores) | the map alone
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
-the maximum twice | mlp(average) | mlp(maximum) | with the averages
-no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
   | torch.sigmoid(scores) | scores | one for the sum
 
@@ -56,9 +44,7 @@ window cut to the map | self.largest(x)[:, :, 0, 0] | x[:, :, :7, :7].amax((2, 3
   | first 7 x 7 positions
 no adaptive size | eca_kernel_size(channels) | 3 | With kernel_size=None
 a bias | bias=False | bias=True | one kernel, no bias
-the map | return x * gates | return gates | Did you multiply
 maximum lost | conv(maximum | conv(average | The maximum does not arrive
-average lost | conv(average | conv(maximum | The average does not arrive
 
 # by hand, the kernel reversed
 class Repaired(nn.Module):

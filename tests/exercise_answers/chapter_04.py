@@ -3,22 +3,14 @@
 ANSWERS = r"""
 ## 4.1
 
-no channel axis | map_shape = [2, 20, 30] | an axis of size 1
-buffers too | with_norm = 55 | nobody learns them
-two slices | with_squeeze = 146 | a slice for each
-no border | touched = 25 | lies at the border
-
-# measured
-def count(module):
-    return sum(p.numel() for p in module.parameters())
-
-with_norm = count(SpatialAttention(5, bias=True, batch_norm=True))
-with_squeeze = count(SpatialAttention(5, pools=("avg", "max", "conv"), channels=96))
-block, x = SpatialAttention(5), torch.rand(2, 96, 20, 30)
-before = block.attention_map(x)
-map_shape = before.shape
-x[0, :, 1, 0] += 5
-touched = (block.attention_map(x) != before).sum()
+lists | kernel[0, 1, 1, 2] = -4
+  | kernel = [[3 * [3 * [-1 / 9]], [3 * [0], [0, 4, -4], 3 * [0]]]] | passed
+slices exchanged | kernel[0, 1, 1, 2] = -4 | kernel[0, 1, 1, 2] = -4; kernel = kernel.flip(1)
+  | average map first
+left | kernel[0, 1, 1, 2] | kernel[0, 1, 1, 0] | reads the right neighbor
+below | kernel[0, 1, 1, 2] | kernel[0, 1, 2, 1] | Rows and columns
+the sum | -1 / 9 | -1 | The score map of your kernel has the right shape
+no axis | kernel[0, 1, 1, 2] = -4 | kernel = torch.zeros(2, 3, 3) | has shape [2, 3, 3]
 
 ## 4.2
 
@@ -32,9 +24,6 @@ even accepted | % 2 == 0 | % 2 == 2 | there is no error
 the map | x * torch.sigmoid(scores) | torch.sigmoid(scores) | Did you multiply
 no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 sigmoid twice | (scores) | (scores.sigmoid()) | applied twice
-a residual | x * torch.sigmoid(scores) | x + x * torch.sigmoid(scores) | no residual
-the average twice | [average, maximum] | [average, average] | the maxima does not arrive
-the maximum twice | [average, maximum] | [maximum, maximum] | the averages does not arrive
 a border of copies | bias=False | bias=False, padding_mode="replicate" | other values
 
 # windows and a matrix
@@ -90,7 +79,6 @@ Repaired = Block
 float32 | weight.flip(1) * scale | (weight.flip(1) * scale).float() | passed
 order kept | weight.flip(1) | weight | not in the order
 kernel as it is | * scale, b | , b | kernel is not scaled
-no eps | (var + eps).sqrt() | var.sqrt() | missing under the root
 no mean | beta - mean * scale | beta | mean does not arrive
 no root | (var + eps).sqrt() | (var + eps) | other values: at
 only the kernel | , beta - mean * scale | | a pair

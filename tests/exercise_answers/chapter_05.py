@@ -3,30 +3,33 @@
 ANSWERS = r"""
 ## 5.1
 
-hidden units | reduction_a = 6 | the number of hidden units
-one layer | reduction_a = 8 | two layers
-one map | kernel_size_b = 25 | How long is a side
-the adaptive size | along_the_channels_c = 3 | the adaptive size
-hidden units of D | reduction_d = 8 | the number of hidden units
+sets | spatial_map = [6] | spatial_map = {6.0} | passed
+one number | spatial_map = [6] | spatial_map = 6 | passed
+twice as large | channel_map = [1, 2, 6] | channel_map = [1, 2, 5, 6] | 0 missing, 1 too many
+the order of the channels | spatial_map = [6] | spatial_map = [3, 6] | behind the channel map
+mirrored | spatial_map_of_f = [3, 4, 6] | spatial_map_of_f = [1, 3, 4, 6] | in which channel
+one too few | spatial_map_of_f = [3, 4, 6] | spatial_map_of_f = [3, 6] | 1 missing
 
-# searched
+# measured
 from cbam_course.attention import CBAM
 
-def find(make, cost, values):
-    for value in values:
-        if sum(p.numel() for p in make(value).parameters()) == cost:
-            return value
+block, F = CBAM(8, reduction=1).double(), torch.rand(2, 8, 6, 6).double()
+traded, moved, other = F.clone(), F.clone(), F.clone()
+traded[0, 3, 0, 0], traded[0, 3, 4, 2] = F[0, 3, 4, 2], F[0, 3, 0, 0]
+moved[0, 2, 1, 1], moved[0, 5, 1, 1] = F[0, 5, 1, 1], F[0, 2, 1, 1]
+other[1] = 1
+nn.init.constant_(block.spatial_attention.conv.weight, 0.02)
+for parameter in block.channel_attention.parameters():
+    nn.init.uniform_(parameter, 0.1, 0.3)
+changes = [F.flip(3), traded, F.roll(1, dims=1), moved, 2 * F, other]
 
-options = {
-    "channel_options": {"bias": True}, "spatial_options": {"batch_norm": True}
-}
-odd = range(1, 30, 2)
-reduction_a = find(lambda r: CBAM(96, r), 1250, (2, 4, 8, 16, 32))
-kernel_size_b = find(lambda k: CBAM(96, 8, k), 2354, odd)
-along_the_channels_c = find(
-    lambda k: CBAM(96, mode="conv", channel_options={"kernel_size": k}), 103, odd
-)
-reduction_d = find(lambda r: CBAM(96, r, **options), 1740, (2, 4, 6, 8, 12, 16))
+def maps(x):
+    refined, (channel, spatial) = block(x, return_map=True)
+    return channel[0], spatial[0], block.spatial_attention.attention_map(x)[0]
+
+same = [[torch.allclose(*pair, 1e-9) for pair in zip(maps(F), maps(x))] for x in changes]
+lists = [[k for k, row in enumerate(same, 1) if row[map_]] for map_ in range(3)]
+channel_map, spatial_map, spatial_map_of_f = lists
 
 ## 5.2
 
@@ -39,8 +42,6 @@ map of F | scores = self.mlp | F = x\n        scores = self.mlp
   | [F.mean(dim=1, keepdim=True), F.amax(dim=1, keepdim=True)] | from F
 a residual | scores = self.mlp | F = x\n        scores = self.mlp | return x * torch.sigmoid(scores)
   | return F + x * torch.sigmoid(scores) | residual
-half of it | return x * torch.sigmoid(scores) | return x | Where is the second product
-the map | return x * torch.sigmoid(scores) | return torch.sigmoid(scores) | Did you multiply
 twice | scores = self.mlp | F = x\n        scores = self.mlp | return x * torch.sigmoid(scores)
   | return F * x * torch.sigmoid(scores) | the square
 maximum lost | self.mlp(x.amax(dim=(2, 3))) | self.mlp(x.mean(dim=(2, 3)))
@@ -77,12 +78,6 @@ from cbam_course.attention import ChannelAttention, SpatialAttention
 
 Block = lambda c, r=16, k=7: nn.Sequential(ChannelAttention(c, r), SpatialAttention(k))
 
-# the spatial half first | spatial half comes first
-from cbam_course.attention import CBAM
-
-class Block(CBAM):
-    def __init__(self, channels, reduction=16, kernel_size=7):
-        super().__init__(channels, reduction, kernel_size, order="spatial-channel")
 
 ## 5.3
 

@@ -3,29 +3,30 @@
 ANSWERS = r"""
 ## 6.1
 
-no gates | fresh_parameters = 2555818 | has a gate
-no convolution | fresh_parameters = 2537018 | has 3 input channels, not 6
-attention alone | fresh_parameters = 2516512 | What else
-left: the classifier | left_over = 2049000 | one of two layers
-versions swapped | shape_v15 = [2, 256, 10, 14] | in v1.5 on the next
-v1 as v1.5 | shape_v1 = [2, 256, 20, 28] | In v1 the stride
+normalizations alone in evaluation mode | network.eval()
+  | [m.eval() for m in network.modules() if isinstance(m, nn.BatchNorm2d)] | passed
+the optimizer first | new = [] | new = []\n    old = torch.optim.SGD(network.parameters(), lr=0.1)
+  | return torch.optim.SGD(new, lr=0.1) | return old | does the optimizer know
+the optimizer first, nothing frozen | new = [] | new = [*network.parameters()] | = False | = True
+  | `0.conv1.weight` is another. Who trains it
+frozen at the end | network.eval() | network.requires_grad_(False) | are frozen too
+in training mode | network.eval() | | In which mode
+no blocks | new += | block.bn2 = block.bn2[0]; new += | and 0 new blocks
+behind the addition | block.bn2 = nn.Sequential(block.bn2, attention)
+  | block.gate = attention | No gradient arrives
+another rate | lr=0.1 | lr=0.01 | After one step a new parameter has the right shape
 
-# the strides measured
-fresh_parameters, left_over = 2555834, 2058408
-shapes = []
-for version in ("v1.5", "v1"):
-    with torch.device("meta"):
-        network = models.resnet50(version=version, in_channels=6)
-        x = network.maxpool(network.conv1(torch.zeros(2, 6, 160, 224)))
-        x = network.layer2(network.layer1(x))
-        shapes.append(network.layer3[0].conv1(x).shape)
-shape_v15, shape_v1 = shapes
-
-# sizes and tensors
-fresh_parameters = torch.tensor(2555834)
-left_over = 2058408.0
-shape_v15 = torch.Size([2, 256, 20, 28])
-shape_v1 = torch.tensor([2, 256, 10, 14])
+# by names, the blocks among the trained ones
+def prepare(network, make):
+    for name, block in [*network.named_modules()]:
+        if type(block) is BasicBlock:
+            block.bn2 = nn.Sequential(block.bn2, make(block.conv2.out_channels))
+    new = [p for n, p in network.named_parameters() if ".bn2.1." in n]
+    network.requires_grad_(False)
+    for parameter in new:
+        parameter.requires_grad_()
+    network.eval()
+    return torch.optim.SGD([{"params": new}], lr=0.1)
 
 ## 6.2
 
@@ -36,10 +37,7 @@ at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(
   | self.relu(x + shortcut) | self.attention(self.relu(x + shortcut)) | after the addition
 on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | x + shortcut
   | x + self.attention(shortcut) | on the shortcut
-before the last normalization | self.attention(self.bn2(self.conv2(x)))
-  | self.bn2(self.attention(self.conv2(x))) | before `bn2`, not after it
 not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
-no last ReLU | self.relu(x + shortcut) | x + shortcut | last ReLU comes
 shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
 a bias in the shortcut | bias=False | bias=True | downsample.0.bias
 no stride in the shortcut | stride=stride, | | line | Stopped
@@ -66,13 +64,13 @@ a mean of the two | x + self.gates * (self.block(x) - x)
   | (1 - self.gates) * x + self.gates * self.block(x) | passed
 four axes | zeros(channels, 1, 1) | zeros(1, channels, 1, 1) | passed
 a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
-open at first | zeros | ones | all gates are open
-nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | to the last bit
+open at first | zeros | ones | gates are open
+nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | not to the last bit
 one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
 no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
   | nn.Parameter
-detached | self.gates * | self.gates.detach() * | No gradient arrives
-block without gradients | (self.block(x) - x) | (self.block(x) - x).detach() | it would never learn
+detached | self.gates * | self.gates.detach() * | No gradient arrives at
+block without gradients | (self.block(x) - x) | (self.block(x) - x).detach() | or in the block
 the block forgotten | self.block = block | self.block = [block] | self.block( | self.block[0](
   | own parameters are not among
 wrong sign | (self.block(x) - x) | (x - self.block(x)) | The gradient of your gates
@@ -104,7 +102,7 @@ attention left over | if not name.startswith("fc.")
 one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bias` it should
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
-what was loaded | return fresh | return sorted(fitting) | starts fresh, and you do not
+what was loaded | return fresh | return sorted(fitting) | does not start fresh
 a number | return fresh | return len(fresh) | should return names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError

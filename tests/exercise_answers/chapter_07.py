@@ -74,14 +74,14 @@ def count_macs(network, x):
 ## 7.4
 
 cut | round(number, digits) | int(number * 10**digits) / 10**digits | fits
-decimal alone | (10**9, 2**30) | (10**9,) | 2**30
-half an operation | (1, 2) | (1, 2, 0.5, 4) | none of
+decimal alone | (10**9, 2**30) | (10**9,) | 1073741824
+half an operation | (1, 2) | (1, 2, 0.5, 4) | 0.5, 1000000000) does not fit
 names alone | (version, operations, billion) | version | tuples of three
 a set | return found | return set(found) | passed
 half a digit | round(number, digits) == float(printed)
   | abs(number - float(printed)) <= 0.5 * 0.1**digits | passed
 digits of the float | len(printed.partition(".")[2]) | len(str(float(printed)).split(".")[1]) | fits
-nearly | round(number, digits) == float(printed) | abs(number - float(printed)) < 0.1 | which gives
+nearly | round(number, digits) == float(printed) | abs(number - float(printed)) < 0.1 | does not fit
 
 # decimals and a generator
 from decimal import Decimal

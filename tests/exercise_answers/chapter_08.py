@@ -17,8 +17,6 @@ own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
 channels last | .permute(0, 3, 1, 2) | | has shape
-deviations of pictures | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
-  | of all pixels
 
 # from 0 to 1, channels first
 def normalize(train, images):
@@ -33,25 +31,19 @@ def normalize(train, images):
     std = train.numpy().std((0, 1, 2))
     return torch.from_numpy(((images.numpy() - mean) / std).transpose(0, 3, 1, 2))
 
-# picture by picture | by its own statistics
-def normalize(train, images):
-    images = images.double().permute(0, 3, 1, 2)
-    std, mean = torch.std_mean(images, dim=(2, 3), keepdim=True)
-    return (images - mean) / std
-
 ## 8.3
 
-one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | or none is
+one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | two sides are not equally
 on its head | flip(3) | flip(2) | from left to right
 one end lost | padding + 1 | padding | not equally likely
-never mirrored | images.flip(3) | images | No image
-mostly mirrored | < 0.5 | < 0.8 | About half
-4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | by 4 pixels
+never mirrored | images.flip(3) | images | two sides are not equally
+mostly mirrored | < 0.5 | < 0.8 | two sides are not equally
+4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | is not image 0 of `images`
 a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
-shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | changed their order
+shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | of your batch is not image
 not cut | torch.stack(cut) | padded | has shape
 one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
-  | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifted alike
+  | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifts up or down
 one number for rows and columns | padding + 1, (batch, 2)) | padding + 1, (batch, 1)).expand(-1, 2)
   | not independent
 the middle preferred | torch.randint(2 * padding + 1, (batch, 2)).tolist()
@@ -148,7 +140,7 @@ nothing shown | shown = [2, 3, 5] | shown = [2] | 2 missing
 the best epoch | run["test_accuracy"][-1] | max(run["test_accuracy"]) | best epoch
 divided by n | / (n - 1) | / n | n - 1
 1.96 | T95[n - 1] | 1.96 | t is larger
-no n | variance / n | variance | where is n
+no n | variance / n | variance | single differences
 no missing runs | & after.keys() | | KeyError | Stopped
 
 # the statistics module

@@ -27,7 +27,6 @@ settled = 1 + np.flatnonzero(mean > stats.t.ppf(0.975, n - 1) * s / np.sqrt(n))
 1.96 | stats.t.ppf((1 + level) / 2, n - 1) | 1.96 | normal distribution
 ddof 0 | ddof=1 | ddof=0 | not by n
 no root of n | / n**0.5 | | single differences
-n degrees | n - 1) | n) | not n
 no level | (1 + level) / 2 | 0.975 | whatever the
 zero wide | float("nan") | mean | limits are NaN
 normal | stats.t.ppf((1 + level) / 2, n - 1) | stats.norm.ppf((1 + level) / 2) | normal distribution
@@ -121,11 +120,11 @@ def against(table, variant, control):
 
 rounded down | math.ceil | math.floor | formula gives
 not rounded | math.ceil | | part of a pair
-not seen | .abs() > | .abs() < | do *not* see
+not seen | .abs() > | .abs() < | `power` returns 0.105
 1.96 for t | stats.t.ppf(0.975, n - 1) | 1.96 | t is larger
 above 0 only | .abs() | | An interval below 0
-0.95 | 0.975 | 0.95 | shared by two
-no root of n | / n**0.5 | | single differences
+0.95 | 0.975 | 0.95 | `power` returns 0.98
+no root of n | / n**0.5 | | `power` returns 0.55
 percent | return seen | return 100 * seen | returns 89
 
 # exactly

@@ -27,8 +27,6 @@ share = 100 * between / ((w - 5) ** 2).sum()
 a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
 a mean | sum(dim=1) | mean(dim=1) | do not average
 first class only | weight[classes] | weight[classes[:1]] | class of its own
-no signs | (w * | (w.abs() * | keep its sign
-the score's share | sum(dim=1) | sum(dim=1) / features[0, 0].numel() | over the positions
 
 # a 1x1 convolution, in float32
 def activation_maps(features, weight, classes):
@@ -48,7 +46,6 @@ def activation_maps(features, weight, classes):
 
 hit or miss | blocks.mean(dim=(2, 4)) | blocks.amax(dim=(2, 4)) | not only 0
 a sum | blocks.mean(dim=(2, 4)) | blocks.sum(dim=(2, 4)) | divide by
-smallest | argmax | argmin | smallest
 
 # adaptive pooling in float32
 def points(maps, masks):
@@ -64,7 +61,7 @@ def points(maps, masks):
     top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
     return (top & masks).sum(dim=(1, 2)) / (down * across)
 
-# stretched as in the chapter | the chapter's way
+# stretched as in the chapter | other values: at [0]
 def points(maps, masks):
     fine = torch.nn.functional.interpolate(
         maps[:, None], masks.shape[1:], mode="bilinear", align_corners=False
@@ -75,7 +72,6 @@ def points(maps, masks):
 ## 10.4
 
 as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
-the one before | roll(-1 | roll(1 | the one before it
 the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
   | return block.spatial_attention(x) | return x * spatial_map | what reaches it
 

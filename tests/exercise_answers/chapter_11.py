@@ -37,8 +37,6 @@ the gate alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate
   | The gate depends on
 the input alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate * x * (1 - gate)
   | is a factor as well
-no chain | return grad * gate | return gate | does not go on
-no input | (1 + x * (1 - gate)) | (2 - gate) | multiplied by `x`
 in place | return grad * gate | return grad.mul_(gate) | is changed
 the gate for the output | return x * torch.sigmoid(x) | return torch.sigmoid(x)
   | The output has the right shape
@@ -123,14 +121,8 @@ a generator | return eager, max | return (t for t in (eager, max
 sums first | return eager, | moved = sum(r + w for _, r, w in operators)\n    return EAGER,
   | EAGER | max(macs / peak, moved / bandwidth)
   | waits for its own limit
-both added | max(macs / peak, (read + written) / bandwidth)
-  | macs / peak + (read + written) / bandwidth | the larger one decides
-both added in the pass | return eager, max(macs / peak, bytes_once / bandwidth)
-  | return eager, macs / peak + bytes_once / bandwidth | the larger one decides
 all bytes | bytes_once = operators[0][1] + operators[-1][2]
   | bytes_once = sum(r + w for _, r, w in operators) | neither read nor written
-the other order | return eager, max(macs / peak, bytes_once / bandwidth)
-  | return max(macs / peak, bytes_once / bandwidth), eager | the other order
 one number | return eager, max(macs / peak, bytes_once / bandwidth) | return eager
   | should return 2 numbers
 nothing | return eager, max(macs / peak, bytes_once / bandwidth) | pass

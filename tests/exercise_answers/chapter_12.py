@@ -18,10 +18,7 @@ left open | moved = ... | still open | NotSolved
 ## 12.2
 
 the average | return (weights * values).sum(dim=2) | return values.mean(dim=2) | has no effect
-the maximum | return (weights * values).sum(dim=2) | return values.amax(dim=2)
-  | whatever the sharpness
 no sharpness | (sharpness * values) | values | multiplies the scores
-averaged again | .sum(dim=2)[ | .mean(dim=2)[ | do not average again
 no axes | [:, :, None, None] | | keep the axes of size 1
 over the channels | softmax(dim=2) | softmax(dim=1) | over the channels
 
@@ -43,13 +40,9 @@ def soft_pool(x, sharpness):
     weights = torch.exp(sharpness * x)
     return (weights * x).sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True)
 
-# over each row | over each row
-def soft_pool(x, sharpness):
-    return (x * (sharpness * x).softmax(dim=3)).sum(dim=(2, 3), keepdim=True)
 
 ## 12.3
 
-as it came | conv.weight.data * gate | conv.weight.data | the gate has no effect
 the outputs | conv.weight.data * gate | conv.weight.data * gate.mean(dim=1, keepdim=True)
   | other values
 in place | copy.deepcopy(conv) | conv | has changed
@@ -99,7 +92,7 @@ both left | dim=(2, 3) | dim=(1, 2) | norm.mean(dim=1, | norm.mean(dim=-1, | bot
 bare | return x + gamma | return gamma | should be the identity
 bare with a mean | norm.mean(dim=1, | norm.mean(dim=-1, | return x + gamma | return gamma
   | 2 bugs are left
-no beta | + beta.view(1, -1, 1, 1) | | got lost
+no beta | + beta.view(1, -1, 1, 1) | | other values: at
 
 # sums of squares
 def grn(x, gamma, beta):

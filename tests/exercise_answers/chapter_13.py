@@ -7,7 +7,6 @@ not clamped | .clamp(min=0) | | apart from each other
 the sum | covered - shared | covered | counted twice
 transposed | return shared / (covered - shared) | return (shared / (covered - shared)).T
   | has shape
-shared area | return shared / (covered - shared) | return shared | Divide it by
 left open | return shared / (covered - shared) | pass | returns nothing | NotSolved
 
 # torchvision's
@@ -19,7 +18,6 @@ def iou(first, second):
 
 off by one | s >= position | s > position | expected [[-1, 4, 2]
 back forgotten | s -= crosses and not follows | s -= 0 | change too
-gate skipped | s -= crosses and not follows | s -= crosses | in front of it
 not inserted | return made[:position] + [row] + made[position:] | return made | a list of
 in place | made = [] | made = []; rows[0] = rows[1] | has changed
 
@@ -42,12 +40,13 @@ def insert_row(rows, position, row):
 ## 13.3
 
 without the dot | f"{block}." | block | layer 10
-frozen too | if not parameter.requires_grad: | if False: | is frozen
-one rate | "lr": fast | "lr": slow | has the rate
-blocks only | {"params": trained, "lr": slow}, | | is in no group
+frozen too | if not parameter.requires_grad: | if False: | expected none
+one rate | "lr": fast | "lr": slow | expected 0.0
+blocks only | {"params": trained, "lr": slow}, | | is none, expected
 twice | (new if inside else trained).append(parameter)
-  | (new if inside else trained).append(parameter); trained.append(parameter) | twice
-no list | return [ | return 3, [ | list of dictionaries
+  | (new if inside else trained).append(parameter); trained.append(parameter)
+  | more than one parameter group | Stopped
+no list | return [ | return 3, [ | only optimize Tensors | Stopped
 
 # by the modules
 def groups(network, blocks, slow, fast):
@@ -69,7 +68,7 @@ def groups(network, blocks, slow, fast):
 
 turned round | gated[seed] - plain[seed] | plain[seed] - gated[seed] | not the other way round
 as they stand | [gated[seed] - plain[seed] for seed in seeds]
-  | [g - p for g, p in zip(gated.values(), plain.values())] | is no guide
+  | [g - p for g, p in zip(gated.values(), plain.values())] | whatever their order
 two numbers | return len(differences), | return | 3 numbers
 left open | return len(differences), mean, sum(d > 0 for d in differences) | return
   | returns nothing | NotSolved
@@ -79,9 +78,4 @@ def paired(plain, gated):
     d = [gated[s] - plain[s] for s in plain if s in gated]
     return torch.tensor([len(d), sum(d) / len(d), sum(x > 0 for x in d)])
 
-# means of all | not over all
-def paired(plain, gated):
-    d = [gated[s] - plain[s] for s in plain if s in gated]
-    mean = sum(gated.values()) / len(gated) - sum(plain.values()) / len(plain)
-    return len(d), mean, sum(x > 0 for x in d)
 """

@@ -129,26 +129,15 @@ def test_what_takes_too_long_is_ended(trusted):
 
 
 def test_where_there_is_no_sandbox_it_says_why_and_what_to_do(monkeypatch, tmp_path):
-    """What bubblewrap says on Ubuntu 24.04, in a container, and in an old version."""
     pristine = toys.write_exercises(tmp_path / "pristine", c1=1)
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/bwrap")
-    for said, remedy in (
-        ("bwrap: setting up uid map: Permission denied", "needs an AppArmor profile"),
-        (
-            "bwrap: loopback: Failed RTM_NEWADDR: Operation not permitted",
-            "needs an AppArmor profile",
-        ),
-        ("bwrap: No permissions to create new namespace, likely because ...", "a container needs"),
-        ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "a container needs"),
-        ("bwrap: Unknown option --disable-userns", "bubblewrap 0.8 or newer"),
-        ("bwrap: something else", "see book/teaching.md"),
-    ):
-        failed = subprocess.CompletedProcess([], 1, stdout="", stderr=f"{said}\n")
-        monkeypatch.setattr("subprocess.run", lambda *a, failed=failed, **k: failed)
-        why = why_no_sandbox()
-        assert said in why and remedy in why and "--trusted" in why and "\n" not in why
-        with pytest.raises(RuntimeError, match="bubblewrap cannot lock answers in here"):
-            grading.grade([pristine], exercises=pristine)
+    said = "bwrap: setting up uid map: Permission denied"
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr=f"{said}\n")
+    monkeypatch.setattr("subprocess.run", lambda *arguments, **options: failed)
+    why = why_no_sandbox()
+    assert said in why and "in book/teaching.md" in why and "--trusted" in why and "\n" not in why
+    with pytest.raises(RuntimeError, match="bubblewrap cannot lock answers in here"):
+        grading.grade([pristine], exercises=pristine)
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert "apt-get install bubblewrap" in why_no_sandbox()
     monkeypatch.setattr("sys.platform", "darwin")

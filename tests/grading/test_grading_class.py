@@ -138,10 +138,8 @@ def test_every_line_says_what_is_the_matter(room, key, note):
 def test_what_the_command_prints(graded):
     lines = graded[1].stdout.splitlines()
     assert lines[0].split() == ["submission", "exercise", "points", "note"]
-    assert any(line.split()[:3] == ["gus", "1.2", "1"] for line in lines)
     assert any(line.split() == ["gus", "total", "1", "of", "3"] for line in lines)
     assert lines[-1].startswith("8 submissions, 3 exercises, ")
-    assert lines[-1].endswith("grades.csv")
     assert "No notebooks, passed over: roster.xlsx" in graded[1].stderr
 
 
@@ -195,15 +193,12 @@ WRONG = ("Wrong", "no", "...")
     [
         # A value that was rounded to the other side gets a second seed.
         (Run(["", "", "", "one", "", "two"]), "passed", ""),
-        (Run(["", "", "", "1.001", "", "two"]), "passed", ""),
         (Run(["", "", "", "one", "", ""], WRONG), "passed", ""),
         (Run(["", "", "", "two", "", "one"]), "wrong", "the check found nothing wrong, but"),
         (Run(["", "", "", ""], WRONG), "wrong", "no"),
         (Run(["", "", "", ""], ("NotSolved", *WRONG[1:])), "unsolved", "no"),
-        (Run([""] * 3, WRONG), "wrong", "the answer cell raised no"),
         (Run([""], WRONG), "error", "not graded: a given cell failed: no"),
         (Run(), "wrong", "the process that runs the cells was ended"),
-        (Run(stopped="it took long"), "stopped", "stopped: it took long"),
         (Run(errors="no memory"), "error", "not graded: no memory"),
     ],
 )
@@ -290,8 +285,6 @@ def test_an_exercise_of_the_course(tmp_path):
         (["class", "--chapter", "7"], "pristine has no exercises of chapter 7", 1),
         (["empty"], "there are no submissions in empty", 1),
         (["class", "--feedback", "class/pages"], "put it beside the submissions", 2),
-        (["class", "--jobs", "0"], "0 is not in the range x>=1", 2),
-        ([], "Missing argument 'SUBMISSION...'", 2),
     ],
 )
 def test_refusals_are_one_line(tmp_path, monkeypatch, arguments, message, code):
@@ -310,7 +303,7 @@ def test_refusals_are_one_line(tmp_path, monkeypatch, arguments, message, code):
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
     pristine = toys.write_exercises(tmp_path / "pristine", c1=1)
     monkeypatch.setattr("cbam_course.grading.grader.find_spec", lambda name: None)
-    with pytest.raises(RuntimeError, match=r"needs IPython: pip install .*\[grade\]"):
+    with pytest.raises(RuntimeError, match=r"needs IPython and psutil: pip install .*\[grade\]"):
         grading.grade([pristine], exercises=pristine)
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(RuntimeError, match="on Windows run it in WSL"):

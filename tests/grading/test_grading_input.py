@@ -4,12 +4,10 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cbam_course import grading
 from cbam_course.grading.answers import collect_answers
-from cbam_course.grading.cells import Unreadable, one_line, parse_cells, printable, read_cells
+from cbam_course.grading.cells import Unreadable, one_line, printable, read_cells
 from cbam_course.grading.outcome import Outcome
 from tests.support import grading_toys as toys
 
@@ -91,9 +89,7 @@ def test_what_is_no_answer(hand_in):
     [
         ("e = exercises", "it uses exercises"),
         ("import os, sys", "it uses os, sys"),
-        ("check = double.__globals__['chance']", "it uses __globals__"),
         ("class A:\n    def __eq__(self, other):\n        return True", "it uses __eq__"),
-        ("f = error.__traceback__.tb_frame.f_back", "it uses __traceback__, f_back, tb_frame"),
         ("ｅxercises.check = print", "it uses exercises"),
         ("import torch\ntorch.allclose = 1", "it sets torch.allclose"),
         ("%pip install x", "it has magic commands such as %pip install x"),
@@ -120,9 +116,7 @@ def test_renamed_files_count_and_other_notebooks_are_named(hand_in):
     ("content", "remark"),
     [
         ("", "not a notebook: not JSON (Expecting value: line 1 column 1"),
-        ("# 1\nprint(2)", "not a notebook: not JSON (Expecting value: line 1 column 1"),
         (b"\x93NUMPY\x01\x00\xff\xfe", "not a notebook: not JSON"),
-        ("[]", "not a notebook: it has no list of cells"),
         ('{"cells": {"a": 1}}', "not a notebook: it has no list of cells"),
         ("[" * 100_000, "not a notebook: not JSON (maximum recursion depth"),
         ('{"cells": ' + "9" * 5000 + "}", "not a notebook"),
@@ -152,32 +146,6 @@ def test_undecodable_bytes_and_other_encodings(hand_in):
         assert hand_in(data)[0]["1.1"].outcome is None
     answer = one_answer(hand_in, toys.code(f"{RIGHT}\na = '\ud800 \0'", "answer-1-1"))
     assert answer.source.encode()
-
-
-@settings(max_examples=15)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(
-                st.sampled_from(
-                    ["cells", "source", "metadata", "cbam_course", "id", "nbformat"]
-                    + ["cell_type", "exercise", "role", "outputs"]
-                ),
-                inner,
-            )
-        ),
-    )
-)
-def test_any_json_is_read_or_refused(content):
-    try:
-        cells = parse_cells(json.dumps(content).encode())
-    except Unreadable as error:
-        assert str(error).startswith("not a notebook: ")
-    else:
-        for cell in cells:
-            cell.source.encode()
 
 
 def test_what_is_no_file(tmp_path):
@@ -251,23 +219,10 @@ def test_learners_of_several_classes_are_told_apart(tmp_path):
     assert found[f"{tmp_path}/b/x"] == ["03.ipynb", "x.ipynb"]
 
 
-def test_odd_names(tmp_path):
-    folder = tmp_path / "class"
-    folder.mkdir()
-    for name in (b"caf\xe9.ipynb", b"\x1b[31mred.ipynb", b"a\nb.ipynb", "\u202egnp.ipynb".encode()):
-        with open(os.path.join(os.fsencode(folder), name), "w") as file:
-            file.write("{}")
-    for submission in grading.find_submissions([folder])[0]:
-        assert submission.name.isprintable()
-        submission.name.encode()
-
-
-@settings(max_examples=30)
-@given(st.text(st.characters(exclude_categories=()), max_size=50))
-def test_text_of_strangers_steers_nothing(text):
-    assert printable(text).replace("\n", "").replace("\t", "").isprintable()
-    assert "\n" not in one_line(text) and len(one_line(text, 20)) <= 20
-    assert printable("\x1b[31mred\x1b[0m\x1b]0;title\x07 \x1b(B") == "red "
+def test_text_of_strangers_steers_nothing():
+    text = "\x1b[31mred\x1b[0m\x1b]0;title\x07 \x1b(B\u202egnp\udce9\n"
+    assert printable(text) == "red \N{REPLACEMENT CHARACTER}gnp\N{REPLACEMENT CHARACTER}\n"
+    assert one_line("many words on\na line", 16) == "many words o ..."
 
 
 # The exercises
@@ -284,7 +239,6 @@ def test_exercises_are_read_in_the_order_of_their_numbers(tmp_path, exercises):
     toys.write(folder / "._02_toys.ipynb", b"\0\5\26\7")  # what macOS puts beside
     numbers = [e.number for e in grading.load_exercises(folder)]
     assert numbers[:3] == ["2.1", "2.2", "2.3"] and numbers[-2:] == ["2.11", "10.1"]
-    assert [e.number for e in grading.load_exercises(folder, ["10"])] == ["10.1"]
 
 
 def test_broken_exercises_are_refused(tmp_path, monkeypatch):
@@ -297,11 +251,6 @@ def test_broken_exercises_are_refused(tmp_path, monkeypatch):
     refused([answer, solution], "exercise 1.1 has no check cell")
     refused([answer, check], "exercise 1.1 has no solution cell")
     refused([answer, check, {**solution, "source": "none"}], ".* with a ```python block")
-    refused([toys.code("x", metadata=toys.about("one", "answer"))], "'one' is no exercise")
-    toys.write_exercises(tmp_path, c1=1)
-    toys.write(tmp_path / "02_more.ipynb", (tmp_path / "01_toys.ipynb").read_text())
-    with pytest.raises(ValueError, match="02_more.ipynb: exercise 1.1 is in another notebook too"):
-        grading.load_exercises(tmp_path)
     monkeypatch.setattr("cbam_course.grading.pristine.PACKAGE", tmp_path / "cbam_course")
     with pytest.raises(ValueError, match="name that folder with --exercises"):
         grading.load_exercises()

@@ -40,7 +40,7 @@ class Kind:
 KINDS = (
     Kind("3.2 4.2 4.3 5.2 5.3", "elements", r"\+ .*(amax|maximum).*(mean|average)",
          "The average and the maximum are treated alike, so either may come first."),
-    Kind("3.1 7.3 7.4 8.1 8.5 9.1", "elements", r"= \[\d|for \w+ in \(|= \(nn\.",
+    Kind("5.1 7.3 7.4 8.1 8.5 9.1", "elements", r"= \[\d|for \w+ in \(|= \(nn\.",
          "The page asks which, in any order."),
     Kind("6.4 8.5", "call function", r"\.keys\(\)",
          "A dictionary stands for its keys, and a set of names for their sorted list."),
