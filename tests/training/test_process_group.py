@@ -14,7 +14,7 @@ from cbam_course.models import CifarCNN
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
 from cbam_course.training.process_group import check_batches, group_rank, process_group, shared
-from tests.support.runs import Stop, stop_after
+from tests.support.runs import LOADED, Stop, stop_after
 
 # 42 leaves 2 images for the last step: one for each of two processes.
 CONFIG = TrainConfig(
@@ -92,7 +92,7 @@ def together(images, tmp_path_factory):
     with pytest.raises(Stop):  # two processes will continue what one has begun
         train(CONFIG, on_epoch=stop_after(1), **options)
     # As torchrun does it, but for the time that each new process takes to load PyTorch.
-    multiprocessing.set_forkserver_preload(["cbam_course.training"])
+    multiprocessing.set_forkserver_preload(LOADED)
     configuration = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d",
         rdzv_endpoint="localhost:0", start_method="forkserver", monitor_interval=0.1,
