@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -35,6 +34,8 @@ START = {
     "seeds": "CBAM (FC), seeds 5 to 9: mean −0.06 points, "
     "95 % interval −0.98 to +0.86, which contains zero.",
 }
+# axe-core lays out the whole page, whatever part of it is to be read.
+CELLS_GONE = "document.querySelectorAll('.cell').forEach((cell) => cell.remove())"
 DISC = "The network says: disc, 99 %. With all gates let go: heart, 60 %. Drawn is: heart."
 
 
@@ -374,12 +375,8 @@ def test_the_pages_of_the_site(visit, address, name):
         says(near(opened.page), START[PAGES[name]])
         assert opened.problems == []
         assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
-        for theme in ("light", "dark"):
-            opened.page.evaluate(
-                "theme => { document.documentElement.dataset.theme = theme }", theme
-            )
-            violations = Axe().run(opened.page, context=".cbam-touch").response["violations"]
-            assert not violations, violations
+        opened.page.evaluate(CELLS_GONE)
+        assert browsers.axe(opened.page, ".cbam-touch") == []
 
 
 def test_other_pages_do_without(site_folder):

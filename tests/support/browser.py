@@ -13,8 +13,20 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
+from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
+# What axe-core finds in light, then the colors in dark.
+AXE = """async (part) => {
+  const run = async (options) => (
+    await axe.run(part, { preload: false, resultTypes: ["violations"], ...options })
+  ).violations.flatMap((found) => found.nodes.map((node) => found.id + ': ' +
+    node.target.join(' ') + ' ' + node.any.concat(node.all).map((c) => c.message).join('; ')));
+  const light = await run({});
+  document.documentElement.dataset.theme = 'dark';
+  const dark = await run({ runOnly: { type: "rule", values: ["color-contrast"] } });
+  return light.concat(dark.map((line) => line + ' (dark)'));
+}"""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Milliseconds: ten times what a page takes on a machine that is busy with something else.
 PATIENCE = 60_000
@@ -103,6 +115,12 @@ class Visit:
     def note(self, kind: str, what: object) -> None:
         """Add a line to the problems."""
         self.problems.append(f"{kind}: {what}")
+
+
+def axe(page: Page, part: str = "html") -> list[str]:
+    """What axe-core says of the elements that the selector `part` finds; the page is dark then."""
+    page.add_script_tag(path=AXE_FILE_PATH)
+    return page.evaluate(AXE, part)
 
 
 @contextmanager

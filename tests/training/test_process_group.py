@@ -1,20 +1,20 @@
 """Several processes train one network: shares, sums, errors, and the same result as of one."""
 
-import json
-import os
-import subprocess
-import sys
+import multiprocessing
+from dataclasses import replace
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from cbam_course import data, training
+from cbam_course import cli, data, training
+from cbam_course.models import CifarCNN
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
-from cbam_course.training.process_group import check_batches, process_group, shared
-from tests.support.project import ROOT
-from tests.support.runs import Stop, stop_after
+from cbam_course.training.process_group import check_batches, group_rank, process_group, shared
+from tests.support.runs import LOADED, Stop, stop_after
 
 # 42 leaves 2 images for the last step: one for each of two processes.
 CONFIG = TrainConfig(
@@ -35,63 +35,46 @@ def make_network():
                          nn.Linear(4, 10))  # fmt: skip
 
 
-SCRIPT = """
-import json, sys
-from dataclasses import replace
-from pathlib import Path
-import torch
-from cbam_course.models import CifarCNN
-from cbam_course.training import train
-from cbam_course.training.process_group import group_rank, process_group
-from tests.training.test_process_group import CONFIG, make_network
+def in_each_process(folder):
+    """What each of two processes does in :func:`together`: train as the library, and the command.
 
-torch.set_num_threads(1)
-folder = Path(sys.argv[1])
-told = {"calls": 0, "errors": []}
+    Returns what there is to compare with the other process and with one alone.
+    """
+    torch.set_num_threads(1)
+    told = {"calls": 0, "errors": []}
 
-def run(config=CONFIG, model=None, **options):
-    def on_epoch(history):
-        told["calls"] += 1
+    def run(config=CONFIG, model=None, **options):
+        def on_epoch(history):
+            told["calls"] += 1
 
-    torch.manual_seed(group_rank())  # the first process decides the weights
-    model = make_network() if model is None else model
-    return train(config, model=model, progress=False, on_epoch=on_epoch, **options)
+        torch.manual_seed(group_rank())  # the first process decides the weights
+        model = make_network() if model is None else model
+        return train(config, model=model, progress=False, on_epoch=on_epoch, **options)
 
-def refused(*arguments, **options):
-    try:
-        run(*arguments, **options)
-    except Exception as error:
-        told["errors"].append([type(error).__name__, str(error)])
+    def refused(*arguments, **options):
+        try:
+            run(*arguments, **options)
+        except Exception as error:
+            told["errors"].append((type(error).__name__, str(error)))
 
-with process_group("cpu"):
-    whole = run(folder=folder / "whole")
-    resumed = run(folder=folder / "parts", resume=True)
-    refused(folder=folder / "whole")
-    refused(replace(CONFIG, batch_size=41))
-    refused(replace(CONFIG, learning_rate=1e30))
-    ours = CifarCNN(widths=(4, 8))
-    normed = run(replace(CONFIG, epochs=1), ours)
-    told["history"] = whole.history.to_dict()
-    told["resumed"] = resumed.history.iteration_loss
-    told["normed"] = normed.history.epochs[0]["test_loss"]
-    told["running"] = ours.stages[0].convolutions[1].running_mean.tolist()
-    torch.save(whole.model.state_dict(), folder / f"{group_rank()}.pt")
-    (folder / f"{group_rank()}.json").write_text(json.dumps(told))
-"""
-
-
-def torchrun(*command):
-    """Start two processes, as on one computer."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*launcher, "--nproc_per_node=2", *map(str, command)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
-needs_gloo = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="needs gloo")
+    with process_group("cpu"):
+        whole = run(folder=folder / "whole")
+        resumed = run(folder=folder / "parts", resume=True)
+        refused(folder=folder / "whole")
+        refused(replace(CONFIG, batch_size=41))
+        refused(replace(CONFIG, learning_rate=1e30))
+        ours = CifarCNN(widths=(4, 8))
+        normed = run(replace(CONFIG, epochs=1), ours)
+        told["history"] = whole.history.to_dict()
+        told["resumed"] = resumed.history.iteration_loss
+        told["normed"] = normed.history.epochs[0]["test_loss"]
+        told["running"] = ours.stages[0].convolutions[1].running_mean.tolist()
+        torch.save(whole.model.state_dict(), folder / f"{group_rank()}.pt")
+    # The command joins the processes by itself.
+    command = "train --widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1".split()
+    command += ["--device", "cpu", "--out", str(folder / "command")]
+    told["said"] = CliRunner().invoke(cli.main, command, catch_exceptions=False).stdout
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +82,28 @@ def images():
     return data.shapes(train=42, test=30)
 
 
-@needs_gloo
-def test_two_processes_are_as_good_as_one(images, tmp_path):
-    one = train(CONFIG, images, model=make_network(), progress=False)
-    options = {"model": make_network(), "progress": False, "folder": tmp_path / "parts"}
+@pytest.fixture(scope="module")
+def together(images, tmp_path_factory):
+    """The folder in which two processes were at work, and what each of them tells."""
+    if not torch.distributed.is_gloo_available():
+        pytest.skip("needs gloo")
+    folder = tmp_path_factory.mktemp("together")
+    options = {"model": make_network(), "progress": False, "folder": folder / "parts"}
     with pytest.raises(Stop):  # two processes will continue what one has begun
         train(CONFIG, on_epoch=stop_after(1), **options)
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    result = torchrun(script, tmp_path)
-    assert result.returncode == 0, result.stderr
-    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    # As torchrun does it, but for the time that each new process takes to load PyTorch.
+    multiprocessing.set_forkserver_preload(LOADED)
+    configuration = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0", start_method="forkserver", monitor_interval=0.1,
+    )  # fmt: skip
+    told = elastic_launch(configuration, in_each_process)(folder)
+    return folder, told[0], told[1]
+
+
+def test_two_processes_are_as_good_as_one(images, together):
+    folder, first, second = together
+    one = train(CONFIG, images, model=make_network(), progress=False)
 
     expected = pytest.approx(one.history.iteration_loss, rel=1e-4)
     for told in (first, second):
@@ -119,7 +113,7 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
                 assert row[name] == pytest.approx(other[name], rel=1e-4), name
         assert told["history"]["sessions"][0]["processes"] == 2
     for rank in range(2):
-        weights = torch.load(tmp_path / f"{rank}.pt")
+        weights = torch.load(folder / f"{rank}.pt")
         torch.testing.assert_close(weights, dict(one.model.state_dict()), rtol=1e-3, atol=1e-5)
 
     # The first process alone speaks, and all learn of an error.
@@ -131,22 +125,19 @@ def test_two_processes_are_as_good_as_one(images, tmp_path):
     # What BatchNorm has counted in the first process is what all of them test with.
     assert first["normed"] == second["normed"] and first["running"] == second["running"]
 
-    kept = History.from_json(tmp_path / "whole" / "history.json")
+    kept = History.from_json(folder / "whole" / "history.json")
     assert kept.to_dict() == first["history"]
-    names = sorted(p.name for p in (tmp_path / "whole").iterdir() if p.name[0] != ".")
+    names = sorted(p.name for p in (folder / "whole").iterdir() if p.name[0] != ".")
     assert names == ["checkpoint.pt", "history.json"]
 
 
-@needs_gloo
-def test_the_command_in_two_processes(tmp_path):
-    options = "--widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1".split()
-    command = ["-m", "cbam_course", "train", *options, "--device", "cpu", "--out", tmp_path / "run"]
-    result = torchrun(*command)
-    assert result.returncode == 0, result.stderr
-    first_words = [line.split()[0] for line in result.stdout.splitlines()]
+def test_the_command_in_two_processes(together):
+    folder, first, second = together
+    first_words = [line.split()[0] for line in first["said"].splitlines()]
+    assert second["said"] == ""
     assert first_words == ["epoch", "1", "1,278", "Kept"]
-    model, history = training.load_run(tmp_path / "run")
-    assert history.config.model == "cifar-cnn" and "processes" in history.sessions[0]
+    model, history = training.load_run(folder / "command")
+    assert history.config.model == "cifar-cnn" and history.sessions[0]["processes"] == 2
     assert not any(name.startswith("module.") for name in model.state_dict())
 
 
