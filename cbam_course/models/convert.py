@@ -102,7 +102,7 @@ def layout(state: Mapping[str, Tensor]) -> str:
     return "course"
 
 
-def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-spatial") -> CBAM:
+def official_cbam(channels: int, reduction: int = 16) -> CBAM:
     """CBAM exactly as in the authors' code.
 
     Linear layers with biases in the MLP, a 7x7 convolution of the maximum and the average, in this
@@ -111,23 +111,19 @@ def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-s
     Args:
         channels: number of channels C.
         reduction: reduction ratio r.
-        order: ``"channel-spatial"``, or ``"channel"`` for the authors' ``no_spatial=True``.
 
     Raises:
         ValueError: whatever :class:`~cbam_course.attention.CBAM` refuses.
 
     Source: github.com/Jongchan/attention-module, ``MODELS/cbam.py``.
     """
-    spatial = {"pools": DIALECTS["official"].maps, "batch_norm": True}
     block = CBAM(
         channels,
         reduction,
-        order=order,
         channel_options={"bias": True, "layer": "linear"},
-        spatial_options=None if order == "channel" else spatial,
+        spatial_options={"pools": DIALECTS["official"].maps, "batch_norm": True},
     )
-    if block.spatial_attention is not None:
-        block.spatial_attention.bn.momentum = 0.01
+    block.spatial_attention.bn.momentum = 0.01
     return block
 
 

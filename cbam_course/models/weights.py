@@ -82,8 +82,41 @@ def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
         OSError: if the file is not there or cannot be read, or torchvision's cannot be downloaded.
     """
     model = getattr(model, "_orig_mod", model)  # inside of what torch.compile makes
-    state, whose = read_source(weights, getattr(model, "version", None))
-    return load_source(model, state, whose)
+    whose = "torchvision"
+    if not isinstance(weights, WeightsEnum):
+        is_path = isinstance(weights, str | os.PathLike)
+        state = read_weights(weights) if is_path else _checked(weights, "what was given as weights")
+        whose = layout(state)
+    if getattr(model, "version", None) == "v1" and whose != "course":
+        raise ValueError(
+            f"weights of {whose!r} are of version 1.5, with the stride on the 3x3 convolution; "
+            "make the network with version='v1.5', or it will compute something else"
+        )
+    if isinstance(weights, WeightsEnum):
+        # The file comes through the network: check its hash, and do not run code from it.
+        state = weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
+    given = from_layout(state, whose) if whose in DIALECTS else dict(state)
+    wanted = model.state_dict()
+    for key, value in wanted.items():
+        layer, _, name = key.rpartition(".")
+        if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
+            # BatchNorm counts its batches since PyTorch 0.4.1; older weights have no counters.
+            given.setdefault(key, torch.zeros_like(value))
+        if key in given and name == "weight" and attention_block(key):
+            # A layer of an MLP, linear [h, C] or a convolution [h, C, 1, 1], is the same function.
+            short, long = sorted((given[key].shape, value.shape), key=len)
+            if long == (*short, 1, 1):
+                given[key] = given[key].reshape(value.shape)
+
+    unlike, reasons = _compare(model, wanted, given)
+    fresh, unused = ([key for key in keys if _part(key) in unlike] for keys in (wanted, given))
+    loaded = [key for key in wanted if _part(key) not in unlike]
+    if whose in DIALECTS:
+        for block in dict.fromkeys(filter(None, map(attention_block, loaded))):
+            check_alike(model.get_submodule(block), whose, f"nothing was loaded: {block}")
+    model.load_state_dict({key: given[key] for key in loaded}, strict=False)
+    learned = sum(p.numel() for name, p in model.named_parameters() if name in loaded)
+    return LoadReport(tuple(loaded), tuple(fresh), tuple(unused), learned, reasons)
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -130,52 +163,6 @@ def _checked(state: object, what: str) -> dict[str, Tensor]:
     return strip_wrappers(state)
 
 
-def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor], str]:
-    """Weights in the course's layout for a network of this version, and whose they are.
-
-    That is ``"torchvision"``, or the :func:`layout` that they were in.
-    """
-    whose = "torchvision"
-    if not isinstance(weights, WeightsEnum):
-        is_path = isinstance(weights, str | os.PathLike)
-        state = read_weights(weights) if is_path else _checked(weights, "what was given as weights")
-        whose = layout(state)
-    if version == "v1" and whose != "course":
-        raise ValueError(
-            f"weights of {whose!r} are of version 1.5, with the stride on the 3x3 convolution; "
-            "make the network with version='v1.5', or it will compute something else"
-        )
-    if isinstance(weights, WeightsEnum):
-        # The file comes through the network: check its hash, and do not run code from it.
-        state = weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
-    return from_layout(state, whose) if whose in DIALECTS else dict(state), whose
-
-
-def load_source(model: nn.Module, state: Mapping[str, Tensor], whose: str) -> LoadReport:
-    """Load what :func:`read_source` gave, all that fits or nothing at all."""
-    wanted, given = model.state_dict(), dict(state)
-    for key, value in wanted.items():
-        layer, _, name = key.rpartition(".")
-        if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
-            # BatchNorm counts its batches since PyTorch 0.4.1; older weights have no counters.
-            given.setdefault(key, torch.zeros_like(value))
-        if key in given and name == "weight" and attention_block(key):
-            # A layer of an MLP, linear [h, C] or a convolution [h, C, 1, 1], is the same function.
-            short, long = sorted((given[key].shape, value.shape), key=len)
-            if long == (*short, 1, 1):
-                given[key] = given[key].reshape(value.shape)
-
-    unlike, reasons = _compare(model, wanted, given)
-    fresh, unused = ([key for key in keys if _part(key) in unlike] for keys in (wanted, given))
-    loaded = [key for key in wanted if _part(key) not in unlike]
-    if whose in DIALECTS:
-        for block in dict.fromkeys(filter(None, map(attention_block, loaded))):
-            check_alike(model.get_submodule(block), whose, f"nothing was loaded: {block}")
-    model.load_state_dict({key: given[key] for key in loaded}, strict=False)
-    learned = sum(p.numel() for name, p in model.named_parameters() if name in loaded)
-    return LoadReport(tuple(loaded), tuple(fresh), tuple(unused), learned, reasons)
-
-
 def _compare(
     model: nn.Module, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]
 ) -> tuple[set[str], dict[str, str]]:
@@ -191,7 +178,11 @@ def _compare(
     first = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), None)
     # The network's last linear layer, and the last one that it does not have.
     heads = [name for name, layer in layers if isinstance(layer, nn.Linear)][-1:]
-    heads += linear_layers({key: given[key] for key in given if key not in wanted})[-1:]
+    heads += [
+        key.removesuffix(".weight")
+        for key, value in given.items()
+        if key not in wanted and key.endswith(".weight") and value.dim() == 2
+    ][-1:]
 
     ours, theirs = _shapes(wanted), _shapes(given)
     unlike, reasons, problems = set(), {}, []
@@ -248,15 +239,6 @@ def attention_block(key: str) -> str | None:
         return ".".join(parts[: parts.index("attention") + 1])
     # Two blocks of MobileNetV2 have names of their own.
     return parts[0] if parts[:1] in (["first"], ["last"]) else None
-
-
-def linear_layers(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of the linear layers, by their weights; those of attention blocks not counted."""
-    return [
-        key.removesuffix(".weight")
-        for key, value in state.items()
-        if key.endswith(".weight") and value.dim() == 2 and not attention_block(key)
-    ]
 
 
 def _blocks(keys: Iterable[str]) -> list[str]:

@@ -64,14 +64,6 @@ def test_the_authors_checkpoint(tmp_path, legacy):
     assert_equal(read_weights(path), model.module.state_dict())
 
 
-def test_module_is_left_out_only_if_all_have_it(tmp_path):
-    state = {"module.a": torch.ones(2), "module.module.b": torch.ones(1)}
-    torch.save(state, tmp_path / "all.pth")
-    assert list(read_weights(tmp_path / "all.pth")) == ["a", "module.b"]
-    torch.save({**state, "c": torch.ones(1)}, tmp_path / "some.pth")
-    assert list(read_weights(tmp_path / "some.pth")) == ["module.a", "module.module.b", "c"]
-
-
 # What is refused
 
 
