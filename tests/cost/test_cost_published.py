@@ -171,21 +171,6 @@ def test_thop_rules_agree_with_thop(builder, attention, first, later):
 # The networks
 
 
-def test_parameters_of_the_parts():
-    """The ECA blocks of ResNet-50 hold 86 by equation 12; SE has 2 C^2 / r + C / r + C."""
-    plain = costs("resnet50")["parameters"]
-    assert costs("resnet50", "eca")["parameters"] - plain == 3 * 5 + 4 * 5 + 6 * 5 + 3 * 7 == 86
-    stages = ((3, 256), (4, 512), (6, 1024), (3, 2048))
-    weights = sum(blocks * 2 * c * c // 16 for blocks, c in stages)
-    biases = sum(blocks * (c // 16 + c) for blocks, c in stages)
-    assert costs("resnet50", "se", bias=False)["parameters"] - plain == weights
-    assert costs("resnet50", "se")["parameters"] - plain == weights + biases
-    assert costs("resnet50", "cbam")["parameters"] - plain == weights + biases + 16 * 98
-    # int(0.7 * 512) = 358 channels: 358 / 16 = 22.4, but int(0.7 * 1024) / 16 = 44.75.
-    found = [costs("mobilenet_v1", kind, alpha=0.7)["parameters"] for kind in ("se", "rounded se")]
-    assert [f"{number / 1e6:.2f}" for number in found] == ["2.70", "2.71"]
-
-
 def test_bam_and_table_1_by_hand():
     parameters = macs = 0
     for channels, size in zip((256, 512, 1024), (56, 28, 14), strict=True):

@@ -128,35 +128,6 @@ def test_reasons():
     }
 
 
-class Written(nn.Module):
-    """Layers and products without modules."""
-
-    def __init__(self):
-        super().__init__()
-        self.matrix = nn.Parameter(torch.zeros(4, 4))
-
-    def forward(self, x):
-        x = F.linear(x, self.matrix)
-        return torch.einsum("bnc,bmc->bnm", x, x)
-
-
-def test_reasons_without_modules():
-    assert count(on_meta(Written), (7, 4)).left_out == 7 * 7 * 4
-    assert reasons(on_meta(Written), (7, 4)) == {
-        (tool, "Written"): "another rule" for tool in TOOLS
-    }
-
-
-def test_layers_under_two_names():
-    """ptflops pytorch adds up what stands under every name."""
-    shared = nn.Conv2d(4, 4, 1, bias=False)
-    model = nn.Sequential(shared, nn.Sequential(shared))
-    assert measured(model, (4, 5, 5))["ptflops pytorch"] == 2 * count(model, (4, 5, 5)).macs
-    assert reasons(model, (4, 5, 5)) == {
-        ("ptflops pytorch", "(elsewhere)"): "outside the layers, or a layer's second name"
-    }
-
-
 # What is left as it was
 
 
