@@ -7,6 +7,7 @@ value.
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -32,6 +33,7 @@ from .plotting import (
 _QUIET = "#56636F"
 _NEUTRAL = "#8795A1"
 _RADIUS = 0.17  # of the circle around an operator
+_GAP = 0.04  # between an arrow and what it comes from or points at
 
 # Title, question, color, symbol and shape of CBAM's two modules.
 _CHANNEL = ("Channel attention", "which channels?", CHANNEL_COLOR, "$M_c$", "[B, C, 1, 1]")
@@ -158,19 +160,17 @@ class _Canvas:
             self.add(Rectangle, corner, cell, cell, color=color, fc=face, lw=1.0, zorder=3)
         return _Box(x - cell / 2, y - half, x + cell / 2, y + half)
 
-    def operator(self, x: float, y: float, symbol: str, color: str = INK) -> None:
+    def operator(self, x: float, y: float, symbol: str, color: str = INK) -> _Box:
         """A product, a sum or a sigmoid in a circle."""
         self.add(Circle, (x, y), _RADIUS, color=color, fc="white", lw=1.6, zorder=4)
-        if symbol == "σ":
-            self.text(x, y, r"$\sigma$", 13, color)
-            return
-        reach = 0.5 * _RADIUS
-        turned = symbol == "×"
-        for across, along in ((reach, 0), (0, reach)):
-            if turned:
-                across, along = 0.75 * reach, 0.75 * (reach if across else -reach)
-            ends = [x - across, x + across], [y - along, y + along]
-            self.axes.plot(*ends, color=color, lw=1.8, zorder=5)
+        self.text(x, y, r"$\sigma$" if symbol == "σ" else symbol, 15, color, weight="bold")
+        inside = _RADIUS - _GAP
+        return _Box(x - inside, y - inside, x + inside, y + inside)
+
+    def chain(self, y: float, *boxes: _Box, color: str = INK) -> None:
+        """An arrow from each box to the next, at the height ``y``."""
+        for one, other in pairwise(boxes):
+            self.arrow((one.right + _GAP, y), (other.left - _GAP, y), color=color)
 
     def arrow(self, *points: tuple[float, float], color: str = INK, head: bool = True) -> None:
         """A line through ``points`` with rounded corners, and an arrow head at its end."""
@@ -238,15 +238,14 @@ def squeeze_excitation() -> Figure:
     draw.bottleneck((squeezed.right, hidden_x, scores.left), y, _NEUTRAL, ends=False)
 
     fork = features.right + 0.2
-    draw.arrow((features.right + 0.06, y), (squeezed.left - 0.04, y))
     draw.fork(fork, y)
     draw.arrow((fork, y), (fork, skip), (product_x, skip), (product_x, y - _RADIUS))
-    draw.arrow((scores.right + 0.03, y), (sigmoid_x - _RADIUS, y))
-    draw.arrow((sigmoid_x + _RADIUS, y), (gates.left - 0.03, y))
-    draw.operator(sigmoid_x, y, "σ", CHANNEL_COLOR)
-    draw.arrow((gates.right + 0.05, y), (product_x - _RADIUS, y), color=CHANNEL_COLOR)
-    draw.operator(product_x, y, "×")
-    draw.arrow((product_x + _RADIUS, y), (refined.left - 0.04, y))
+    sigmoid = draw.operator(sigmoid_x, y, "σ", CHANNEL_COLOR)
+    product = draw.operator(product_x, y, "×")
+    draw.chain(y, features, squeezed)
+    draw.chain(y, scores, sigmoid, gates)
+    draw.chain(y, gates, product, color=CHANNEL_COLOR)
+    draw.chain(y, product, refined)
 
     draw.named(features, "$F$", "[B, C, H, W]")
     draw.named(refined, "$F'$", "[B, C, H, W]")
@@ -296,10 +295,8 @@ def channel_attention(mode: str = "fc") -> Figure:
     draw.text(pooled_x, pooled.bottom - 0.18, "[B, C]", 10.5, _QUIET)
 
     gates = draw.vector(7.3, y, toy["channel"], CHANNEL_COLOR)
-    draw.arrow((sum_x + _RADIUS, y), (sigmoid_x - _RADIUS, y))
-    draw.arrow((sigmoid_x + _RADIUS, y), (gates.left - 0.04, y))
-    draw.operator(sum_x, y, "+")
-    draw.operator(sigmoid_x, y, "σ", CHANNEL_COLOR)
+    both, sigmoid = draw.operator(sum_x, y, "+"), draw.operator(sigmoid_x, y, "σ", CHANNEL_COLOR)
+    draw.chain(y, both, sigmoid, gates)
     draw.named(features, "$F$", "[B, C, H, W]")
     draw.named(gates, "$M_c(F)$", "[B, C, 1, 1]", CHANNEL_COLOR)
 
@@ -361,9 +358,7 @@ def spatial_attention() -> Figure:
     scores = draw.stack(5.4, y, toy["scores"][None], (_NEUTRAL,), 0.78)
     attention = draw.stack(7.05, y, toy["spatial"][None], (SPATIAL_COLOR,), 0.84)
     sigmoid_x = (scores.right + attention.left) / 2
-    draw.arrow((scores.right + 0.04, y), (sigmoid_x - _RADIUS, y))
-    draw.arrow((sigmoid_x + _RADIUS, y), (attention.left - 0.04, y))
-    draw.operator(sigmoid_x, y, "σ", SPATIAL_COLOR)
+    draw.chain(y, scores, draw.operator(sigmoid_x, y, "σ", SPATIAL_COLOR), attention)
 
     # The window of 7 x 7 of the 12 x 12 positions, and the one that its products add up to.
     cell, step = 0.84 / 12, 0.78 / 12
@@ -429,9 +424,7 @@ def _draw_half(
     draw.arrow((product, drawn.bottom - 0.03), (product, y + _RADIUS), color=color)
     draw.text(drawn.right + 0.1, y + 1.38, symbol, 15, color, ha="left")
     draw.text(drawn.right + 0.1, y + 1.13, shape, 10.5, _QUIET, ha="left")
-    draw.arrow((before.right + 0.06, y), (product - _RADIUS, y))
-    draw.operator(product, y, "×")
-    draw.arrow((product + _RADIUS, y), (after.left - 0.04, y))
+    draw.chain(y, before, draw.operator(product, y, "×"), after)
     equation = rf"$F{primes}'={symbol[1:-1]}(F{primes})\otimes F{primes}$"
     draw.text(product, y - 1.12, equation, 14)
 
@@ -458,10 +451,9 @@ def residual_block() -> Figure:
     for text, box in layers.items():
         draw.panel(box, FEATURE_COLOR)
         draw.text(box.x, box.y, text)
-    draw.arrow((first.right, y), (second.left, y))
     draw.panel(block, INK, "CBAM")
 
-    start = second.right
+    path = [first, second]
     for (title, _, color, symbol, _), enter in ((_CHANNEL, 3.38), (_SPATIAL, 4.78)):
         product = enter + 0.8
         box = _Box(enter - 0.2, 2.1, product + 0.2, 2.75)
@@ -471,12 +463,8 @@ def residual_block() -> Figure:
         draw.arrow((enter, y), (enter, box.bottom))
         draw.arrow((product, box.bottom), (product, y + _RADIUS), color=color)
         draw.text(product + 0.1, y + 0.4, symbol, 13, color, ha="left")
-        draw.arrow((start, y), (product - _RADIUS, y))
-        draw.operator(product, y, "×")
-        start = product + _RADIUS
-    draw.arrow((start, y), (add - _RADIUS, y))
-    draw.operator(add, y, "+")
-    draw.arrow((add + _RADIUS, y), (last.left, y))
+        path.append(draw.operator(product, y, "×"))
+    draw.chain(y, *path, draw.operator(add, y, "+"), last)
     draw.arrow((last.right, y), (7.92, y))
     draw.arrow((fork, y), (fork, skip), (add, skip), (add, y - _RADIUS))
 
@@ -497,22 +485,15 @@ def steps(named: Mapping[str, Any], digits: int = 3) -> Figure:
             ``[C]`` is drawn as a column of cells, ``[C, H, W]`` as a column of grids, channel 0
             on top.
         digits: decimal places; zeros at the end are left out.
-
-    Raises:
-        ValueError: if a step has another number of axes, or if the page is too narrow.
     """
     height, between, gap = 0.3, 0.16, 0.31  # of a cell; from grid to grid, from step to step
     grids = {}
     for name, values in named.items():
         array = np.asarray(values, dtype=float)
-        if array.ndim not in (1, 3):
-            raise ValueError(f"a step must be [C] or [C, H, W]; got {array.ndim} axes in {name!r}")
         grids[name] = array.reshape(len(array), 1, 1) if array.ndim == 1 else array
     labels = [_number(value, digits) for grid in grids.values() for value in grid.flat]
     width = 0.06 + 0.077 * max(5, *map(len, labels))  # of a cell
     total = sum(grid.shape[2] * width for grid in grids.values()) + gap * (len(grids) - 1)
-    if total > PAGE_WIDTH:
-        raise ValueError(f"the steps take {total:.1f} inches of {PAGE_WIDTH:g}; leave some out")
     tall = {
         name: len(grid) * grid.shape[1] * height + (len(grid) - 1) * between
         for name, grid in grids.items()

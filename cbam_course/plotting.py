@@ -6,7 +6,7 @@ numpy arrays, draws one figure as wide as the page and returns it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import cycle, product
+from itertools import cycle
 from math import ceil
 from typing import Any
 
@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
 
 from .labels import LABELS
 
@@ -53,9 +52,6 @@ ATTENTION_COLORMAP = "inferno"
 
 PAGE_WIDTH = 8.0
 """Width of every figure in inches, so that a point of text has the same size in all of them."""
-
-LABEL_WAYS = np.array([(0, 1), (-1, 0), (1, 0), (-1, 1), (1, 1), (1, -1), (-1, -1), (0, -1)])
-"""Where a label may be, seen from its point; the first choice is above."""
 
 STYLE: dict[str, Any] = {
     "figure.figsize": (PAGE_WIDTH, 4.5),
@@ -140,46 +136,6 @@ def without_frame(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def label_points(axes: Axes, points: Mapping[str, Sequence[float]], color: str = INK) -> None:
-    """Write labels beside their points, from the top down, each where it covers nothing.
-
-    Above, left, right and below are tried at growing distances; a thin line leads to the point.
-
-    Args:
-        axes: the axes, with everything else drawn.
-        points: from the label to the data coordinates of its point.
-        color: color of the thin lines.
-    """
-    # The layout, and with it the position of everything in pixels, is known when all is drawn.
-    axes.figure.draw_without_rendering()
-    pixels = axes.figure.dpi / 72
-    covered = [
-        artist.get_window_extent() for artist in (*axes.patches, axes.get_legend()) if artist
-    ]
-    for line in axes.lines:
-        spots = axes.transData.transform(line.get_xydata())
-        if line.get_linestyle() == "-":
-            steps = np.linspace(0, len(spots) - 1, 100)
-            spots = np.stack([np.interp(steps, range(len(spots)), x) for x in spots.T], axis=1)
-        covered += [Bbox([spot - 5 * pixels, spot + 5 * pixels]) for spot in spots]
-    for label, point in sorted(points.items(), key=lambda item: -item[1][1]):
-        text = axes.annotate(
-            label, point, (0, 0), textcoords="offset points", ha="center", va="center", fontsize=10,
-            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkB": 4},
-        )  # fmt: skip
-        text.set_in_layout(False)  # the position found here must stay what it is
-        start, half = axes.transData.transform(point), text.get_window_extent().size / 2
-        for distance, way in product(range(7, 60, 4), LABEL_WAYS):
-            center = start + way * (half + distance * pixels)
-            box = Bbox([center - half, center + half])
-            inside = axes.bbox.x0 < box.x0 and axes.bbox.y0 < box.y0
-            inside = inside and box.x1 < axes.bbox.x1 and box.y1 < axes.bbox.y1
-            if inside and box.count_overlaps(covered) == 0:
-                break
-        text.set_position((center - start) / pixels)
-        covered.append(box)
-
-
 def show_images(
     images: Iterable[Any] | Mapping[str, Any],
     titles: Sequence[str] | None = None,
@@ -194,7 +150,7 @@ def show_images(
         columns: images in a row.
 
     Raises:
-        ValueError: if there is no image, one is not an image, or the titles are not as many.
+        ValueError: if the titles are not as many, or floats are outside [0, 1].
     """
     if isinstance(images, Mapping):
         titles, images = list(images) if titles is None else titles, images.values()
@@ -220,7 +176,7 @@ def show_channels(
     maps = _shaped("maps", maps, "C", "H", "W")
     titles = [f"channel {number}" for number in range(len(maps))] if names is None else names
     if values is not None:
-        numbers = _vector("values", values)
+        numbers = _array(values).flatten()
         titles = [f"{name}\n{number:.2f}" for name, number in zip(titles, numbers, strict=True)]
     lines = 1 if values is None else 2
     return _panels(maps, titles, columns, lines=lines, fontsize=11, **_gray_scale(maps))
@@ -242,7 +198,7 @@ def show_weights(weights: Mapping[str, Any], names: Sequence[str]) -> Figure:
     rows, thickness = np.arange(len(names)), 0.8 / len(weights)
     spare = cycle(OTHER_COLORS)
     for number, (key, values) in enumerate(weights.items()):
-        values = _unit_interval(f"weights[{key!r}]", _vector("weights", values))
+        values = _unit_interval(f"weights[{key!r}]", _array(values).flatten())
         shift = (number - (len(weights) - 1) / 2) * thickness
         color = COLORS.get(key) or next(spare)
         label = LABELS.get(key, key)
@@ -266,7 +222,7 @@ def show_map(spatial_map: Any, image: Any) -> Figure:
         The figure: photograph, map, map over photograph, and the scale.
 
     Raises:
-        ValueError: if the map is no map of values in [0, 1], or ``image`` is not an image.
+        ValueError: if the map is no map of values in [0, 1].
     """
     attention = _unit_interval("spatial_map", _shaped("spatial_map", spatial_map, "H", "W"))
     photo = _image(image)
@@ -293,7 +249,7 @@ def show_maps(
             takes the limits of the maps, in gray like features: for averages, maxima, scores.
 
     Raises:
-        ValueError: if there are no maps, or one is not a map.
+        ValueError: if one is not a map.
     """
     planes = [_shaped(f"maps[{name!r}]", plane, "H", "W") for name, plane in maps.items()]
     if scale is None:
@@ -313,12 +269,10 @@ def show_matrices(matrices: Mapping[str, Any], row_label: str, column_label: str
         row_label, column_label: what the rows and the columns are.
 
     Raises:
-        ValueError: if a matrix has not two axes, or holds a value that is not finite.
+        ValueError: if a matrix has not two axes.
     """
     planes = [_shaped("a matrix", plane, "rows", "columns") for plane in matrices.values()]
     size = max(float(np.abs(plane).max()) for plane in planes) or 1.0
-    if not np.isfinite(size):
-        raise ValueError("a matrix to draw must be finite; got NaN or infinity")
     signed = any(plane.min() < 0 for plane in planes)
     plain = LinearSegmentedColormap.from_list("course", ["white", CHANNEL_COLOR])
     colors = {"cmap": "RdBu_r" if signed else plain, "vmin": -size if signed else 0, "vmax": size}
@@ -366,10 +320,16 @@ def show_costs(table: Any, *, zoom: tuple[float, float, float, float]) -> Figure
     whole.add_patch(frame)
     part.set(xlim=(left, right), ylim=(bottom, top), xlabel="parameters (millions)")
     part.set_title("the frame, enlarged", loc="left", fontsize=11)
-    starts = {name: points[networks == name][0] for name in networks}
-    inside = {name: at for name, at in starts.items() if frame.get_bbox().contains(*at)}
-    label_points(part, inside)
-    label_points(whole, {name: at for name, at in starts.items() if name not in inside})
+    # A name stands beside its network, on the side with more room, and makes way for a near one.
+    starts, ends = ({name: points[networks == name][n] for name in networks} for n in (0, -1))
+    for name, at in starts.items():
+        axes = part if frame.get_bbox().contains(*at) else whole
+        size = np.ptp([axes.get_xlim(), axes.get_ylim()], axis=1)
+        near = [other - at for other in starts.values() if (abs(other - at) < size / 12).all()]
+        rank = sum(np.sign(-distance[1]) for distance in near)
+        toward_left = at[0] > np.mean(axes.get_xlim())
+        place = {"ha": "right", "x": -7} if toward_left else {"ha": "left", "x": 9}
+        _label(axes, name, at if toward_left else ends[name], y=7 * rank, va="center", **place)
     return figure
 
 
@@ -391,9 +351,18 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
     axes.margins(0.05, 0.2)
     axes.set(xlabel="multiply-accumulates per byte", ylabel="10⁹ multiply-accumulates per second")
     middle = (ends[0] * ridge) ** 0.5
-    limits = {"limit: memory": (middle, bandwidth * middle), "limit: arithmetic": (ends[2], peak)}
-    label_points(axes, {**points, **limits})
+    _label(axes, "limit: memory", (middle, bandwidth * middle), y=8, ha="right")
+    _label(axes, "limit: arithmetic", (ends[2], peak), y=8, ha="right")
+    for name, point in points.items():
+        _label(axes, name, point, x=5, y=-10, ha="left")
     return figure
+
+
+def _label(
+    axes: Axes, text: str, point: Sequence[float], x: float = 0, y: float = 0, **align: str
+) -> None:
+    """A text so many points to the right of a point in the data, and above it."""
+    axes.annotate(text, point, (x, y), textcoords="offset points", fontsize=10, **align)
 
 
 def _panels(
@@ -408,8 +377,6 @@ def _panels(
     **colors: Any,
 ) -> Figure:
     """Images in rows, with room for titles of so many lines, and one scale for all of them."""
-    if len(images) == 0:
-        raise ValueError("there is nothing to draw: expected at least one image, got none")
     columns = min(columns, len(images))
     rows = ceil(len(images) / columns)
     width = (PAGE_WIDTH - 0.9 * bar) / columns - 0.1 - 0.6 * ticks
@@ -454,13 +421,6 @@ def _shaped(name: str, value: Any, *axes: str) -> np.ndarray:
     return array.reshape(last).astype(np.float32)
 
 
-def _vector(name: str, value: Any) -> np.ndarray:
-    array = _array(value)
-    if array.size != max(array.shape, default=0):
-        raise ValueError(f"{name} must be [C] or [1, C, 1, 1]; got {list(array.shape)}")
-    return array.reshape(-1)
-
-
 def _unit_interval(name: str, array: np.ndarray) -> np.ndarray:
     if not (array.min() >= 0 and array.max() <= 1):
         raise ValueError(
@@ -472,13 +432,8 @@ def _unit_interval(name: str, array: np.ndarray) -> np.ndarray:
 def _image(value: Any) -> np.ndarray:
     """An image as matplotlib takes it: ``[H, W, 3]``, bytes or floats in [0, 1]."""
     image = _array(value)
-    shape = list(image.shape)
-    if image.ndim == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3):
+    if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
         image = image.transpose(1, 2, 0)
     if image.ndim == 2 or image.ndim == 3 and image.shape[2] == 1:
         image = np.dstack([image] * 3)
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(
-            f"an image has the shape [3, H, W], [H, W, 3], [1, H, W] or [H, W]; got {shape}"
-        )
     return image if image.dtype == np.uint8 else _unit_interval("an image of floats", image)

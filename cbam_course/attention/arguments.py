@@ -12,11 +12,6 @@ def check(name: str, value: Any, fine: bool, allowed: str) -> Any:
     return value
 
 
-def check_flag(name: str, value: object) -> bool:
-    """Return ``value`` if it is a boolean: the text ``"False"`` would count as true."""
-    return check(name, value, isinstance(value, bool), "True or False")
-
-
 def check_integer(name: str, value: object) -> int:
     """Return ``value`` as an ``int`` if it is a positive integer, NumPy's too, but no boolean."""
     try:

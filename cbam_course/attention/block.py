@@ -31,8 +31,8 @@ class AttentionBlock(nn.Module):
         With ``return_map=True`` it is the pair ``(refined, map)``.
 
         Raises:
-            ValueError: if ``x`` has not four axes, not floating-point values, or not the number of
-                channels the block was made for.
+            ValueError: if ``x`` has not four axes, or not the number of channels the block was made
+                for.
         """
         if fusable(x, self):
             refined, attention = fused(x, self)
@@ -56,10 +56,6 @@ def _check_feature_map(x: Tensor, channels: int | None, block: str) -> None:
         raise ValueError(f"{expected}, got a tensor of shape {list(x.shape)}")
     if channels is not None and x.shape[1] != channels:
         raise ValueError(f"{expected}, got {x.shape[1]} channels: shape {list(x.shape)}")
-    if x.shape[1] < 1 or x.shape[2] < 1 or x.shape[3] < 1:
-        raise ValueError(f"{expected} of at least 1 x 1 x 1, got shape {list(x.shape)}")
-    if not x.is_floating_point():
-        raise ValueError(f"{expected} of floating-point numbers, got {x.dtype}")
 
 
 def pool_positions(x: Tensor, pool: str) -> Tensor:

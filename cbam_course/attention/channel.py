@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .arguments import check_choice, check_choices, check_flag, check_integer
+from .arguments import check_choice, check_choices, check_integer
 from .block import AttentionBlock, pool_positions
 
 
@@ -53,7 +53,6 @@ class ChannelAttention(AttentionBlock):
         self.reduction = check_integer("reduction", reduction)
         self.pools = check_choices("pools", pools, ("avg", "max"))
         self.layer = check_choice("layer", layer, ("conv", "linear"))
-        check_flag("bias", bias)
         hidden = self.channels // self.reduction
         if hidden < 1:
             raise ValueError(

@@ -44,9 +44,6 @@ class ConstantGate(AttentionBlock):
         gate = torch.sigmoid(self.weight).to(x.dtype)
         return gate[None, :, None, None].expand(x.shape[0], -1, 1, 1)
 
-    def extra_repr(self) -> str:
-        return f"channels={self.channels}"
-
 
 def attention_blocks(model: nn.Module) -> dict[str, nn.Module]:
     """The attention blocks of a network by their names, in the order of ``named_modules``.

@@ -72,23 +72,13 @@ def make_attention(name: str, **options: Any) -> AttentionFactory | None:
 
 def _of_timm(name: str, options: dict[str, Any]) -> AttentionFactory:
     """A factory of the blocks that timm calls ``name``, without the course's "timm:"."""
-    try:
-        from timm.layers.create_attn import get_attn
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"attention {name!r} needs the package {error.name}; install it with: "
-            "pip install 'cbam-course[relatives]'"
-        ) from None
+    from timm.layers.create_attn import get_attn
+
     own = name.removeprefix(TIMM)
     try:
         block = get_attn(own)
     except AssertionError:  # timm's own words
-        block = None
-    if block is None:
-        raise ValueError(
-            f"attention {name!r}: timm's create_attn knows no {own!r}; it knows 'se', 'ese', "
-            "'eca', 'gc', 'cbam', 'coord' and some more, as in 'timm:gc'"
-        )
+        raise ValueError(f"attention {name!r}: timm's create_attn knows no {own!r}") from None
     return partial(block, **options)
 
 

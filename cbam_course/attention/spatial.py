@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .arguments import check_choices, check_flag, check_integer, check_odd
+from .arguments import check_choices, check_integer, check_odd
 from .block import AttentionBlock, pool_channels
 
 
@@ -63,9 +63,8 @@ class SpatialAttention(AttentionBlock):
                 "the pool 'conv' is a 1x1 convolution from C channels: give channels=C"
             )
         self.squeeze = nn.Conv2d(self.channels, 1, 1, bias=False) if "conv" in self.pools else None
-        check_flag("bias", bias)
         self.conv = nn.Conv2d(len(self.pools), 1, k, padding=k // 2, bias=bias)
-        self.bn = nn.BatchNorm2d(1) if check_flag("batch_norm", batch_norm) else None
+        self.bn = nn.BatchNorm2d(1) if batch_norm else None
 
     def attention_map(self, x: Tensor) -> Tensor:
         """The spatial attention map: ``[B, C, H, W]`` -> ``[B, 1, H, W]``, values in (0, 1)."""

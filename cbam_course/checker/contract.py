@@ -34,39 +34,7 @@ def contract(probe: Probe) -> Iterator[Finding]:
     if alone.shape != y.shape or differs(alone, y):
         yield finding("batch", "others")
         return
-    broken = list(_formats(probe, x, y))
-    yield from broken
-    if "half-precision" not in [one.code for one in broken]:
-        yield from _gradients(probe, x)
-
-
-def _formats(probe: Probe, x: Tensor, y: Tensor) -> Iterator[Finding]:
-    block, single = copy.deepcopy(probe.block).float(), x.float()
-
-    def half_precision() -> Tensor:
-        answer = first_tensor(copy.deepcopy(block).bfloat16()(single.bfloat16()))
-        if answer.dtype != torch.bfloat16:
-            raise TypeError(f"the answer to bfloat16 is {answer.dtype}")
-        return answer
-
-    def without_values() -> Tensor:
-        first_tensor(copy.deepcopy(block).to("meta")(single.to("meta")))
-        return y
-
-    attempts = {
-        "channels-last": lambda: probe(x.contiguous(memory_format=torch.channels_last)),
-        "half-precision": half_precision,
-        "export": without_values,
-    }
-    for code, attempt in attempts.items():
-        try:
-            with torch.no_grad():
-                apart = float((attempt() - y).abs().max() / y.abs().max())
-        except Exception as error:  # whatever the block does
-            yield finding(code, one_line(error))
-        else:
-            if not apart < (0.1 if code == "half-precision" else 1e-3):
-                yield finding(code, apart)
+    yield from _gradients(probe, x)
 
 
 def _gradients(probe: Probe, x: Tensor) -> Iterator[Finding]:

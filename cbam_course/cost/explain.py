@@ -11,19 +11,14 @@ from torch import nn
 from .layers import InputSize, Model, Run, follow, made
 from .tools import TOOLS, measure
 
-OTHER = "(elsewhere)"
-"""In place of a kind of layer: what is done, or counted, outside the layers taken one by one."""
-ELSEWHERE = "work outside the layers, or layers under several names"
-
 
 def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame:
     """Where each tool's multiply-accumulates differ from those by hand, and why.
 
     Each layer without layers inside is handed to the tool alone, with inputs of the shapes that it
-    had in the model; what is left of the tool's total for the model is its last row, "(elsewhere)".
-    The reason is found by comparing the difference with what could make it: the additions of
-    biases, the number of parameters, of elements of the input. If none of these gives the very
-    number, it says ``"another rule"``.
+    had in the model; what is left of the tool's total is its last row, "(elsewhere)". A reason is
+    told if it gives the very number: the additions of biases, the number of parameters or of
+    elements of the input. Else it says ``"another rule"``.
 
     Args:
         model: the model, or a function that makes it.
@@ -47,7 +42,7 @@ def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame
     for tool in TOOLS:
         total = measure(tool, model, [torch.zeros(1, *input_size)])
         if total is None:
-            rows.append((tool, OTHER, None, "it cannot count this model"))
+            rows.append((tool, "(elsewhere)", None, "it cannot count this model"))
             continue
         rest = total - sum(run.macs for run in runs)
         for kind, same in kinds.items():
@@ -56,8 +51,7 @@ def explain(model: Model, input_size: InputSize = (3, 224, 224)) -> pd.DataFrame
                 rest -= difference
                 rows.append((tool, kind, difference, _reason(work)))
         if rest:
-            two = rest == sum(run.left_out for run in runs)
-            rows.append((tool, OTHER, rest, "products of two activations" if two else ELSEWHERE))
+            rows.append((tool, "(elsewhere)", rest, "outside the layers, or a layer's second name"))
     table = pd.DataFrame(rows, columns=["tool", "kind", "difference", "because"])
     return table.astype({"difference": "Int64"})
 
@@ -88,8 +82,6 @@ def _work(tool: str, runs: list[Run]) -> Counter[str]:
 def _reason(work: Counter[str]) -> str:
     """Why the tool counts something else than the multiply-accumulates, in words."""
     macs, counts = work["macs"], work["counts"]
-    if counts == 0:
-        return "not counted"
     if macs and counts == macs + work["biases"]:
         return "additions of the bias"
     again = ""

@@ -21,10 +21,6 @@ from .published import printed_rows, stored
 from .rules import RULES, operations
 
 UNITS = {"10^6": 10**6, "10^9": 10**9, "2^20": 2**20, "2^30": 2**30}
-COLUMNS = (
-    "paper", "table", "row", "quantity", "printed", "computed", "match", "convention",
-    "alternative", "note", "confirmed",
-)  # fmt: skip
 
 BLOCKS: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("none", {}),
@@ -124,7 +120,7 @@ def reproduce(paper: str | None = None, table: str | int | None = None) -> pd.Da
         for quantity in ("parameters", "flops")
         if quantity in row
     ]
-    return pd.DataFrame(cells, columns=list(COLUMNS)).astype({"match": "boolean"})
+    return pd.DataFrame(cells).astype({"match": "boolean"})
 
 
 def _cell(row: dict[str, Any], quantity: str) -> dict[str, Any]:

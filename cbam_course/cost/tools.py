@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 
 import pandas as pd
@@ -20,6 +20,10 @@ with warnings.catch_warnings():
     import ptflops
 
 
+TOOLS = ("torchinfo", "ptflops aten", "ptflops pytorch")
+"""The tools that are compared; ptflops looks at operators, or at modules and functions."""
+
+
 def measure(tool: str, model: nn.Module, inputs: list[Tensor]) -> int | None:
     """The multiply-accumulates of ``model`` as a tool counts them; ``None`` if it fails.
 
@@ -30,28 +34,22 @@ def measure(tool: str, model: nn.Module, inputs: list[Tensor]) -> int | None:
     silence = io.StringIO()
     with torch.random.fork_rng([]), redirect_stdout(silence), redirect_stderr(silence):
         try:
-            macs = TOOLS[tool](*on_device("cpu", model, inputs))
+            model, inputs = on_device("cpu", model, inputs)
+            if tool == "torchinfo":
+                return torchinfo.summary(model, input_data=inputs, verbose=0).total_mult_adds
+            macs, _ = ptflops.get_model_complexity_info(
+                _Supplied(model, inputs),
+                (1,),
+                input_constructor=lambda size: torch.zeros(1),
+                as_strings=False,
+                print_per_layer_stat=False,
+                backend=tool.removeprefix("ptflops "),
+            )
+            return int(macs)
         except Exception:  # each tool has its own
             return None
-    return None if macs is None else int(macs)
-
-
-def by_torchinfo(model: nn.Module, inputs: list[Tensor]) -> int:
-    try:
-        return torchinfo.summary(model, input_data=inputs, verbose=0).total_mult_adds
-    finally:
-        clear_cached_forward_pass()  # it would keep the model
-
-
-def by_ptflops(model: nn.Module, inputs: list[Tensor], backend: str) -> int | None:
-    return ptflops.get_model_complexity_info(
-        _Supplied(model, inputs),
-        (1,),
-        input_constructor=lambda size: torch.zeros(1),
-        as_strings=False,
-        print_per_layer_stat=False,
-        backend=backend,
-    )[0]
+        finally:
+            clear_cached_forward_pass()  # torchinfo would keep the model
 
 
 class _Supplied(nn.Module):
@@ -63,14 +61,6 @@ class _Supplied(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(*self.inputs)
-
-
-TOOLS: dict[str, Callable[[nn.Module, list[Tensor]], int | None]] = {
-    "torchinfo": by_torchinfo,
-    "ptflops aten": lambda model, inputs: by_ptflops(model, inputs, "aten"),
-    "ptflops pytorch": lambda model, inputs: by_ptflops(model, inputs, "pytorch"),
-}
-"""The tools that are compared, by name."""
 
 
 def compare(models: Mapping[str, Model], input_size: InputSize = (3, 224, 224)) -> pd.DataFrame:

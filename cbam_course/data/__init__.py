@@ -2,10 +2,11 @@
 
 from cbam_course.data.cifar10 import CIFAR10_CLASSES, DatasetUnavailable, cifar10
 from cbam_course.data.features import FeatureBank, filter_bank
-from cbam_course.data.image_set import ImageSet, channel_statistics
 from cbam_course.data.noise import with_noise
 from cbam_course.data.photographs import photographs
 from cbam_course.data.shapes import SHAPES_CLASSES, shapes
+
+from .image_set import ImageSet, channel_statistics
 
 __all__ = [
     "CIFAR10_CLASSES",

@@ -1,19 +1,18 @@
 """CIFAR-10, downloaded once with torchvision and kept as one file that loads at once."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys
 import tempfile
-import warnings
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 
-from cbam_course.data.image_set import ImageSet
 from cbam_course.files import write_whole
+
+from .image_set import ImageSet
 
 CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -78,14 +77,8 @@ def cifar10(folder: str | os.PathLike[str] | None = None, download: bool = True)
         arrays = _read(path)
     else:
         arrays = _decode(folder, download)
-        try:
+        with suppress(OSError):  # a folder that cannot be written to: they are decoded every time
             write_whole(path, lambda file: np.savez(file, **arrays))
-        except OSError as error:
-            warnings.warn(
-                f"could not keep the decoded images in {path} ({error}); they will be decoded"
-                " again next time",
-                stacklevel=2,
-            )
     return ImageSet("cifar10", **arrays, classes=CIFAR10_CLASSES)
 
 

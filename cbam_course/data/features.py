@@ -1,7 +1,5 @@
 """Eight feature channels of a photograph, made by hand, to weigh without training a network."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch
@@ -55,10 +53,8 @@ def filter_bank(image: Tensor, size: int = 64) -> FeatureBank:
         Maps of shape [1, 8, size, size], float32 from 0 to 1, and the channels' names.
 
     Raises:
-        ValueError: The image has another shape or range.
+        ValueError: The image has not three channels, or another range.
     """
-    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
-        raise ValueError(f"image must have shape [3, H, W], got {list(image.shape)}")
     rgb = image.float() / 255 if image.dtype == torch.uint8 else image.float()
     if not 0 <= rgb.min() <= rgb.max() <= 1:
         raise ValueError(

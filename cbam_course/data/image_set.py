@@ -1,7 +1,5 @@
 """One labelled set of small images, split into training and test images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,8 +26,8 @@ class ImageSet:
         masks_test: The same for the test images, [M, 32, 32].
 
     Raises:
-        ValueError: An array has another shape or dtype than stated here, images and labels differ
-            in number, or a label names no class.
+        ValueError: Images or labels have another shape or dtype than stated here, or a label
+            names no class.
     """
 
     name: str
@@ -43,27 +41,13 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
-        size = (IMAGE_SIZE, IMAGE_SIZE)
-        channels = np.shape(self.x_train)[3:]
         for split in ("train", "test"):
-            count = len(getattr(self, f"x_{split}"))
-            wanted = {
-                f"x_{split}": (np.uint8, (count, *size, *channels)),
-                f"y_{split}": (np.uint8, (count,)),
-                f"masks_{split}": (np.bool_, (count, *size)),
-            }
-            for name, (dtype, shape) in wanted.items():
-                array = getattr(self, name)
-                if array is None and name.startswith("masks"):
-                    continue
-                if getattr(array, "dtype", None) != dtype or array.shape != shape:
-                    found = getattr(array, "dtype", type(array).__name__)
-                    raise ValueError(
-                        f"{name} must be a NumPy {np.dtype(dtype)} array of shape {list(shape)},"
-                        f" got {found} {list(np.shape(array))}"
-                    )
-            if (getattr(self, f"y_{split}") >= len(self.classes)).any():
-                raise ValueError(f"y_{split} has a label above those of the classes {self.classes}")
+            x, y = getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+            if x.dtype != np.uint8 or x.shape[1:3] != (IMAGE_SIZE, IMAGE_SIZE) or x.ndim != 4:
+                wanted = f"x_{split} must be uint8 [N, {IMAGE_SIZE}, {IMAGE_SIZE}, C]"
+                raise ValueError(f"{wanted}, got {x.dtype} {list(x.shape)}")
+            if y.dtype != np.uint8 or y.shape != (len(x),) or (y >= len(self.classes)).any():
+                raise ValueError(f"y_{split} must hold a class, in uint8, for each of its images")
 
     @cached_property
     def mean(self) -> tuple[float, ...]:

@@ -1,12 +1,10 @@
 """Channels of noise behind the colors of a set of images."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 
-from cbam_course.data.image_set import ImageSet
+from .image_set import ImageSet
 
 
 def with_noise(images: ImageSet, channels: int = 3, seed: int = 0) -> ImageSet:

@@ -6,8 +6,6 @@ the distance from the outline. As in :mod:`cbam_course.data.shapes`, only operat
 that every machine rounds alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

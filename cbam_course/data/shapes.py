@@ -6,8 +6,6 @@ seed therefore gives the same bytes under every version of Python and NumPy. (Si
 and matrix products may differ in their last bit from one processor to the next.)
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

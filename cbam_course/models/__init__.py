@@ -11,7 +11,7 @@ from .builders import (
     resnet50_cbam,
 )
 from .cifar_cnn import CifarCNN
-from .convert import from_official, from_timm, layout, official_cbam, to_official, to_timm
+from .convert import from_layout, layout, official_cbam, to_layout
 from .insert import Insertion, InsertionReport, insert_attention
 from .mobilenet import MobileNetV1, MobileNetV2
 from .resnet import BasicBlock, Bottleneck, ResNet
@@ -28,8 +28,7 @@ __all__ = [
     "MobileNetV1",
     "MobileNetV2",
     "ResNet",
-    "from_official",
-    "from_timm",
+    "from_layout",
     "insert_attention",
     "layout",
     "load_weights",
@@ -42,6 +41,5 @@ __all__ = [
     "resnet18_cbam",
     "resnet50",
     "resnet50_cbam",
-    "to_official",
-    "to_timm",
+    "to_layout",
 ]

@@ -15,7 +15,7 @@ from cbam_course.attention.factory import as_factory
 from .cifar_cnn import CifarCNN
 from .mobilenet import MobileNetV1, MobileNetV2
 from .resnet import ResNet
-from .weights import Weights, linear_layers, load_source, read_source
+from .weights import Weights, load_weights
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "cifar_cnn": CifarCNN,
@@ -58,8 +58,8 @@ def make_model(
             :class:`MobileNetV1`, and where :class:`MobileNetV2` is told.
         weights: the name of torchvision's weights, such as ``"DEFAULT"``, or whatever
             :func:`load_weights` takes; its report is ``model.load_report``, else ``None``.
-        num_classes: number of classes; ``None`` for that of the weights, or else 1000, and 10 for
-            the networks whose names begin with ``cifar``.
+        num_classes: number of classes; ``None`` for 1000, and 10 for the networks whose names
+            begin with ``cifar``.
         start_as_identity: whether the attention blocks start as the identity, see
             :class:`~cbam_course.attention.IdentityStart`, so that they leave the outputs of
             a network with trained weights unchanged at first.
@@ -81,22 +81,18 @@ def make_model(
     factory = as_factory(attention)
     if start_as_identity and factory is not None:
         factory = starting_as_identity(factory)
-    if weights is not None:
-        if isinstance(weights, str) and not os.path.exists(weights):
-            try:
-                weights = get_model_weights(name)[weights]
-            except (KeyError, ValueError):
-                raise ValueError(
-                    f"weights {weights!r} are neither a file nor the name of torchvision's weights "
-                    f"for {name}, such as 'DEFAULT'"
-                ) from None
-        state, whose = read_source(weights, options.get("version"))
-        if num_classes is None and (heads := linear_layers(state)):
-            num_classes = len(state[f"{heads[-1]}.weight"])
+    if isinstance(weights, str) and not os.path.exists(weights):
+        try:
+            weights = get_model_weights(name)[weights]
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"weights {weights!r} are neither a file nor the name of torchvision's weights "
+                f"for {name}, such as 'DEFAULT'"
+            ) from None
     if num_classes is not None:
         options["num_classes"] = check_integer("num_classes", num_classes)
     model = make(attention=factory, **options)
-    model.load_report = None if weights is None else load_source(model, state, whose)
+    model.load_report = None if weights is None else load_weights(model, weights)
     return model
 
 

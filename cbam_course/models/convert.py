@@ -14,9 +14,6 @@ from torch import Tensor, nn
 
 from cbam_course.attention import CBAM, ECA, SqueezeExcitation, attention_blocks
 
-WRAPPERS = ("_orig_mod.", "module.", "_orig_mod.")
-"""Before the names of a network in ``torch.compile``, ``nn.DataParallel`` or both, either way."""
-
 
 @dataclass(frozen=True)
 class Dialect:
@@ -27,48 +24,35 @@ class Dialect:
         name: what a block is called in a residual block; ours is called ``attention``.
         key: the keys of blocks in a network, as a pattern: what stands before a block, and in it.
         layers: their names of the layers in a block, and ours.
+        blocks: our blocks that compute the same as theirs; all but CBAM over averages.
         kernel: what follows h and C in the shape of the MLP's weights: ``(1, 1)`` for convolutions.
-        orders: the orders of CBAM's halves that there are; none if it has only other blocks.
         maps: the order in which CBAM's spatial half stacks its two maps.
-        others: our blocks besides CBAM that compute the same as theirs, over averages.
     """
 
     whose: str
     name: str
     key: str
     layers: Mapping[str, str]
+    blocks: tuple[type[nn.Module], ...] = (CBAM,)
     kernel: tuple[int, ...] = (1, 1)
-    orders: tuple[str, ...] = ("channel-spatial",)
     maps: tuple[str, str] = ("avg", "max")
-    others: tuple[type[nn.Module], ...] = ()
 
 
+STAGE = r"((?:.+\.)?layer\d+\.\d+\."
 DIALECTS = {
     # github.com/moskomule/senet.pytorch
     "moskomule": Dialect(
-        whose="moskomule's SE",
-        name="se",
-        key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(fc\.\d\..+)",
-        layers={"fc.0": "mlp.0", "fc.2": "mlp.2"},
-        kernel=(),
-        orders=(),
-        others=(SqueezeExcitation,),
+        "moskomule's SE", "se", STAGE + r"se\.)(fc\.\d\..+)",
+        {"fc.0": "mlp.0", "fc.2": "mlp.2"}, (SqueezeExcitation,), kernel=(),
     ),
     # github.com/BangguWu/ECANet
     "ecanet": Dialect(
-        whose="ECA-Net's authors' ECA",
-        name="eca",
-        key=r"((?:.+\.)?layer\d+\.\d+\.eca\.)(conv\..+)",
-        layers={"conv": "conv"},
-        orders=(),
-        others=(ECA,),
+        "ECA-Net's authors' ECA", "eca", STAGE + r"eca\.)(conv\..+)", {"conv": "conv"}, (ECA,)
     ),
     # github.com/luuuyi/CBAM.PyTorch: the two halves stand in the residual block itself
     "luuuyi": Dialect(
-        whose="luuuyi's CBAM",
-        name="",
-        key=r"((?:.+\.)?layer\d+\.\d+\.)((?:ca|sa)\..+)",
-        layers={
+        "luuuyi's CBAM", "", STAGE + r")((?:ca|sa)\..+)",
+        {
             "ca.fc.0": "channel_attention.mlp.0",
             "ca.fc.2": "channel_attention.mlp.2",
             "sa.conv1": "spatial_attention.conv",
@@ -76,25 +60,19 @@ DIALECTS = {
     ),
     # github.com/Jongchan/attention-module
     "official": Dialect(
-        whose="the authors' CBAM",
-        name="cbam",
-        key=r"((?:.+\.)?)((?:ChannelGate|SpatialGate)\..+)",
-        layers={
+        "the authors' CBAM", "cbam", r"((?:.+\.)?)((?:ChannelGate|SpatialGate)\..+)",
+        {
             "ChannelGate.mlp.1": "channel_attention.mlp.0",
             "ChannelGate.mlp.3": "channel_attention.mlp.2",
             "SpatialGate.spatial.conv": "spatial_attention.conv",
             "SpatialGate.spatial.bn": "spatial_attention.bn",
         },
-        kernel=(),
-        orders=("channel-spatial", "channel"),
-        maps=("max", "avg"),
+        kernel=(), maps=("max", "avg"),
     ),
-    # CbamModule, EcaModule and SEModule
+    # CbamModule, EcaModule and SEModule; in timm's ResNets each of them is called se
     "timm": Dialect(
-        whose="timm's CBAM, ECA and SE",
-        name="se",  # whichever block it is
-        key=r"((?:.+\.)?layer\d+\.\d+\.se\.)(.+)",
-        layers={
+        "timm's CBAM, ECA and SE", "se", STAGE + r"se\.)(.+)",
+        {
             "channel.fc1": "channel_attention.mlp.0",
             "channel.fc2": "channel_attention.mlp.2",
             "spatial.conv.conv": "spatial_attention.conv",
@@ -103,9 +81,9 @@ DIALECTS = {
             "fc2": "mlp.2",
             "conv": "conv",
         },
-        others=(ECA, SqueezeExcitation),
+        (CBAM, ECA, SqueezeExcitation),
     ),
-}
+}  # fmt: skip
 
 OURS = r"((?:.+\.)?attention\.|(?:.+\.)?(?=(?:channel|spatial)_attention\.))(.+)"
 """The keys of our blocks in a network."""
@@ -115,8 +93,8 @@ def layout(state: Mapping[str, Tensor]) -> str:
     """Whose names the keys of a network's state dict are.
 
     Returns:
-        A key of ``DIALECTS``, such as ``"official"`` for CBAM's authors or ``"timm"``, or
-        ``"course"`` for ours and for networks without attention.
+        ``"official"`` for CBAM's authors, ``"timm"``, ``"ecanet"``, ``"moskomule"`` or
+        ``"luuuyi"``; ``"course"`` for ours and for networks without attention.
     """
     for name, dialect in DIALECTS.items():
         if any(re.fullmatch(dialect.key, key) for key in state):
@@ -124,63 +102,7 @@ def layout(state: Mapping[str, Tensor]) -> str:
     return "course"
 
 
-def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of the authors' CBAM in our layout, for a block alone or for a network.
-
-    They fit a network whose attention is :func:`official_cbam`; the authors' ResNet is version 1.5.
-    Their files are older than the counters of BatchNorm (``num_batches_tracked``): the result has
-    none either, and PyTorch does without.
-
-    Raises:
-        ValueError: for a layer that the authors' CBAM does not have.
-    """
-    return from_layout(state, "official")
-
-
-def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of timm's CbamModule, EcaModule or SEModule in our layout, alone or in a ResNet.
-
-    What no weight tells is taken to be timm's default: zero padding in ECA (so no ``CecaModule``),
-    the average alone in SE (so no ``add_maxpool``), ReLU and sigmoid.
-
-    Raises:
-        ValueError: for a ResNet with another of timm's attention blocks, or a variant with layers
-            that the course has not, such as ECA with an MLP, or SE with a BatchNorm.
-    """
-    return from_layout(state, "timm")
-
-
-def to_official(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
-    """Our weights in the layout of CBAM's authors, for a block alone or for a network.
-
-    Args:
-        source: a state dict, or the module itself. A state dict does not tell the order of the two
-            maps and is taken to have the maximum first, as :func:`official_cbam` has; of a module
-            it is checked.
-
-    Raises:
-        ValueError: if the authors' code has nothing like a block: its only one is CBAM. (Theirs has
-            biases in the MLP, and a kernel of 7 and a BatchNorm in the spatial half.)
-    """
-    return _to_layout(source, "official")
-
-
-def to_timm(source: Mapping[str, Tensor] | nn.Module) -> dict[str, Tensor]:
-    """Our weights in timm's layout, for a CBAM, ECA or SE block alone or for a ResNet.
-
-    Args:
-        source: a state dict, or the module itself. A state dict does not tell the pools and is
-            taken to have timm's: the average first in CBAM's spatial half, the average alone in SE
-            and ECA. Of a module they are checked.
-
-    Raises:
-        ValueError: if timm has nothing like a block. (Its CBAM has both halves, and a BatchNorm in
-            the spatial one.)
-    """
-    return _to_layout(source, "timm")
-
-
-def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-spatial") -> CBAM:
+def official_cbam(channels: int, reduction: int = 16) -> CBAM:
     """CBAM exactly as in the authors' code.
 
     Linear layers with biases in the MLP, a 7x7 convolution of the maximum and the average, in this
@@ -189,40 +111,63 @@ def official_cbam(channels: int, reduction: int = 16, *, order: str = "channel-s
     Args:
         channels: number of channels C.
         reduction: reduction ratio r.
-        order: ``"channel-spatial"``, or ``"channel"`` for the authors' ``no_spatial=True``.
 
     Raises:
         ValueError: whatever :class:`~cbam_course.attention.CBAM` refuses.
 
     Source: github.com/Jongchan/attention-module, ``MODELS/cbam.py``.
     """
-    spatial = {"pools": DIALECTS["official"].maps, "batch_norm": True}
     block = CBAM(
         channels,
         reduction,
-        order=order,
         channel_options={"bias": True, "layer": "linear"},
-        spatial_options=None if order == "channel" else spatial,
+        spatial_options={"pools": DIALECTS["official"].maps, "batch_norm": True},
     )
-    if block.spatial_attention is not None:
-        block.spatial_attention.bn.momentum = 0.01
+    block.spatial_attention.bn.momentum = 0.01
     return block
 
 
-def from_layout(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Weights in one of the :data:`DIALECTS`, in our layout."""
-    dialect = DIALECTS[name]
-    return _renamed(state, dialect, dialect.layers, dialect.key, (dialect.name, "attention"))
+def from_layout(state: Mapping[str, Tensor], whose: str) -> dict[str, Tensor]:
+    """Weights in somebody else's layout, in ours; of a block alone or of a network.
+
+    What no weight tells is for the caller to know. The authors' fit a network with
+    :func:`official_cbam`, and their ResNet is version 1.5. Of timm's blocks its defaults are
+    assumed: zero padding in ECA (so no ``CecaModule``), the average alone in SE (so no
+    ``add_maxpool``), ReLU and sigmoid.
+
+    Args:
+        state: the state dict. The authors' is older than the counters of BatchNorm
+            (``num_batches_tracked``): the result has none either, and PyTorch does without.
+        whose: what :func:`layout` calls it, such as ``"official"`` or ``"timm"``.
+
+    Raises:
+        ValueError: for a layer that the course has not, such as of timm's ECA with an MLP, or its
+            SE with a BatchNorm.
+    """
+    theirs = DIALECTS[whose]
+    return _renamed(state, theirs, theirs.layers, theirs.key, (theirs.name, "attention"))
 
 
-def _to_layout(source: Mapping[str, Tensor] | nn.Module, name: str) -> dict[str, Tensor]:
-    """Our weights, or those of a module, in one of the :data:`DIALECTS`."""
-    dialect = DIALECTS[name]
+def to_layout(source: Mapping[str, Tensor] | nn.Module, whose: str) -> dict[str, Tensor]:
+    """Our weights in somebody else's layout, for a block alone or for a network.
+
+    Args:
+        source: a state dict, or the module itself. A state dict does not tell the pools and is
+            taken to have theirs: the maximum first in the spatial half of CBAM's authors, the
+            average first in the others', the average alone in SE and ECA. Of a module they are
+            checked.
+        whose: as of :func:`from_layout`.
+
+    Raises:
+        ValueError: if they have nothing like a block. (The only one of CBAM's authors is CBAM, with
+            biases in the MLP and a BatchNorm in the spatial half; timm's has the BatchNorm.)
+    """
+    theirs = DIALECTS[whose]
     if isinstance(source, nn.Module):
-        check_alike(source, name)
+        check_alike(source, whose)
         source = source.state_dict()
-    layers = {ours: theirs for theirs, ours in dialect.layers.items()}
-    return _renamed(source, dialect, layers, OURS, ("attention", dialect.name))
+    layers = {ours: name for name, ours in theirs.layers.items()}
+    return _renamed(source, theirs, layers, OURS, ("attention", theirs.name))
 
 
 def _renamed(
@@ -257,17 +202,17 @@ def _renamed(
     return renamed
 
 
-def check_alike(model: nn.Module, name: str, what: str = "the block") -> None:
+def check_alike(model: nn.Module, whose: str, what: str = "the block") -> None:
     """Refuse blocks that compute something else than those of a dialect, which no weight tells."""
-    dialect = DIALECTS[name]
+    dialect = DIALECTS[whose]
     for key, block in attention_blocks(model).items():
-        if isinstance(block, CBAM):
+        pools = getattr(block, "pools", ("avg",))
+        alike = isinstance(block, dialect.blocks) and pools == ("avg",)
+        if isinstance(block, CBAM) and CBAM in dialect.blocks:
             channel, spatial = block.channel_attention, block.spatial_attention
-            alike = block.order in dialect.orders and set(channel.pools) == {"avg", "max"}
+            alike = block.order in ("channel-spatial", "channel")
+            alike = alike and set(channel.pools) == {"avg", "max"}
             alike = alike and (spatial is None or spatial.pools == dialect.maps)
-        else:
-            pools = getattr(block, "pools", ("avg",))
-            alike = isinstance(block, dialect.others) and pools == ("avg",)
         if not alike:
             raise ValueError(
                 f"{key or what} computes something else than {dialect.whose}, whose spatial "
@@ -276,8 +221,8 @@ def check_alike(model: nn.Module, name: str, what: str = "the block") -> None:
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out the names of wrappers, see :data:`WRAPPERS`, that every key begins with."""
-    for prefix in WRAPPERS:
+    """Leave out what ``torch.compile``, ``nn.DataParallel`` or both put before every name."""
+    for prefix in ("_orig_mod.", "module.", "_orig_mod."):
         if all(key.startswith(prefix) for key in state):
             state = {key.removeprefix(prefix): value for key, value in state.items()}
     return dict(state)

@@ -5,18 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import VGG, convnext, mobilenetv3
 
 from cbam_course.attention import AttentionFactory, IdentityStart, starting_as_identity
-from cbam_course.attention.arguments import check_flag
 from cbam_course.attention.controls import is_compiled
 from cbam_course.attention.factory import as_factory
 
@@ -37,15 +34,11 @@ SEQUENTIAL = (mobilenetv3.InvertedResidual, convnext.CNBlock)
 """Residual blocks whose branch is one sequence, called ``block``: it is made longer."""
 
 
-@dataclass(frozen=True)
-class Insertion:
-    """One block that was put into a network.
+class Insertion(NamedTuple):
+    """One block that was put into a network: ``model.get_submodule(name)``, for C ``channels``.
 
-    Attributes:
-        name: the block's name in the network: ``model.get_submodule(name)`` is the block.
-        channels: number of channels C.
-        block: the block's class; that of the block inside if it starts as the identity.
-        parameters: number of the block's parameters.
+    ``block`` is its class, that of the block inside if it starts as the identity, and
+    ``parameters`` the number of its parameters.
     """
 
     name: str
@@ -76,7 +69,7 @@ class InsertionReport:
         counts = (f"{n} {kind} block{'s' if n > 1 else ''}" for kind, n in kinds.items())
         start = ", at first the identity" if self.start_as_identity else ""
         rows = []
-        for _, group in groupby(self.insertions, lambda i: (i.channels, i.block, i.parameters)):
+        for _, group in groupby(self.insertions, lambda insertion: insertion[1:]):
             first, *others = group
             names = f"{first.name} to {others[-1].name}" if others else first.name
             each = " each" if others else ""
@@ -102,19 +95,17 @@ def insert_attention(
     before the addition: in torchvision's ResNets and relatives, MobileNets v2 and v3 (in all their
     inverted residual blocks, also those that change the size and so add nothing) and ConvNeXts
     (before the branch is scaled). VGG has no branches; there the blocks go to the end of every
-    stage, before its max-pool. It does not matter if such a network is a part of another.
+    stage, before its max-pool. Such a network may be a part of another.
 
-    Whatever the rest of the network does with a module goes on working: its arguments, attributes
-    and hooks stay, and so do the keys of the state dict, with those of the block beside them, under
-    the name ``attention`` (``attention_behind`` in a part of the course's networks that can
-    have attention itself). A ResNet of torchvision gets the keys of the course's.
+    The arguments, attributes and hooks of modules stay, and so do the keys of the state dict, with
+    those of the block beside them, under the name ``attention`` (``attention_behind`` in a part of
+    the course's networks that can have attention itself). A ResNet of torchvision gets the keys of
+    the course's. Blocks have the device, the precision and the mode (training or evaluation) of the
+    module before them, and their parameters want gradients, whether the network's do or not.
 
-    The number of channels of each insertion point is found by calling a copy of the network, in
-    evaluation mode. Then the copy gets its blocks and is called again; if that fails, or anything
-    else is refused, the network stays as it was. The state of the random numbers stays as it is
-    until the blocks draw their weights. Blocks have the device, the precision and the mode
-    (training or evaluation) of the module before them, and their parameters want gradients, whether
-    the network's do or not.
+    A copy of the network is called, in evaluation mode, to find the channels of the insertion
+    points. It gets its blocks and is called again; if that fails, or anything else is refused, the
+    network stays as it was. Only the blocks' weights draw random numbers.
 
     Args:
         model: the network.
@@ -135,10 +126,9 @@ def insert_attention(
 
     Raises:
         ValueError: if nothing says where, a name or pattern matches nothing, an insertion point has
-            an attribute ``attention`` already, is not run, is run with different numbers of
-            channels, or its output is not ``[B, C, H, W]``; if the network is compiled, cannot be
-            called with the example or, with the blocks, any more; or if a block refuses the number
-            of channels.
+            attention already, is not run, or its output is not ``[B, C, H, W]`` with one C; if the
+            network is compiled, cannot be called with the example or, with the blocks, any more; or
+            if a block refuses the number of channels.
 
     Example:
         >>> model = torchvision.models.resnet50()
@@ -152,7 +142,7 @@ def insert_attention(
     factory = as_factory(attention)
     if factory is None:
         raise ValueError(f"attention must be a block to insert; got {attention!r}")
-    if check_flag("start_as_identity", start_as_identity):
+    if start_as_identity:
         factory = starting_as_identity(factory)
     if is_compiled(model):
         raise ValueError(
@@ -168,10 +158,7 @@ def insert_attention(
         )
     taken = [name for name, module in points if _has_attention(module)]
     if taken:
-        raise ValueError(
-            f"{len(taken)} of {len(points)} insertion points have attention already, the first is "
-            f"{taken[0]}"
-        )
+        raise ValueError(f"these insertion points have attention already: {', '.join(taken)}")
     put = _attach if where is not None else _attach_in_branch
     blocks = _make_and_try(model, points, factory, put, example)
     for (_, module), (block, _) in zip(points, blocks, strict=True):
@@ -208,18 +195,17 @@ def _named_points(model: nn.Module, where: str | Iterable[str]) -> Iterator[tupl
     modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     chosen = set()
     for pattern in [where] if isinstance(where, str) else where:
-        found = [module for name, module in modules.items() if _matches(name, pattern)]
+        # Each part between the dots matches the same part of the pattern.
+        wanted = pattern.split(".")
+        found = [
+            module
+            for name, module in modules.items()
+            if len(parts := name.split(".")) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+        ]
         if not found:
-            near = "".join(f"; did you mean {n!r}?" for n in get_close_matches(pattern, modules, 1))
-            raise ValueError(f"where: no module is called {pattern!r}{near}")
+            raise ValueError(f"where: no module is called {pattern!r}")
         chosen.update(found)
     return ((name, module) for name, module in model.named_modules() if module in chosen)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    """Whether each part of a name, between the dots, matches the same part of a pattern."""
-    parts, wanted = name.split("."), pattern.split(".")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
 def _has_attention(module: nn.Module) -> bool:
@@ -274,11 +260,7 @@ def _make_and_try(
     try:
         runs = _watch(copied, parts, example)
     except Exception as error:
-        what = f"a tensor {list(example.shape)}" if isinstance(example, Tensor) else example
-        raise ValueError(
-            f"the network could not be called with {what} to find its channels; give an "
-            f"example that it can be called with: {error}"
-        ) from error
+        raise ValueError(f"give an example that the network can be called with: {error}") from error
 
     blocks, tried = [], {}
     for name, module in points:
@@ -310,20 +292,19 @@ def _make_and_try(
 def _watch(
     model: nn.Module, modules: Mapping[str, nn.Module], example: Any
 ) -> dict[str, list[Any]]:
-    """Call a network: what these parts of it put out, each time they run."""
+    """Call a copy of a network: what these parts of it put out, each time they run."""
     outputs: dict[str, list[Any]] = {name: [] for name in modules}
-
-    def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
-        outputs[name].append(output)
-
-    hooks = [m.register_forward_hook(partial(note, name)) for name, m in modules.items()]
+    hooks = [
+        module.register_forward_hook(
+            lambda m, args, output, name=name: outputs[name].append(output)
+        )
+        for name, module in modules.items()
+    ]
     gpus = {parameter.get_device() for parameter in model.parameters() if parameter.is_cuda}
-    try:
-        with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
-            model(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.random.fork_rng(sorted(gpus)), torch.no_grad():
+        model(example)
+    for hook in hooks:
+        hook.remove()
     return outputs
 
 
@@ -333,13 +314,13 @@ def _no_feature_map(outputs: list[Any]) -> str:
         return "it is not run"
     if not all(isinstance(x, Tensor) and x.dim() == 4 and x.is_floating_point() for x in outputs):
         return "its output is no [B, C, H, W]"
-    shapes = ", ".join(str(list(x.shape)) for x in outputs[:2])
-    if len({x.shape[1] for x in outputs}) > 1:
+    shapes = [list(x.shape) for x in outputs]
+    if len({channels for _, channels, _, _ in shapes}) > 1:
         return f"its outputs differ in their channels: {shapes}"
-    _, first, second, last = outputs[0].shape
+    _, first, second, last = shapes[0]
     if first == second != last:
         return (
-            f"its output {shapes} looks like [B, H, W, C] and has to be [B, C, H, W]; if it is, "
+            f"its output {shapes[0]} looks like [B, H, W, C] and has to be [B, C, H, W]; if it is, "
             "give an example image of another size"
         )
     return ""

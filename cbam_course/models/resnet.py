@@ -11,8 +11,6 @@ from cbam_course.attention.arguments import check, check_choice, check_integer
 
 from .attach import attach
 
-VERSIONS = ("v1", "v1.5")
-
 
 class BasicBlock(torchvision_resnet.BasicBlock):
     r"""torchvision's basic block, with attention on the residual branch.
@@ -66,7 +64,7 @@ class Bottleneck(torchvision_resnet.Bottleneck):
 
     def __init__(self, *args, version: str = "v1.5", **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if check_choice("version", version, VERSIONS) == "v1":
+        if check_choice("version", version, ("v1", "v1.5")) == "v1":
             self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
         self.attention: nn.Module = nn.Identity()
 
@@ -88,9 +86,6 @@ class Scale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.factor * x
-
-    def extra_repr(self) -> str:
-        return f"{self.factor:g}"
 
 
 class ResNet(nn.Module):

@@ -1,10 +1,7 @@
 """Weights for the networks: read from files or from torchvision, loaded with a report."""
 
 import os
-import pickle
-import re
 import string
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -43,17 +40,15 @@ class LoadReport:
     reasons: Mapping[str, str]
 
     def __str__(self) -> str:
-        blocks, layers = _blocks_and_layers(self.loaded)
-        outermost = dict.fromkeys(layer.split(".")[0] for layer in layers)
-        stems = groupby(outermost, lambda name: name.rstrip(string.digits))
-        spans = [_span(list(names)) for _, names in stems]
         counts = f"{len(self.loaded)} tensors, {self.loaded_parameters:,} parameters"
-        rows = {"loaded": [f"{counts}: {', '.join(spans)}", *blocks]}
-        blocks, layers = _blocks_and_layers(self.fresh)
+        outermost = dict.fromkeys(layer.split(".")[0] for layer in _layers(self.loaded))
+        stems = groupby(outermost, lambda name: name.rstrip(string.digits))
+        spans = ", ".join(_span(list(names)) for _, names in stems)
+        rows = {"loaded": [f"{counts}: {spans}", *_blocks(self.loaded)]}
         reasons = {name: f" ({reason})" for name, reason in self.reasons.items()}
-        rows["starts fresh"] = [*blocks, *(name + reasons.get(name, "") for name in layers)]
-        blocks, layers = _blocks_and_layers(self.unused)
-        rows["unused"] = [*blocks, *layers]
+        layers = [name + reasons.get(name, "") for name in _layers(self.fresh)]
+        rows["starts fresh"] = [*_blocks(self.fresh), *layers]
+        rows["unused"] = [*_blocks(self.unused), *_layers(self.unused)]
         return "\n".join(
             f"{'' if number else label:14}{row}"
             for label, texts in rows.items()
@@ -61,16 +56,14 @@ class LoadReport:
         )
 
 
-def load_weights(
-    model: nn.Module, weights: Weights, *, replace_attention: bool = False
-) -> LoadReport:
+def load_weights(model: nn.Module, weights: Weights) -> LoadReport:
     """Load into ``model`` what fits, and report what was loaded and what starts fresh.
 
     These may start fresh: an attention block that the weights do not have; the classifier, if the
     weights have none or another; the first convolution, if it has another shape, such as for other
     input channels. Attention blocks and a classifier that the network does not have are left over.
     But where the network has one attention block and the weights have another, trained attention
-    would be dropped for a fresh one: that is refused, unless ``replace_attention`` asks for it.
+    would be dropped for a fresh one: that is refused (give the weights without it, if you mean it).
     Everything else must fit, name by name and shape by shape; otherwise nothing is loaded. Values
     are converted to the network's precision and device.
 
@@ -81,10 +74,6 @@ def load_weights(
         model: the network, of the course or of torchvision.
         weights: a state dict, the path of a file (``.pth``, ``.pt`` or ``.safetensors``), or one of
             torchvision's weights, such as ``ResNet50_Weights.DEFAULT``.
-        replace_attention: whether attention blocks may start fresh where the weights have others.
-
-    Returns:
-        The :class:`LoadReport`.
 
     Raises:
         ValueError: if the weights do not fit, cannot be read, or belong to version 1.5 of a ResNet
@@ -93,104 +82,21 @@ def load_weights(
         OSError: if the file is not there or cannot be read, or torchvision's cannot be downloaded.
     """
     model = getattr(model, "_orig_mod", model)  # inside of what torch.compile makes
-    state, whose = read_source(weights, getattr(model, "version", None))
-    return load_source(model, state, whose, replace_attention)
-
-
-def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state dict in a file, on the CPU.
-
-    A name that ends in ``.safetensors`` is read as that, any other as a file of ``torch.save``,
-    with ``weights_only=True``: a file that would run code when it is unpickled is refused. Of a
-    checkpoint the state dict is taken: its entry ``"state_dict"`` or ``"model"``, or else the only
-    one that holds tensors by name. If every key begins with ``module.`` or ``_orig_mod.``, as
-    ``nn.DataParallel`` and ``torch.compile`` make them, that is left out.
-
-    Returns:
-        A plain ``dict`` of tensors without gradients.
-
-    Raises:
-        ValueError: if the file is empty, torn, or holds anything else than tensors by name, or
-            several sets of them under other names.
-        OSError: if it is not there or cannot be read.
-    """
-    path = Path(path)
-    data = path.read_bytes()
-    try:
-        if path.suffix.lower() == ".safetensors":
-            content = safetensors.torch.load(data)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they announce what is refused next
-                content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # which one depends on which bytes are wrong
-        # PyTorch's own message advises to run the code in the file; this one does not.
-        code = re.search(r"GLOBAL ([\w.]*\w)", str(error))
-        if code and isinstance(error, pickle.UnpicklingError):
-            raise ValueError(
-                f"{path} holds more than tensors: reading it would run {code[1]}, so it was not "
-                "read. If it is a whole model, save its model.state_dict() instead; if the weights "
-                "lie beside something else, as arguments or NumPy's numbers, save them alone"
-            ) from None
-        raise ValueError(f"{path} is empty, torn, or not a file of weights") from None
-    if isinstance(content, Mapping) and not _is_state(content):
-        sets = {name: value for name, value in content.items() if _is_state(value)}
-        names = [name for name in ("state_dict", "model") if name in sets][:1] or list(sets)
-        if len(names) > 1:
-            raise ValueError(
-                f"{path} has the sets of weights {names}: take one with torch.load(path, "
-                "weights_only=True), and give that"
-            )
-        content = sets[names[0]] if names else content
-    return {key: value.detach() for key, value in _checked(content, str(path)).items()}
-
-
-def _checked(state: object, what: str) -> dict[str, Tensor]:
-    """``state`` without the names of wrappers, if it is a state dict."""
-    if not _is_state(state):
-        raise ValueError(f"{what} is no state dict, tensors by name; got {state!r:.80}")
-    return strip_wrappers(state)
-
-
-def _is_state(state: object) -> bool:
-    entries = state.items() if isinstance(state, Mapping) else ()
-    return bool(entries) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in entries)
-
-
-def read_source(weights: Weights, version: str | None) -> tuple[dict[str, Tensor], str]:
-    """Weights in the course's layout for a network of this version, and whose they are.
-
-    That is ``"torchvision"``, or the :func:`layout` that they were in.
-    """
     whose = "torchvision"
     if not isinstance(weights, WeightsEnum):
         is_path = isinstance(weights, str | os.PathLike)
         state = read_weights(weights) if is_path else _checked(weights, "what was given as weights")
         whose = layout(state)
-    if version == "v1" and whose != "course":
+    if getattr(model, "version", None) == "v1" and whose != "course":
         raise ValueError(
             f"weights of {whose!r} are of version 1.5, with the stride on the 3x3 convolution; "
             "make the network with version='v1.5', or it will compute something else"
         )
     if isinstance(weights, WeightsEnum):
         # The file comes through the network: check its hash, and do not run code from it.
-        try:
-            state = weights.get_state_dict(
-                map_location="cpu", progress=True, check_hash=True, weights_only=True
-            )
-        except OSError as error:
-            raise OSError(
-                f"{weights} could not be downloaded ({error}); fetch {weights.url} where there is "
-                "a network, and give the path of the file"
-            ) from None
-    return from_layout(state, whose) if whose in DIALECTS else dict(state), whose
-
-
-def load_source(
-    model: nn.Module, state: Mapping[str, Tensor], whose: str, replace_attention: bool = False
-) -> LoadReport:
-    """Load what :func:`read_source` gave, all that fits or nothing at all."""
-    wanted, given = model.state_dict(), dict(state)
+        state = weights.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)
+    given = from_layout(state, whose) if whose in DIALECTS else dict(state)
+    wanted = model.state_dict()
     for key, value in wanted.items():
         layer, _, name = key.rpartition(".")
         if name == "num_batches_tracked" and f"{layer}.running_mean" in given:
@@ -202,7 +108,7 @@ def load_source(
             if long == (*short, 1, 1):
                 given[key] = given[key].reshape(value.shape)
 
-    unlike, reasons = _compare(model, wanted, given, replace_attention)
+    unlike, reasons = _compare(model, wanted, given)
     fresh, unused = ([key for key in keys if _part(key) in unlike] for keys in (wanted, given))
     loaded = [key for key in wanted if _part(key) not in unlike]
     if whose in DIALECTS:
@@ -213,8 +119,52 @@ def load_source(
     return LoadReport(tuple(loaded), tuple(fresh), tuple(unused), learned, reasons)
 
 
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The state dict in a file, on the CPU.
+
+    A name that ends in ``.safetensors`` is read as that, any other as a file of ``torch.save``,
+    with ``weights_only=True``: a file that would run code when it is unpickled is refused. Of a
+    checkpoint the state dict is taken, its entry ``"state_dict"`` or ``"model"``. If every key
+    begins with ``module.`` or ``_orig_mod.``, as ``nn.DataParallel`` and ``torch.compile`` make
+    them, that is left out.
+
+    Returns:
+        A plain ``dict`` of tensors without gradients.
+
+    Raises:
+        ValueError: if the file is empty, torn, or holds anything else than tensors by name.
+        OSError: if it is not there or cannot be read.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    try:
+        if path.suffix.lower() == ".safetensors":
+            content = safetensors.torch.load(data)
+        else:
+            content = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception:  # which one depends on which bytes are wrong
+        # PyTorch's own message advises to run the code in the file; this one does not.
+        raise ValueError(
+            f"{path} is empty or torn, or holds more than tensors, such as a whole model, and to "
+            "read that could run a program, so it was not read; save its model.state_dict() instead"
+        ) from None
+    for entry in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
+            content = content[entry]
+            break
+    return {key: value.detach() for key, value in _checked(content, str(path)).items()}
+
+
+def _checked(state: object, what: str) -> dict[str, Tensor]:
+    """``state`` without the names of wrappers, if it is a state dict."""
+    entries = state.items() if isinstance(state, Mapping) else ()
+    if not entries or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in entries):
+        raise ValueError(f"{what} is no state dict, tensors by name; got {state!r:.80}")
+    return strip_wrappers(state)
+
+
 def _compare(
-    model: nn.Module, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], replace: bool
+    model: nn.Module, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]
 ) -> tuple[set[str], dict[str, str]]:
     """The attention blocks and layers that differ and may, and the reasons of some.
 
@@ -228,40 +178,39 @@ def _compare(
     first = next((name for name, layer in layers if isinstance(layer, nn.Conv2d)), None)
     # The network's last linear layer, and the last one that it does not have.
     heads = [name for name, layer in layers if isinstance(layer, nn.Linear)][-1:]
-    heads += linear_layers({key: given[key] for key in given if key not in wanted})[-1:]
+    heads += [
+        key.removesuffix(".weight")
+        for key, value in given.items()
+        if key not in wanted and key.endswith(".weight") and value.dim() == 2
+    ][-1:]
 
     ours, theirs = _shapes(wanted), _shapes(given)
-    unlike, reasons, replaced, misfits = set(), {}, [], []
+    unlike, reasons, problems = set(), {}, []
     for part in dict.fromkeys([*ours, *theirs]):
         a, b = ours.get(part, {}), theirs.get(part, {})
         if a == b:
             continue
         unlike.add(part)
         if attention_block(f"{part}."):
-            replaced += [part] if a and b and not replace else []
+            if a and b:
+                problems.append(f"{part} is another attention block than the weights have")
         elif part in heads or (part == first and b):
             x, y = a.get(f"{part}.weight"), b.get(f"{part}.weight")
             if x and y:
                 x, y = (x, y) if part == first else (f"{x[0]} classes", y[0])
                 reasons[part] = f"{x}, the weights have {y}"
         else:
-            misfits += [key for key in {**a, **b} if a.get(key) != b.get(key)]
-    problems = {
-        "missing from the weights": [key for key in misfits if key not in given],
-        "unknown to the network": [key for key in misfits if key not in wanted],
-        "of another shape": [
-            f"{key} {list(given[key].shape)} for {list(wanted[key].shape)}"
-            for key in misfits
-            if key in given and key in wanted
-        ],
-        "another attention block (replace_attention=True drops the trained one)": replaced,
-    }
-    if replaced or misfits:
-        texts = (
-            f"{what}: {names[0]}, {len(names)} in all" for what, names in problems.items() if names
-        )
+            problems += [
+                f"{key} is {a.get(key, 'not')} in the network, {b.get(key, 'not')} in the weights"
+                for key in {**a, **b}
+                if a.get(key) != b.get(key)
+            ]
+    if problems:
+        # The first are the network's, the last the weights'.
+        told = "; ".join(dict.fromkeys((problems[0], problems[-1])))
         raise ValueError(
-            f"the weights do not fit {type(model).__name__}, nothing was loaded; {'; '.join(texts)}"
+            f"the weights do not fit {type(model).__name__}, nothing was loaded: {told}; "
+            f"{len(problems)} in all"
         )
     return unlike, reasons
 
@@ -292,22 +241,16 @@ def attention_block(key: str) -> str | None:
     return parts[0] if parts[:1] in (["first"], ["last"]) else None
 
 
-def linear_layers(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of the linear layers, by their weights; those of attention blocks not counted."""
-    return [
-        key.removesuffix(".weight")
-        for key, value in state.items()
-        if key.endswith(".weight") and value.dim() == 2 and not attention_block(key)
-    ]
-
-
-def _blocks_and_layers(keys: Iterable[str]) -> tuple[list[str], list[str]]:
-    """What ``keys`` belong to: a line on the attention blocks, if any, and the other layers."""
+def _blocks(keys: Iterable[str]) -> list[str]:
+    """A line on the attention blocks that ``keys`` belong to, if any."""
     blocks = list(dict.fromkeys(filter(None, map(attention_block, keys))))
-    layers = list(dict.fromkeys(_part(key) for key in keys if not attention_block(key)))
     plural = "s" if len(blocks) > 1 else ""
-    line = f"{len(blocks)} attention block{plural}: {_span(blocks)}"
-    return [line] if blocks else [], layers
+    return [f"{len(blocks)} attention block{plural}: {_span(blocks)}"] if blocks else []
+
+
+def _layers(keys: Iterable[str]) -> list[str]:
+    """The other layers that ``keys`` belong to."""
+    return list(dict.fromkeys(_part(key) for key in keys if not attention_block(key)))
 
 
 def _span(names: list[str]) -> str:

@@ -16,14 +16,12 @@ def partners(labels: Tensor, *, same_class: bool) -> Tensor:
         Indices ``[N]``.
 
     Raises:
-        ValueError: if the classes are not equally many, or there is no other image to choose.
+        ValueError: if the classes have not equally many images.
     """
     counts = labels.bincount()
     if len(counts.unique()) != 1:
         raise ValueError(f"every class must have equally many images, got {counts.tolist()}")
     members = labels.argsort(stable=True).view(len(counts), -1)  # [K, N / K]
-    if members.shape[same_class] < 2:
-        raise ValueError("there is no other image to exchange maps with")
     chosen = torch.empty_like(labels)
     chosen[members] = members.roll(-1, dims=int(same_class))
     return chosen
@@ -52,13 +50,10 @@ def interventions(
         From the name of each intervention to the maps that it changes.
 
     Raises:
-        ValueError: if the maps hold no channel maps or no spatial maps, or :func:`partners`
-            refuses the labels.
+        ValueError: if :func:`partners` refuses the labels.
     """
     channel = {n: m for n, m in maps.items() if m.shape[1] > 1}
     spatial = {n: m for n, m in maps.items() if m.shape[1] == 1}
-    if not channel or not spatial:
-        raise ValueError("interventions need channel maps and spatial maps, as CBAM has them")
     same, other = (partners(labels, same_class=answer) for answer in (True, False))
     generator = torch.Generator().manual_seed(seed)
     chance = {n: torch.rand(m.shape, generator=generator).to(m) for n, m in channel.items()}

@@ -60,14 +60,8 @@ def show_weights_by_class(weights: Mapping[str, Any], classes: Sequence[str]) ->
 
     Returns:
         The figure: one panel for each block and the scale.
-
-    Raises:
-        ValueError: if a panel has not one row for each class.
     """
     planes = {title: np.asarray(plane) for title, plane in weights.items()}
-    if any(plane.ndim != 2 or len(plane) != len(classes) for plane in planes.values()):
-        shapes = [list(plane.shape) for plane in planes.values()]
-        raise ValueError(f"weights must be [{len(classes)}, channels] for each block, got {shapes}")
     # As wide as its channels are many, but never too narrow for its title.
     ratios = [max(plane.shape[1], 14) for plane in planes.values()]
     figure, grid = page(1, len(planes), 3.3, width_ratios=ratios)

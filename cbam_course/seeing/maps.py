@@ -55,7 +55,7 @@ def predict(model: nn.Module, x: Tensor, maps: Mapping[str, Tensor] | None = Non
         The logits, ``[N, classes]``.
 
     Raises:
-        ValueError: if there is no gate of that name, or a map has not the shape of the gate's own.
+        ValueError: if there is no gate of that name.
     """
     maps, gates = maps or {}, _gates(model)
     if unknown := maps.keys() - gates.keys():
@@ -65,13 +65,7 @@ def predict(model: nn.Module, x: Tensor, maps: Mapping[str, Tensor] | None = Non
     def change(name: str, own: Tensor) -> Tensor | None:
         if name not in maps:
             return None
-        shape, given = [len(x), *own.shape[1:]], list(maps[name].shape)
-        if given not in (shape, [1, *shape[1:]]):
-            raise ValueError(
-                f"the maps given to {name!r} must have the shape {shape}, or 1 instead of "
-                f"{len(x)}; got {given}"
-            )
-        return maps[name].expand(*shape)[part]
+        return maps[name].expand(len(x), *own.shape[1:])[part]
 
     logits = []
     with _on_every_map(model, change), torch.no_grad():

@@ -58,15 +58,10 @@ def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
 
 def _stretched(maps: Tensor, masks: Tensor) -> Tensor:
     """Maps over their masks, ``[N, H, W]``; coarse ones by bilinear interpolation."""
-    if masks.dim() != 3 or masks.dtype != torch.bool:
-        raise ValueError(f"masks must be booleans [N, H, W], got {masks.dtype} {list(masks.shape)}")
     if maps.dim() == 4 and maps.shape[1] == 1:
         maps = maps[:, 0]
     if maps.dim() != 3 or len(maps) != len(masks):
-        raise ValueError(
-            f"maps must be [N, 1, h, w] or [N, h, w], with as many as the {len(masks)} masks; "
-            f"got {list(maps.shape)}"
-        )
+        raise ValueError(f"maps must be [N, 1, h, w] or [N, h, w], N as of masks; got {maps.shape}")
     if bool(maps.isnan().any()):
         raise ValueError("maps must be numbers, got nan")
     if maps.shape == masks.shape:

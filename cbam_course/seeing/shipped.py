@@ -28,8 +28,7 @@ def shipped_seeds(name: str) -> tuple[int, ...]:
     runs = [path.stem.rpartition("-") for path in FOLDER.glob("*.json")]
     seeds = tuple(sorted(int(seed) for kind, _, seed in runs if kind == name))
     if not seeds:
-        known = ", ".join(sorted({repr(kind) for kind, _, _ in runs}))
-        raise ValueError(f"name must be one of {known}; got {name!r}")
+        raise ValueError(f"name must be one of {sorted({kind for kind, *_ in runs})}; got {name!r}")
     return seeds
 
 

@@ -97,23 +97,6 @@ def test_copies_and_stored_weights(case):
     assert all(torch.equal(twin(x), expected) for twin in twins)
 
 
-def test_a_block_says_what_it_is():
-    assert "channels=32, reduction=8" in repr(SqueezeExcitation(32, 8))
-    assert "channels=128, kernel_size=5, pools=('avg',)" in repr(ECA(128))
-    assert "kernel_size=3, pools=('max', 'avg')" in repr(SpatialAttention(3, pools=["max", "avg"]))
-    block = CBAM(32, mode="conv", order="parallel")
-    assert "channels=32, mode='conv', order='parallel'" in repr(block)
-
-
-@pytest.mark.parametrize("layer", ["conv", "linear"])
-def test_cost_table_for_32_channels(layer):
-    """The table of "CBAM, read with the paper": 256 + 256 + 98 and 3 + 98 parameters."""
-    block = CBAM(32, 4, 7, channel_options={"layer": layer})
-    assert [p.numel() for p in block.parameters()] == [256, 256, 98]
-    block = CBAM(32, kernel_size=7, mode="conv")
-    assert [p.numel() for p in block.parameters()] == [3, 98]
-
-
 @every_block
 def test_sigmoid_is_applied_once(name):
     """Seen: none on the spatial map, so that it leaves (0, 1); or two, which leave (0.5, 0.73)."""

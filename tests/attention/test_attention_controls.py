@@ -25,7 +25,7 @@ def test_a_constant_gate_weighs_each_channel_by_its_own_number_whatever_the_imag
     block, x = ConstantGate(4), cases.features(3, 4, 5, 6, dtype=torch.float32)
     assert torch.equal(block(x), x / 2)
     block(x).square().sum().backward()
-    assert (block.weight.grad > 0).all() and repr(block) == "ConstantGate(channels=4)"
+    assert (block.weight.grad > 0).all()
     with torch.no_grad():
         block.weight.copy_(torch.linspace(-2, 2, 4))
     refined, weights = block(x, return_map=True)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 from torch.export import Dim
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from cbam_course import models, seeing
 from cbam_course.attention import (
@@ -62,15 +61,6 @@ def test_empty_batches_and_what_is_not_finite(case):
         assert block(x).isfinite().all(dim=(1, 2, 3)).tolist() == [False, True]
 
 
-@pytest.mark.parametrize("name", ATTENTION_NAMES[1:])
-def test_meta_device(name):
-    """Shapes can be worked out without memory."""
-    with torch.device("meta"):
-        block = make_attention(name)(64)
-    refined = block(torch.empty(2, 64, 8, 9, device="meta"))
-    assert refined.shape == (2, 64, 8, 9) and refined.is_meta
-
-
 @pytest.mark.parametrize("start", [False, True])
 def test_traced_and_followed(start):
     x = cases.features(2, 64, 8, 8, dtype=torch.float32)
@@ -102,30 +92,6 @@ def test_exports_with_free_sizes():
     for shape in (x.shape, (5, 6, 4, 3), (1, 6, 1, 1)):
         x = cases.features(*shape)
         torch.testing.assert_close(exported(x), blocks(x), rtol=1e-10, atol=1e-10)
-
-
-def test_exports_the_maps():
-    block, x = FEW["cbam-fc"].make(6), cases.features(2, 6, 8, 9)
-    exported = torch.export.export(block, (x,), {"return_map": True}).module()
-    torch.testing.assert_close(exported(x, return_map=True)[1], block.attention_map(x))
-
-
-def test_features_of_a_network():
-    model = models.CifarCNN("cbam-conv", 4, widths=(4, 8)).eval()
-    x = torch.randn(1, 3, 8, 8)
-    found = create_feature_extractor(model, ["classifier"])(x)["classifier"]
-    assert torch.equal(found, model(x))
-
-
-def test_replaced_layers():
-    x = cases.features(2, 64, 8, 8, dtype=torch.float32)
-    block = CBAM(64, channel_options={"layer": "linear"}).eval()
-    expected = block(x)
-    mlp = block.channel_attention.mlp
-    mlp[0] = nn.Sequential(mlp[0])  # as when a layer is wrapped to be fine-tuned
-    assert torch.equal(block(x), expected)
-    block.channel_attention.mlp = nn.Sequential(*mlp)  # or all of them
-    assert torch.equal(block(x), expected)
 
 
 @pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="needs PyTorch 2.6")

@@ -14,7 +14,6 @@ RELU = {"activation": nn.ReLU, "scale_activation": nn.Sigmoid}
 BN = {"spatial_options": {"batch_norm": True}}
 PAIRS = {
     "SE of torchvision": lambda: (SqueezeExcitation(32, 4), TorchvisionSE(32, 8, **RELU)),
-    "linear": lambda: (SqueezeExcitation(32, 4, layer="linear"), TorchvisionSE(32, 8, **RELU)),
     "SE of timm": lambda: (
         SqueezeExcitation(32, 4, bias=False),
         SEModule(32, rd_channels=8, bias=False),
@@ -22,10 +21,6 @@ PAIRS = {
     # The average first, like the paper, and a BatchNorm, like the authors' code.
     "spatial": lambda: (SpatialAttention(3, batch_norm=True), SpatialAttn(3)),
     "CBAM": lambda: (CBAM(32, 4, **BN), CbamModule(32, rd_ratio=1 / 4)),
-    "CBAM with biases": lambda: (
-        CBAM(32, 4, channel_options={"bias": True}, **BN),
-        CbamModule(32, rd_ratio=1 / 4, mlp_bias=True),
-    ),
     "ECA": lambda: (ECA(32), EcaModule(32)),
     # timm obeys a kernel size only when it is not told the channels.
     "ECA of 9": lambda: (ECA(32, kernel_size=9), EcaModule(kernel_size=9)),

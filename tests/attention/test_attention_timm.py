@@ -1,7 +1,6 @@
 """timm's blocks by name: made, put into networks, switched off, frozen and recorded."""
 
 import pickle
-import sys
 
 import pytest
 import torch
@@ -29,14 +28,6 @@ def test_options_are_timms():
     assert make_attention("timm:se", rd_channels=5)(32).fc1.out_channels == 5
     with pytest.raises(TypeError, match="reduction"):
         make_attention("timm:gc", reduction=4)(32)
-
-
-def test_without_timm_the_message_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "timm.layers.create_attn", None)
-    with pytest.raises(ModuleNotFoundError, match=r"'timm:gc' needs .*cbam-course\[relatives\]"):
-        make_attention("timm:gc")
-    result = CliRunner().invoke(cli.main, "cost resnet18 --attention timm:gc".split())
-    assert result.exit_code == 1 and "cbam-course[relatives]" in result.output
 
 
 def put_in(how):

@@ -61,10 +61,7 @@ def test_options_of_networks_and_blocks():
 
 
 def test_a_tool_that_fails(monkeypatch):
-    def fail(model, inputs):
-        raise RuntimeError("no")
-
-    monkeypatch.setitem(TOOLS, "torchinfo", fail)
+    monkeypatch.delattr("torchinfo.summary")
     assert "torchinfo <NA>" in lines(run("cifar-cnn"))
 
 
@@ -72,9 +69,7 @@ def test_a_tool_that_fails(monkeypatch):
     ("arguments", "message", "code"),
     [
         ("resnet5o", "Unknown model resnet5o", 1),
-        ("resnet18 --model-option color=3", "unexpected keyword argument 'color'", 1),
         ("squeezenet1_1 --model-option num_classes=-1", "negative dimension", 1),
-        ("resnet18 --attention se --attention-option reduction=99", "99 leaves no hidden", 1),
         ("resnet18 --attention se --attention-option colour=9", "argument 'colour'", 1),
         ("squeezenet1_1 --attention se", "SqueezeNet has no residual branches", 1),
         ("resnet18 --input 4x64x64", "ResNet does not run on an input of shape", 1),

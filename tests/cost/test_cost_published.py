@@ -1,7 +1,5 @@
 """The printed costs of three papers: as printed, computed again, explained where they differ."""
 
-import re
-
 import pandas as pd
 import pytest
 import torch
@@ -34,15 +32,6 @@ def test_all_rows_of_all_papers():
     eca = rows[rows["paper"] == "ECA-Net"]
     for name in ("top1", "top5"):
         assert ((eca[f"{name}_error"] + eca[f"{name}_accuracy"] - 100).abs() < 1e-9).all()
-
-
-def test_printed_values_keep_their_digits_and_unit():
-    rows = pd.DataFrame(printed_rows())
-    for quantity in ("parameters", "flops"):
-        assert rows[quantity].dropna().map(lambda t: bool(re.fullmatch(r"[\d.]+ [MG]", t))).all()
-    table = rows[(rows["paper"] == "CBAM") & (rows["table"] == "4")].set_index("row")
-    assert table.loc["ResNet50 + SE", "flops"] == "3.860 G"
-    assert table.loc["ResNet34", "parameters"] == "21.80 M"
 
 
 def test_unknown_papers_and_tables_are_refused():
@@ -180,33 +169,6 @@ def test_thop_rules_agree_with_thop(builder, attention, first, later):
 
 
 # The networks
-
-
-def test_parameters_of_the_parts():
-    """The ECA blocks of ResNet-50 hold 86 by equation 12; SE has 2 C^2 / r + C / r + C."""
-    plain = costs("resnet50")["parameters"]
-    assert costs("resnet50", "eca")["parameters"] - plain == 3 * 5 + 4 * 5 + 6 * 5 + 3 * 7 == 86
-    stages = ((3, 256), (4, 512), (6, 1024), (3, 2048))
-    weights = sum(blocks * 2 * c * c // 16 for blocks, c in stages)
-    biases = sum(blocks * (c // 16 + c) for blocks, c in stages)
-    assert costs("resnet50", "se", bias=False)["parameters"] - plain == weights
-    assert costs("resnet50", "se")["parameters"] - plain == weights + biases
-    assert costs("resnet50", "cbam")["parameters"] - plain == weights + biases + 16 * 98
-    # int(0.7 * 512) = 358 channels: 358 / 16 = 22.4, but int(0.7 * 1024) / 16 = 44.75.
-    found = [costs("mobilenet_v1", kind, alpha=0.7)["parameters"] for kind in ("se", "rounded se")]
-    assert [f"{number / 1e6:.2f}" for number in found] == ["2.70", "2.71"]
-
-
-def test_se_mobilenet_has_se_after_the_pointwise_convolutions():
-    everywhere, pointwise = (
-        costs("mobilenet_v1", kind)["parameters"] - costs("mobilenet_v1")["parameters"]
-        for kind in ("se", "se, pointwise")
-    )
-    widths = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
-    assert pointwise == sum(2 * c * (c // 16) + c // 16 + c for c in widths)
-    depthwise = (32, 32, *widths[:-1])  # the first convolution's, and 13 depthwise ones'
-    rest = sum(2 * c * (c // 16) + c // 16 + c for c in depthwise)
-    assert everywhere == pointwise + rest
 
 
 def test_bam_and_table_1_by_hand():

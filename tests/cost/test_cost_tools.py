@@ -97,7 +97,6 @@ def test_a_tool_that_fails():
     [
         (cifar_cnn, (3, 16, 16)),
         (swin, (3, 32, 32)),
-        (lambda: nn.Sequential(shared := nn.Conv2d(4, 4, 1), nn.Sequential(shared)), (4, 5, 5)),
         (lambda: nn.LSTM(4, 4), (5, 4)),
     ],
 )
@@ -126,39 +125,6 @@ def test_reasons():
     # A linear layer of a sequence: torchinfo does not see that it runs at every position.
     assert reasons(nn.Linear(4, 3, bias=False), (7, 4)) == {
         ("torchinfo", "Linear"): "each parameter once"
-    }
-
-
-class Written(nn.Module):
-    """Layers and products without modules."""
-
-    def __init__(self):
-        super().__init__()
-        self.matrix = nn.Parameter(torch.zeros(4, 4))
-
-    def forward(self, x):
-        x = F.linear(x, self.matrix)
-        return torch.einsum("bnc,bmc->bnm", x, x)
-
-
-def test_reasons_without_modules():
-    assert count(on_meta(Written), (7, 4)).left_out == 7 * 7 * 4
-    assert reasons(on_meta(Written), (7, 4)) == {
-        ("torchinfo", "Written"): "not counted",
-        ("ptflops aten", "Written"): "another rule",
-        ("ptflops pytorch", "Written"): "not counted",
-    }
-
-
-def test_layers_under_two_names():
-    """ptflops pytorch adds up what stands under every name."""
-    shared = nn.Conv2d(4, 4, 1, bias=False)
-    model = nn.Sequential(shared, nn.Sequential(shared))
-    assert measured(model, (4, 5, 5))["ptflops pytorch"] == 2 * count(model, (4, 5, 5)).macs
-    assert reasons(model, (4, 5, 5)) == {
-        ("ptflops pytorch", "(elsewhere)"): (
-            "work outside the layers, or layers under several names"
-        )
     }
 
 

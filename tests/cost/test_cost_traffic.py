@@ -6,7 +6,6 @@ from torch import nn
 
 from cbam_course.attention import CBAM, SqueezeExcitation
 from cbam_course.cost import traffic
-from cbam_course.models import CifarCNN
 
 F = 4 * 64 * 8 * 8  # bytes of the map, and 256 of what is pooled from it, in either direction
 
@@ -61,15 +60,6 @@ def test_gradients_and_modes_stay():
     traffic(block, x)
     assert not x.requires_grad
     assert all(map(torch.equal, before, (p.grad for p in block.parameters())))
-
-
-def test_a_network_whose_first_layers_are_frozen():
-    network = CifarCNN(widths=(8, 8))
-    x = torch.rand(2, 3, 32, 32)
-    whole = traffic(network, x)
-    network.stages[0].requires_grad_(False)
-    assert traffic(network, x).backward < whole.backward
-    assert whole.kept > whole.feature_map
 
 
 def test_two_outputs_are_refused():

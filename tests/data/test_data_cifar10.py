@@ -114,29 +114,6 @@ def test_damaged_and_other_files_are_refused(cached, arrays):
         with pytest.raises(ValueError, match=f"(?s){advice}"):
             cifar10(cached.parent)
         assert cached.read_bytes() == content
-    for position in np.random.default_rng(0).integers(0, len(whole), 30):
-        changed = bytearray(whole)
-        changed[position] ^= 0x10
-        cached.write_bytes(changed)
-        # Some bytes of a zip file, such as its time stamps, carry no data.
-        try:
-            assert equal(cifar10(cached.parent, download=False), arrays)
-        except ValueError:
-            continue
-
-
-def test_keys_depend_on_every_pixel_its_position_and_the_label(arrays):
-    x, y = arrays["x_train"], arrays["y_train"]
-    keys = module.content_keys(x, y)
-    assert keys.dtype == np.uint64 and len(set(keys.tolist())) == len(x)
-    order = np.random.default_rng(3).permutation(len(x))
-    assert (module.content_keys(x[order], y[order]) == keys[order]).all()
-    for row, column in [(0, 0), (15, 7), (31, 31)]:
-        changed = x.copy()
-        changed[:, row, column, 2] ^= 1
-        assert (module.content_keys(changed, y) != keys).all()
-    assert (module.content_keys(x[:, ::-1], y) != keys).all()
-    assert (module.content_keys(x, (y + 1) % 10) != keys).all()
 
 
 # torchvision's layout and the download
@@ -232,8 +209,7 @@ def test_what_torchvision_left_is_used_if_it_is_whole(offered, arrays, tmp_path,
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", full)
-        with pytest.warns(UserWarning, match="No space left"):  # it serves all the same
-            assert equal(cifar10(tmp_path, download=False), arrays)
+        assert equal(cifar10(tmp_path, download=False), arrays)  # it serves all the same
     assert os.listdir(tmp_path) == ["cifar-10-batches-py"]
     batch = tmp_path / "cifar-10-batches-py" / "data_batch_3"
     batch.write_bytes(batch.read_bytes()[:-1])

@@ -29,14 +29,8 @@ def make(count: int = 40, tests: int = 20, masks: bool = False, **changes) -> Im
     [
         ({"x_train": np.zeros((40, 3, 32, 9), np.uint8)}, r"x_train .*uint8 \[40, 3, 32, 9\]"),
         ({"x_train": np.zeros((40, 32, 32, 3), np.float32)}, "x_train .*got float32"),
-        ({"x_train": np.zeros((40, 32, 32, 4), np.uint8)}, r"x_test .*32, 4\], got uint8 \[20"),
-        ({"x_train": [[0]]}, "x_train must be a NumPy .*got list"),
-        ({"y_train": np.zeros(39, np.uint8)}, r"y_train .*\[40\], got uint8 \[39\]"),
-        ({"y_test": np.full(20, 4, np.uint8)}, "y_test has a label above those of the classes"),
-        (
-            {"masks": True, "masks_test": np.zeros((20, 32, 32), np.uint8)},
-            "masks_test .*bool.*got uint8",
-        ),
+        ({"y_train": np.zeros(39, np.uint8)}, "y_train must hold a class"),
+        ({"y_test": np.full(20, 4, np.uint8)}, "y_test must hold a class"),
     ],
 )
 def test_bad_fields_are_refused(changes, message):
@@ -81,16 +75,6 @@ def test_groups_are_balanced_disjoint_and_steady(sizes, more, seed):
     assert sorted([*together, *rest]) == list(range(163))
     [larger] = LABELED.draw("train", sizes[0] + more, seed=seed)
     assert set(groups[0]) <= set(larger)
-
-
-def test_groups_depend_on_the_seed_and_the_split():
-    images = make(count=40, tests=40)
-    chosen = {
-        tuple(images.draw(split, 20, seed=seed)[0].tolist())
-        for split in ("train", "test")
-        for seed in (0, 1)
-    }
-    assert len(chosen) == 4
 
 
 def test_more_than_there_are_is_refused():

@@ -44,13 +44,6 @@ def test_more_images_extend_the_set(drawn):
         assert (small == large[: len(small)]).all()
 
 
-def test_seeds_and_splits_share_no_image(drawn):
-    other = shapes(train=500, test=0, seed=1)
-    seen = [image.tobytes() for x in (drawn.x_train, drawn.x_test, other.x_train) for image in x]
-    assert len(set(seen)) == 5500
-    assert (np.sort(other.y_train.reshape(-1, 10), axis=1) == np.arange(10)).all()
-
-
 def test_masks_lie_where_the_object_is(drawn):
     """Within its mask an image has one fill color; around it that color is rare."""
     x, masks = drawn.x_test.astype(np.float64) / 255, drawn.masks_test

@@ -62,15 +62,6 @@ def test_variants_of_a_seed_share_their_weights(name):
     assert all(".attention." in key for key in other.keys() - plain.keys())
 
 
-def test_a_start_as_the_identity_changes_no_level_and_the_usual_one_does():
-    x = torch.rand(1, 3, 48, 48)
-    with torch.no_grad():
-        of = {name: make_detector(name, 0).eval().backbone(x) for name in list(VARIANTS)[:5]}
-    for name, levels in of.items():
-        same = all(torch.equal(level, of["plain"][key]) for key, level in levels.items())
-        assert same == (name == "plain" or VARIANTS[name].start_as_identity)
-
-
 def test_all_variants_of_a_seed_see_the_scenes_in_one_order():
     data = scenes(32, 0)
     one_step = TINY | {"batch_size": 16}
@@ -106,11 +97,6 @@ def test_average_precision_of_two_hits_and_a_false_alarm():
     right = (51 + 50 * 2 / 3) / 101
     metrics = detector.mean_average_precision(found, targets)
     assert metrics == pytest.approx({"map50": right, "map": right}, abs=1e-6)
-    found[0]["boxes"][2, 2] = 36  # now the last box has an IoU of 10/16
-    metrics = detector.mean_average_precision(found, targets)
-    assert metrics["map50"] == pytest.approx(right, abs=1e-6)
-    # At 0.5, 0.55 and 0.6 it is a hit; at the other seven limits only the first box is one.
-    assert metrics["map"] == pytest.approx((3 * right + 7 * 51 / 101) / 10, abs=1e-6)
 
 
 # Runs and records.

@@ -63,15 +63,6 @@ def test_the_corrected_row_starts_as_the_same_network(chapter):
         assert all(map(torch.equal, network(x), plain(x)))
 
 
-@pytest.mark.parametrize("position, loaded", [(4, 79_184 + 128), (1, 464 + 128)])
-def test_how_much_is_loaded_behind_a_new_row(chapter, position, loaded):
-    """The rows in front of it, and 128 numbers of a normalization that fit by accident."""
-    rows = chapter["shifted"](chapter["rows"], position)
-    rows.insert(position, [[-1], "cbam"])
-    share = chapter["load_what_fits"](chapter["ListedNetwork"](rows), chapter["plain"].state_dict())
-    assert share == pytest.approx(loaded / 320_352)
-
-
 @pytest.mark.parametrize("metric", ["map50", "map"])
 def test_no_variant_can_be_told_from_the_plain_detector(metric):
     """One interval of six misses zero; corrected for six comparisons it is no result."""

@@ -16,13 +16,11 @@ from cbam_course.attention import (
 )
 from cbam_course.models import (
     ResNet,
-    from_official,
-    from_timm,
+    from_layout,
     layout,
     load_weights,
     official_cbam,
-    to_official,
-    to_timm,
+    to_layout,
 )
 from tests.support.networks import images, randomize
 from tests.support.others import (
@@ -64,15 +62,15 @@ def test_networks_of_the_authors():
     ours, theirs = both()
     x, state = images(2, 3, 64, 48), theirs.state_dict()
     before = ours.eval()(x)
-    assert_same_state(to_official(from_official(state)), state)
-    ours.load_state_dict(from_official(state), strict=True)
+    assert_same_state(to_layout(from_layout(state, "official"), "official"), state)
+    ours.load_state_dict(from_layout(state, "official"), strict=True)
     assert_same_function(ours, theirs, x)
     assert (before - ours(x)).abs().max() > 0.1
 
     randomize(ours, seed=2)
-    assert_same_state(from_official(to_official(ours)), ours.state_dict())
+    assert_same_state(from_layout(to_layout(ours, "official"), "official"), ours.state_dict())
     for source in (ours, ours.state_dict()):
-        theirs.load_state_dict(to_official(source), strict=True)
+        theirs.load_state_dict(to_layout(source, "official"), strict=True)
     assert_same_function(ours, theirs, x)
 
 
@@ -103,42 +101,27 @@ def test_the_attention_matters():
         spatial_options={"pools": ("avg", "max"), "batch_norm": True},
     )
     ours, theirs = both(own=other)
-    ours.load_state_dict(from_official(theirs.state_dict()), strict=True)
+    ours.load_state_dict(from_layout(theirs.state_dict(), "official"), strict=True)
     x = images(2, 3, 64, 48)
     assert (ours.eval()(x) - theirs.eval()(x)).abs().max() > 1e-3
     with pytest.raises(ValueError, match=r"layer1.0.attention computes .*\('max', 'avg'\)"):
-        to_official(ours)
+        to_layout(ours, "official")
 
 
-@pytest.mark.parametrize("no_spatial", [False, True])
-def test_a_block_of_the_authors_alone(no_spatial):
-    theirs = randomize(OfficialCBAM(32, 4, no_spatial))
-    ours = official_cbam(32, 4, order="channel" if no_spatial else "channel-spatial")
-    ours.load_state_dict(from_official(theirs.state_dict()), strict=True)
+def test_a_block_of_the_authors_alone():
+    theirs = randomize(OfficialCBAM(32, 4))
+    ours = official_cbam(32, 4)
+    ours.load_state_dict(from_layout(theirs.state_dict(), "official"), strict=True)
     assert_same_function(ours, theirs, images(3, 32, 6, 5))
-    assert_same_state(to_official(ours), theirs.state_dict())
-
-
-def test_files_of_the_authors():
-    """Names with ``module.`` and no counters of BatchNorm: their PyTorch had none."""
-    ours, theirs = both()
-    state = {
-        f"module.{key}": value
-        for key, value in theirs.state_dict().items()
-        if not key.endswith("num_batches_tracked")
-    }
-    assert "module.layer1.0.cbam.ChannelGate.mlp.1.weight" in state
-    assert layout(state) == "official"
-    ours.load_state_dict(from_official(state), strict=True)
-    x = images(1, 3, 64, 64)
-    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
+    assert_same_state(to_layout(ours, "official"), theirs.state_dict())
 
 
 def test_a_network_without_attention_stays_as_it_is():
     ours, theirs = both(own=None, nothing=lambda channels: nn.Identity())
     state = theirs.state_dict()
-    for convert in (from_official, to_official, from_timm, to_timm):
-        assert_same_state(convert(state), state)
+    for whose in ("official", "timm"):
+        assert_same_state(from_layout(state, whose), state)
+        assert_same_state(to_layout(state, whose), state)
     ours.load_state_dict(state, strict=True)
     assert_same_function(ours, theirs, images(2, 3, 64, 48))
 
@@ -154,30 +137,17 @@ def test_official_cbam_by_hand():
 
 def test_layers_that_the_other_side_has_not():
     with pytest.raises(ValueError, match=r"ChannelGate.fc.* \[4, 64\] is not of the authors' CBAM"):
-        from_official({"layer1.0.cbam.ChannelGate.fc.weight": torch.ones(4, 64)})
+        from_layout({"layer1.0.cbam.ChannelGate.fc.weight": torch.ones(4, 64)}, "official")
     # What timm's ECA with an MLP computes is no block of the course.
     state = timm_resnet("resnet18", "ecam").state_dict()
     assert layout(state) == "timm"
     with pytest.raises(ValueError, match=r"layer1.0.se.* is not of timm's CBAM, ECA and SE"):
-        from_timm(state)
+        from_layout(state, "timm")
     for block in (CBAM(32, mode="conv"), IdentityStart(official_cbam(32))):
         state = {f"layer1.0.attention.{key}": value for key, value in block.state_dict().items()}
-        for convert in (to_official, to_timm):
+        for whose in ("official", "timm"):
             with pytest.raises(ValueError, match="layer1.0.attention.* is not of (timm|the)"):
-                convert(state)
-
-
-def test_shapes_of_the_mlp_fit_either_spelling():
-    own = make_attention(
-        "cbam-fc",
-        channel_options={"bias": True, "layer": "conv"},
-        spatial_options={"pools": ("max", "avg"), "batch_norm": True},
-    )
-    ours, theirs = both(own=own)
-    assert load_weights(ours, theirs.state_dict()).fresh == ()
-    x = images(2, 3, 64, 48)
-    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), **TOLERANCE)
-    assert_same_state(to_official(ours), theirs.state_dict())
+                to_layout(state, whose)
 
 
 # timm
@@ -207,14 +177,14 @@ def test_blocks_of_timm_alone(kind, arguments, name, options):
     theirs = randomize(KINDS[kind](64, **arguments))
     ours = make_attention(name, **options)(64)
     x = images(3, 64, 6, 5)
-    ours.load_state_dict(from_timm(theirs.state_dict()), strict=True)
+    ours.load_state_dict(from_layout(theirs.state_dict(), "timm"), strict=True)
     assert_same_function(ours, theirs, x)
-    assert_same_state(from_timm(to_timm(ours)), ours.state_dict())
+    assert_same_state(from_layout(to_layout(ours, "timm"), "timm"), ours.state_dict())
 
     randomize(ours, seed=5)
-    theirs.load_state_dict(to_timm(ours), strict=True)
+    theirs.load_state_dict(to_layout(ours, "timm"), strict=True)
     assert_same_function(ours, theirs, x)
-    assert_same_state(to_timm(ours.state_dict()), theirs.state_dict())
+    assert_same_state(to_layout(ours.state_dict(), "timm"), theirs.state_dict())
 
 
 CHANNELS = (32, 64, 64, 96)
@@ -241,14 +211,14 @@ def test_networks_of_timm(name, attention):
     }
     block = {"resnet18": "basic", "resnet26": "bottleneck"}[name]
     ours = ResNet(block, (2, 2, 2, 2), factories[attention], 10, widths=CHANNELS)
-    ours.load_state_dict(from_timm(state), strict=True)
+    ours.load_state_dict(from_layout(state, "timm"), strict=True)
     x = images(2, 3, 64, 48)
     assert_same_function(ours, theirs, x)
-    back = to_timm(from_timm(state))
+    back = to_layout(from_layout(state, "timm"), "timm")
     assert_same_state(back, state)
 
     randomize(ours, seed=3)
-    theirs.load_state_dict(to_timm(ours), strict=True)
+    theirs.load_state_dict(to_layout(ours, "timm"), strict=True)
     assert_same_function(ours, theirs, x)
     assert layout(ours.state_dict()) == "course"
 
@@ -257,19 +227,16 @@ MAX_FIRST = {"spatial_options": {"pools": ("max", "avg")}}
 
 
 @pytest.mark.parametrize(
-    ("convert", "block"),
+    ("whose", "block"),
     [
-        (to_official, CBAM(32, order="spatial-channel", **MAX_FIRST)),
-        (to_official, CBAM(32, channel_options={"pools": "avg"}, **MAX_FIRST)),
-        (to_official, CBAM(32)),
-        (to_official, SpatialAttention()),
-        (to_timm, CBAM(32, **MAX_FIRST)),
-        (to_timm, CBAM(32, order="channel")),
-        (to_timm, ECA(32, pools=("avg", "max"))),
-        (to_timm, ChannelAttention(32)),
+        ("official", CBAM(32, order="spatial-channel", **MAX_FIRST)),
+        ("official", CBAM(32, channel_options={"pools": "avg"}, **MAX_FIRST)),
+        ("official", SpatialAttention()),
+        ("timm", CBAM(32, **MAX_FIRST)),
+        ("timm", ECA(32, pools=("avg", "max"))),
+        ("timm", ChannelAttention(32)),
     ],
 )
-def test_blocks_that_compute_something_else(convert, block):
-    whose = {to_official: "the authors'", to_timm: "timm's"}[convert]
-    with pytest.raises(ValueError, match=f"the block computes something else than {whose}"):
-        convert(block)
+def test_blocks_that_compute_something_else(whose, block):
+    with pytest.raises(ValueError, match="the block computes something else than (the auth|timm)"):
+        to_layout(block, whose)

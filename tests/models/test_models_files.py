@@ -1,6 +1,5 @@
 """Files of weights: state dicts are read, and nothing else is."""
 
-import argparse
 import io
 import pickle
 
@@ -65,27 +64,6 @@ def test_the_authors_checkpoint(tmp_path, legacy):
     assert_equal(read_weights(path), model.module.state_dict())
 
 
-def test_module_is_left_out_only_if_all_have_it(tmp_path):
-    state = {"module.a": torch.ones(2), "module.module.b": torch.ones(1)}
-    torch.save(state, tmp_path / "all.pth")
-    assert list(read_weights(tmp_path / "all.pth")) == ["a", "module.b"]
-    torch.save({**state, "c": torch.ones(1)}, tmp_path / "some.pth")
-    assert list(read_weights(tmp_path / "some.pth")) == ["module.a", "module.module.b", "c"]
-
-
-@pytest.fixture
-def state():
-    return {key: value.detach() for key, value in nn.Linear(2, 3).state_dict().items()}
-
-
-def test_the_only_set_of_weights_is_found(tmp_path, state):
-    torch.save({"epoch": 3, "net": state, "optimizer": {"lr": 0.1}}, tmp_path / "file.pth")
-    assert read_weights(tmp_path / "file.pth").keys() == state.keys()
-    torch.save({"net": state, "ema": state}, tmp_path / "file.pth")
-    with pytest.raises(ValueError, match=r"sets of weights \['net', 'ema'\]: take one with torch"):
-        read_weights(tmp_path / "file.pth")
-
-
 # What is refused
 
 
@@ -104,25 +82,12 @@ class MakesAFile:
 def test_no_code_is_run(tmp_path, legacy, suffix):
     trap, path = tmp_path / "trap", tmp_path / f"weights{suffix}"
     path.write_bytes(saved({"weight": torch.ones(3), "trap": MakesAFile(trap)}, legacy))
-    with pytest.raises(ValueError, match=f"weights{suffix} (holds more|is empty, torn)") as refusal:
+    with pytest.raises(ValueError, match=f"weights{suffix} is empty or torn, or holds") as refusal:
         read_weights(path)
     assert not trap.exists()
     assert "weights_only" not in str(refusal.value)  # no advice to run it
-    if suffix != ".safetensors":
-        assert "reading it would run" in str(refusal.value) and "open" in str(refusal.value)
-
     pickle.loads(pickle.dumps(MakesAFile(trap))).close()
     assert trap.exists()  # it would have worked
-
-
-def test_more_than_tensors(tmp_path, state):
-    path = tmp_path / "model.pth"
-    torch.save(network(), path)
-    with pytest.raises(ValueError, match=r"run torch\.nn.*Sequential.*save its model.state_dict"):
-        read_weights(path)
-    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, path)
-    with pytest.raises(ValueError, match="run argparse.Namespace.*beside.* save them alone"):
-        read_weights(path)
 
 
 FOREIGN = {
@@ -138,7 +103,7 @@ def test_foreign_files_and_no_files(tmp_path, content, suffix):
     with pytest.raises(FileNotFoundError, match=f"a{suffix}"):
         read_weights(path)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"a{suffix} is empty, torn, or not a file of"):
+    with pytest.raises(ValueError, match=f"a{suffix} is empty or torn"):
         read_weights(path)
 
 
@@ -154,7 +119,7 @@ def test_torn_files(tmp_path, name):
     data = FORMATS[name](dict(network().state_dict()))
     for length in sorted({1, 8, *range(16, len(data), 397), len(data) - 1}):
         (tmp_path / name).write_bytes(data[:length])
-        with pytest.raises(ValueError, match=f"{name} (is empty, torn|holds more)"):
+        with pytest.raises(ValueError, match=f"{name} is empty or torn"):
             read_weights(tmp_path / name)
 
 

@@ -8,7 +8,6 @@ import torch
 import torchvision
 from torch import nn
 from torchvision.models import convnext, mobilenetv2, mobilenetv3, resnet
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from cbam_course.attention import CBAM, IdentityStart, make_attention
 from cbam_course.models import ResNet, insert_attention, make_model
@@ -158,13 +157,6 @@ def test_networks_of_the_course():
     assert set(both) < set(model.state_dict())
 
 
-def test_inside_of_other_networks():
-    model = nn.Sequential(nn.DataParallel(small()), nn.Linear(10, 2))
-    report = insert_attention(model, "eca", example=EXAMPLE)
-    found = [f"0.module.layer{n}.0.attention" for n in (1, 2)]
-    assert [i.name for i in report.insertions] == found
-
-
 # What must stay as it is
 
 
@@ -226,27 +218,6 @@ def test_looking_leaves_no_trace_and_only_the_blocks_draw_random_numbers():
     assert frozen and all(n.startswith("layer1") and "attention" not in n for n in frozen)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_blocks_have_the_precision_of_what_is_before_them(dtype):
-    model, x = small().to(dtype).eval(), images(2, 3, 32, 32).to(dtype)
-    before = call(model, x)
-    factory = make_attention("cbam-fc", spatial_options={"batch_norm": True})
-    insert_attention(model, factory, start_as_identity=True, example=EXAMPLE.to(dtype))
-    assert {p.dtype for p in model.parameters()} == {dtype}
-    assert torch.equal(call(model, x), before)
-
-
-def test_hooks_survive():
-    model, seen, names = small(), [], ["layer1.0", "layer1", "layer2.0.bn1", "relu"]
-    for name in names:
-        note = lambda module, args, output, name=name: seen.append(name)  # noqa: E731
-        model.get_submodule(name).register_forward_hook(note)
-    insert_attention(model, "se", names[1:], example=EXAMPLE)
-    seen.clear()
-    call(model, EXAMPLE)
-    assert sorted(seen) == sorted(names)
-
-
 class Up(nn.Module):
     """The decoder of a U-Net: two arguments, one of them by its name."""
 
@@ -297,18 +268,6 @@ def test_arguments_attributes_and_keys_stay():
     assert torch.equal(pickle.loads(pickle.dumps(model))(x), after)
 
 
-def test_what_a_feature_extractor_reads_is_refined():
-    model = small().eval()
-    insert_attention(model, "cbam-fc", where="layer*.*.bn2")
-    x = torch.rand(1, 3, 64, 64)
-    found = create_feature_extractor(model, ["layer1.0.bn2", "fc"])(x)
-    seen = []
-    block = model.layer1[0].bn2.attention
-    with block.register_forward_hook(lambda m, a, y: seen.append(y.clone())):
-        assert torch.equal(found["fc"], model(x))
-    assert torch.equal(found["layer1.0.bn2"], seen[0])
-
-
 def test_what_was_compiled_of_the_network_before_gets_the_blocks():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()).eval()
     compiled, x = torch.compile(model, backend="eager"), torch.rand(1, 3, 8, 8)
@@ -349,14 +308,6 @@ def test_after_a_sequence_and_inside_of_another_insertion_point():
     feature = 9 * (3 * branch + stem).relu()
     expected = plain.fc(3 * plain.layer2(feature).mean(dim=(2, 3)))
     torch.testing.assert_close(call(model, x), expected.detach(), rtol=1e-5, atol=1e-5)
-
-
-def test_a_module_with_two_names():
-    shared = nn.Conv2d(4, 4, 1)
-    model = nn.Sequential(shared, nn.Sequential(shared, nn.ReLU()))
-    insert_attention(model, lambda channels: Times(0), "1.0")  # the default example has 4 channels
-    assert model[0] is model[1][0] is shared
-    assert not call(model, images(2, 4, 3, 3)).any()
 
 
 class Branches(nn.Module):
@@ -407,12 +358,6 @@ class NeedsTwoParts(nn.Module):
         return y + relu(conv(x))
 
 
-def compiled_in_place():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1))
-    model.compile()
-    return model
-
-
 def tiny():
     return ResNet("basic", (1,), widths=(64,), stem="cifar")
 
@@ -432,14 +377,13 @@ REFUSED = [
     (Branches, "eca", "shared", IMAGE, "follow shared: its outputs differ in their channels"),
     (Branches, "eca", "unused", IMAGE, "follow unused: it is not run"),
     (Branches, "eca", "pair", IMAGE, r"follow pair: its output is no \[B, C, H, W\]"),
-    (Branches, "eca", ["conv", "cnv"], IMAGE, "no module is called 'cnv'; did you mean 'conv'"),
-    (Branches, "eca", "*.*.*", IMAGE, r"no module is called '\*.\*.\*'"),
+    (Branches, "eca", ["conv", "cnv"], IMAGE, "no module is called 'cnv'"),
     (Branches, "eca", None, IMAGE, "Branches has no residual branches .*; name modules in where"),
     (tiny, "none", None, IMAGE, "attention must be a block to insert; got 'none'"),
     (tiny, CBAM(64), None, IMAGE, "attention must be a name, None, or a factory"),
     (tiny, make_attention("se", reduction=65), None, IMAGE, "no block for layer1.0: reduction 65"),
-    (tiny, "eca", None, images(1, 4, 8, 8), r"called with a tensor \[1, 4, 8, 8\] to find"),
-    (with_attention, "se", None, IMAGE, "1 of 1 insertion points have attention already"),
+    (tiny, "eca", None, images(1, 4, 8, 8), "give an example that the network can be called"),
+    (with_attention, "se", None, IMAGE, "have attention already: layer1.0"),
     (lambda: nn.Sequential(nn.ReLU()), "eca", "0", None, "without an nn.Conv2d .* give an example"),
     (
         *(lambda: nn.Sequential(RunsItsParts({"a": nn.Conv2d(3, 4, 1)})), no_draw, "0", IMAGE),
@@ -448,7 +392,6 @@ REFUSED = [
     (NeedsTwoParts, no_draw, "parts", IMAGE, "cannot be called: too many values to unpack"),
     (torchvision.models.swin_t, "eca", "features.0", None, r"\[1, 56, 56, 96\] looks like"),
     (lambda: torch.compile(tiny()), "eca", "_orig_mod.conv1", IMAGE, "is compiled"),
-    (compiled_in_place, "eca", "0", IMAGE, "insert attention first, and compile then"),
 ]
 
 
@@ -475,8 +418,3 @@ def test_report():
     shown = insert_attention.__doc__.partition("start_as_identity=True))\n")[2]
     assert str(report).splitlines() == [line[8:] for line in shown.rstrip().splitlines()]
     assert str(report).startswith(f"16 CBAM blocks, at first the identity, {total:,} parameters")
-    report = insert_attention(empty("resnet18"), "eca", "layer1")
-    assert str(report).splitlines() == [
-        "1 ECA block, 3 parameters",
-        "  layer1.attention  1 x 64 channels, 3 parameters",
-    ]

@@ -38,15 +38,13 @@ class SpatialGate(nn.Module):
 class OfficialCBAM(nn.Module):
     """CBAM's authors: the maximum before the average."""
 
-    def __init__(self, channels, reduction=16, no_spatial=False):
+    def __init__(self, channels, reduction=16):
         super().__init__()
         self.ChannelGate = ChannelGate(channels, reduction)
-        if not no_spatial:
-            self.SpatialGate = SpatialGate()
+        self.SpatialGate = SpatialGate()
 
     def forward(self, x):
-        x = self.ChannelGate(x)
-        return self.SpatialGate(x) if hasattr(self, "SpatialGate") else x
+        return self.SpatialGate(self.ChannelGate(x))
 
 
 class MoskomuleSE(nn.Module):

@@ -43,24 +43,6 @@ class Einsum(nn.Module):
         return x * F.conv2d(planes, self.k, padding=1).sigmoid()
 
 
-class StackedPools(nn.Module):
-    """Both pools as two positions of one map, so that one call serves both."""
-
-    def __init__(self, c):
-        super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Conv2d(c, c // 4, 1, bias=False), nn.ReLU(inplace=True),
-            nn.Conv2d(c // 4, c, 1, bias=False),
-        )  # fmt: skip
-        self.conv = nn.Conv2d(2, 1, (5, 5), padding="same", bias=False)
-
-    def forward(self, x):
-        flat = x.flatten(2)
-        two = torch.stack([flat.mean(2), flat.max(2)[0]], 2).unsqueeze(3)
-        x = x.mul(self.mlp(two).sum(2, keepdim=True).sigmoid())
-        return x.mul(self.conv(torch.stack([x.mean(1), x.amax(1)], 1)).sigmoid())
-
-
 class OneByOneOverTheBatch(nn.Module):
     """Both pools one after the other in the batch."""
 
@@ -116,23 +98,6 @@ class NHWC(nn.Module):
         return (x * self.conv(planes.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).sigmoid()).permute(
             0, 3, 1, 2
         )
-
-
-class TwoConvolutions(nn.Module):
-    """One convolution for each plane, padded by hand; the features multiplied once, at the end."""
-
-    def __init__(self, c):
-        super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(c, c // 16, False), nn.ReLU(), nn.Linear(c // 16, c, False)
-        )
-        self.a, self.m = (nn.Conv2d(1, 1, 7, bias=False) for _ in range(2))
-
-    def forward(self, x):
-        mc = torch.sigmoid(self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3))))[..., None, None]
-        refined = mc * x
-        planes = F.pad(refined.mean(1, True), [3] * 4), F.pad(refined.amax(1, True), [3] * 4)
-        return x * (mc * (self.a(planes[0]) + self.m(planes[1])).sigmoid())
 
 
 class Lazy(nn.Module):
@@ -227,19 +192,6 @@ class Se(nn.Module):
         return x * self.fc(self.avg_pool(x).view(b, c)).view(b, c, 1, 1).expand_as(x)
 
 
-class SeVmap(Se):
-    """SE of one image, mapped over the batch, weights read as tensors."""
-
-    def forward(self, x):
-        first, _, second, _ = self.fc
-
-        def one(image):
-            scores = second.weight @ (first.weight @ image.mean((1, 2))).relu()
-            return image * scores.sigmoid()[:, None, None]
-
-        return torch.vmap(one)(x)
-
-
 class Spatial(nn.Module):
     """The spatial half by itself, which takes any number of channels."""
 
@@ -287,13 +239,11 @@ NOTHING = frozenset()
 RIGHT = {
     "linear layers": (Linears, "CBAM", NOTHING),
     "einsum": (Einsum, "CBAM", NOTHING),
-    "stacked pools": (StackedPools, "CBAM", NOTHING),
     "pools in the batch, biases": (OneByOneOverTheBatch, "CBAM", {"bias"}),
     "window of the size of the map, BatchNorm, maximum first": (
         Kernels, "CBAM", {"bias", "batch-norm", "max-first"},
     ),
     "channels last inside": (NHWC, "CBAM", NOTHING),
-    "two convolutions, one product": (TwoConvolutions, "CBAM", NOTHING),
     "lazy layers": (Lazy(), "CBAM", NOTHING),
     "plain": (options(), "CBAM", NOTHING),
     "kept in a tuple": (options(returns="both"), "CBAM", NOTHING),
@@ -322,7 +272,6 @@ RIGHT = {
     "mode conv": (ConvMode, "CBAM", NOTHING),
     "ECA": (Eca, "ECA", NOTHING),
     "SE": (Se, "squeeze-and-excitation", NOTHING),
-    "SE by vmap": (SeVmap, "squeeze-and-excitation", NOTHING),
     "starts as the identity": (Start, "CBAM", {"identity-start"}),
 }  # fmt: skip
 

@@ -163,30 +163,6 @@ class EcaKernelIgnored(nn.Module):
         return x * self.conv(x.mean((2, 3))[:, None]).transpose(1, 2)[..., None].sigmoid()
 
 
-class SqueezeExcitation(nn.Module):
-    def __init__(self, channels, reduction=16):
-        super().__init__()
-        self.fc1 = nn.Conv2d(channels, channels // reduction, 1)
-        self.fc2 = nn.Conv2d(channels // reduction, channels, 1)
-
-    def forward(self, x):
-        return x * self.gate(self.fc2(self.act(self.fc1(self.squeeze(x)))))
-
-    def squeeze(self, x):
-        return x.mean((2, 3), keepdim=True)
-
-    def act(self, x):
-        return x.relu()
-
-    def gate(self, x):
-        return x.sigmoid()
-
-
-def se(**parts):
-    """A class like :class:`SqueezeExcitation` with some of its methods replaced."""
-    return type("WrongSE", (SqueezeExcitation,), parts)
-
-
 class NewLayerEachCall(Right):
     def channel_scores(self, x):
         mlp = Right(x.shape[1]).mlp.to(x)
@@ -199,10 +175,6 @@ def mean_of_batch(self, x):
 
 def window(self, x):
     return x[:, :, :4, :4].amax((2, 3))
-
-
-def windows(self, x):
-    return F.max_pool2d(x, 7).mean((2, 3))
 
 
 def sum_of_maps(self, x):
@@ -226,18 +198,6 @@ def by_row_forward(self, x):
 
 def sigmoids(self, x):
     return self.mlp(self.average(x)).sigmoid(), self.mlp(self.maximum(x)).sigmoid()
-
-
-def viewed(self, x):
-    return x.view(x.shape[0] * x.shape[1], -1).mean(1).view(x.shape[:2])
-
-
-def float_gate(self, scores):
-    return scores.float().sigmoid()
-
-
-def asks(self, x):
-    return x * self.channel(x) * self.spatial(x * self.channel(x)) if x.max() > -9 else x
 
 
 def no_grad_channel(self, x):
@@ -291,12 +251,10 @@ WRONG = {
     "average over the batch": (wrong(average=mean_of_batch), "batch"),
     "sum instead of average": (wrong(average=_(lambda x: x.sum((2, 3)))), "sum-pool"),
     "maximum of a window": (wrong(maximum=window), "not-global"),
-    "maximum pool of 7 x 7": (wrong(maximum=windows), "not-global"),
     "a map for each column": (wrong(channel_scores=by_row, forward=by_row_forward), "wrong-axis"),
     "standard deviation": (
         wrong(maximum=_(lambda x: x.std((2, 3), correction=0))), "other-statistic",
     ),
-    "minimum": (wrong(maximum=_(lambda x: x.amin((2, 3)))), "other-statistic"),
     "no hidden unit": (partial(Right, reduction=128), "constant-gate"),
     # The spatial half.
     "average to both planes": (
@@ -334,20 +292,12 @@ WRONG = {
         wrong(forward=lambda s, x: x * s.channel(x) ** 2 * s.spatial(x * s.channel(x))),
         "product-twice",
     ),
-    "spatial product twice": (
-        wrong(forward=lambda s, x: x * s.channel(x) * s.spatial(x * s.channel(x)) ** 2),
-        "product-twice",
-    ),
     "features twice": (
         wrong(forward=lambda s, x: x * Right.forward(s, x)), "features-twice",
     ),
     "maps added": (wrong(forward=sum_of_maps), "sum-of-maps"),
     "spatial map from the sum of both": (
         wrong(forward=lambda s, x: x * s.channel(x) * s.spatial(x + x * s.channel(x))),
-        "composition",
-    ),
-    "spatial map from the squared weights": (
-        wrong(forward=lambda s, x: x * s.channel(x) * s.spatial(x * s.channel(x) ** 2)),
         "composition",
     ),
     "spatial map from the channel map": (
@@ -369,20 +319,7 @@ WRONG = {
     "a new layer on each call": (NewLayerEachCall, "random"),
     "input changed in place": (wrong(forward=in_place), "changes-input"),
     "statistics of the batch": (BatchStatistics, "batch"),
-    "view of the features": (wrong(average=viewed), "channels-last"),
-    "float32 map": (wrong(spatial_gate=float_gate), "half-precision"),
-    "a question of the values": (wrong(forward=asks), "export"),
     # Relatives.
-    "SE without ReLU": (se(act=_(lambda x: x)), "no-relu"),
-    "SE with ReLU last": (se(gate=_(lambda x: x.relu().sigmoid())), "relu-last"),
-    "SE with tanh": (se(gate=_(torch.tanh)), "tanh"),
-    "SE over the batch": (
-        se(squeeze=_(lambda x: x.mean((0, 2, 3), True).expand(len(x), -1, 1, 1))), "batch",
-    ),
-    "SE with a residual": (
-        se(forward=lambda s, x: x + SqueezeExcitation.forward(s, x)), "residual",
-    ),
-    "SE with a sum": (se(squeeze=_(lambda x: x.sum((2, 3), True))), "sum-pool"),
     "ECA of the average twice": (EcaTwice, "max-missing"),
     "ECA's kernel ignored": (partial(EcaKernelIgnored, kernel_size=9), "ignored-argument"),
 }  # fmt: skip
