@@ -68,8 +68,9 @@ def make_model(
             ``alpha=0.7`` (MobileNet v1) or ``where="blocks"`` (MobileNet v2).
 
     Raises:
-        ValueError: for an unknown name, a number of classes below 1, and whatever the network, the
-            block or :func:`load_weights` refuses.
+        ValueError: for an unknown name, a number of classes below 1 or one that is not given where
+            the weights have another, and whatever the network, the block or :func:`load_weights`
+            refuses.
         TypeError: for an option that the network does not have.
 
     Example:
@@ -92,7 +93,11 @@ def make_model(
     if num_classes is not None:
         options["num_classes"] = check_integer("num_classes", num_classes)
     model = make(attention=factory, **options)
-    model.load_report = None if weights is None else load_weights(model, weights)
+    model.load_report = report = None if weights is None else load_weights(model, weights)
+    if report is not None and num_classes is None:
+        for reason in report.reasons.values():
+            if "classes" in reason:
+                raise ValueError(f"num_classes must be given: {name} has {reason}")
     return model
 
 

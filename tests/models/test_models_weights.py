@@ -83,6 +83,15 @@ def test_a_file_with_another_number_of_classes_and_of_input_channels(plain18, tm
     ]
 
 
+def test_other_classes_than_the_weights_have_must_be_meant():
+    weights = small(num_classes=5).state_dict()
+    options = {"depths": (1, 1), "widths": (8, 16), "weights": weights}
+    with pytest.raises(ValueError, match="num_classes must be given: .* has 10 .* have 5"):
+        make_model("cifar_resnet", **options)
+    report = make_model("cifar_resnet", num_classes=3, **options).load_report
+    assert report.fresh == ("fc.weight", "fc.bias")
+
+
 def test_mobilenet_v2_first_and_last(tmp_path):
     theirs = torchvision.models.mobilenet_v2(num_classes=12)
     path = tmp_path / "v2.pt"
