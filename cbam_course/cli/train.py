@@ -60,7 +60,7 @@ def train(
     errors = (ValueError, FloatingPointError, DatasetUnavailable, OSError, ModuleNotFoundError)
     with interruptible(how), told_in_a_line(*errors, torch.cuda.OutOfMemoryError):
         if resume:
-            saved = training.History.from_dict(read_checkpoint(out)["history"])
+            _, saved = read_checkpoint(out)
             default = ParameterSource.DEFAULT
             given = {n: v for n, v in fields.items() if context.get_parameter_source(n) != default}
             config = replace(saved.config, **given)

@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from cbam_course import data, training
-from cbam_course.config import OF_THE_NETWORK
 from cbam_course.data import DatasetUnavailable
 from cbam_course.records import (
     Experiment,
@@ -37,7 +36,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 DEFINED = experiments()
 LONG = replace(BASE, epochs=6)
 
-NETWORK = ("model", *OF_THE_NETWORK)
+NETWORK = (
+    "model", "model_options", "widths", "dropout", "attention", "attention_options",
+    "insertion_points", "control", "start_as_identity",
+)  # fmt: skip
 
 # Definitions
 

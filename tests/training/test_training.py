@@ -11,10 +11,11 @@ from torch import nn
 from torch.optim import SGD
 
 from cbam_course import data, training
-from cbam_course.training import DeviceImages, History, TrainConfig
+from cbam_course.training import DeviceImages, History
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import choose_images, load_data, seed_epoch
 from tests.support.runs import (
+    CUSTOM,
     TINY,
     assert_same_weights,
     files,
@@ -125,7 +126,7 @@ def test_no_longer_a_number(images, tmp_path):
 
     model = FailsInTests(nn.Flatten(), nn.Linear(3072, 10))
     with pytest.raises(FloatingPointError, match=r"test loss .* in epoch 1; try a learning rate"):
-        train_quietly(TINY, images, model=model, folder=tmp_path)
+        train_quietly(CUSTOM, images, model=model, folder=tmp_path)
     assert files(tmp_path) == {}
 
 
@@ -135,20 +136,15 @@ def test_no_longer_a_number(images, tmp_path):
 def test_a_network_of_ones_own(images):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                           nn.Linear(4, 10))  # fmt: skip
-    run = train_quietly(TINY, images, model=model)
-    assert run.model is model
-    # Nothing is said of the network that TINY names: it was not trained.
-    assert run.history.config == TrainConfig(
-        model="custom", epochs=3, batch_size=16, learning_rate=0.01, device="cpu"
-    )
+    config = replace(CUSTOM, attention="eca", widths=(7,))  # noted, without effect
+    run = train_quietly(config, images, model=model)
+    assert run.model is model and run.history.config == config
     assert run.history.model == {"class": "Sequential", "parameters": 4 * 27 + 4 + 50}
     assert repr(run).startswith("Run(Sequential, History(3 of 3 epochs, test accuracy ")
-    # What is said of the network handed over is kept.
-    config = TrainConfig(model="custom", attention="eca", widths=(7,), epochs=1, device="cpu")
-    run = train_quietly(config, images, model=nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)))
-    assert run.history.config == config
     with pytest.raises(ValueError, match="model 'custom' has to be handed over"):
         train_quietly(config, images)
+    with pytest.raises(ValueError, match="handed over: it is 'custom', got 'cifar-cnn'"):
+        train_quietly(TINY, images, model=model)
 
 
 def test_images_of_ones_own(images):

@@ -97,5 +97,5 @@ def test_refused_images(images):
     x[..., 1] = 7
     with pytest.raises(ValueError, match="a channel is constant, std is"):
         train_quietly(TINY, replace(images, x_train=x))
-    with pytest.raises(ValueError, match=r"uint8 array \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
+    with pytest.raises(ValueError, match=r"uint8 \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
         DeviceImages(np.zeros((2, 4, 4, 3)), [0, 0], (0, 0, 0), (1, 1, 1))

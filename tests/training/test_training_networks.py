@@ -8,7 +8,7 @@ import torch
 from cbam_course.attention import ConstantGate, IdentityStart, attention_blocks
 from cbam_course.training import TrainConfig, build_model
 from cbam_course.training.device import memory_format
-from tests.support.runs import TINY, fresh, train_quietly
+from tests.support.runs import CUSTOM, TINY, fresh, train_quietly
 
 RESNET = replace(
     TINY, model="cifar-resnet", model_options={"depths": [1, 1]}, attention_options={"reduction": 2}
@@ -50,7 +50,7 @@ def test_narrow_shortcuts_do_not_crash_pytorch(images):
     seen = []
     shortcut = narrow.layer2[0].downsample[0]
     shortcut.register_forward_hook(lambda layer, x, y: seen.append((x[0], layer.weight)))
-    train_quietly(replace(RESNET, epochs=1), images, model=narrow)
+    train_quietly(replace(CUSTOM, epochs=1), images, model=narrow)
     assert not any(tensor.is_contiguous(memory_format=torch.channels_last) for tensor, _ in seen)
 
 
