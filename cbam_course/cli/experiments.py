@@ -32,30 +32,45 @@ def _seconds(context: click.Context, option: click.Parameter, text: str | None) 
 
 @click.group()
 def experiments() -> None:
-    """List, run and follow the experiments of the course.
+    """List and run the experiments of the course.
 
     An experiment puts a question to several variants of a network, each with the same seeds. What
     its runs have shown is kept in records, of which the course brings its own.
 
     \b
     What there is, and how far it is:
-      cbam-course experiments list
-      cbam-course experiments status --out records
+      cbam-course experiments list --out records
     Do, within 20 minutes, what still lacks a record:
       cbam-course experiments run --budget 20m --out records
     """  # noqa: D301
 
 
 @experiments.command("list")
-def list_experiments() -> None:
-    """List the experiments, the most valuable first.
+@NAMES
+@click.option(
+    "--out", type=FOLDER, metavar="FOLDER", help="A folder whose records are added to the course's."
+)
+@told_in_a_line(FileNotFoundError)
+def list_experiments(names: tuple[str, ...], out: Path | None) -> None:
+    """List experiments, the most valuable first, and how many of their runs are recorded.
+
+    A line tells an experiment's name, its tier (gpu, or cpu for what any computer can do), how many
+    variants and seeds it has, how many of its runs are recorded, how many lack a record, and the
+    question. A file that is no record is named; its run is not done again until it is moved away.
 
     \b
-    cbam-course experiments list
+      cbam-course experiments list
+      cbam-course experiments list blocks order --out records
     """  # noqa: D301
-    for each in _chosen(()):
-        runs = f"{len(each.variants)} x {len(each.seeds)}"
-        click.echo(f"{each.name:24} {each.tier} {runs:>7} runs  {each.question}")
+    from cbam_course.records import reading, run_name
+
+    found = reading.read(out)
+    for each in _chosen(names):
+        done = [run_name(run) in found for _, run in each.runs()]
+        click.echo(
+            f"{each.name:24} {each.tier} {len(each.variants):2} x {len(each.seeds):<2} runs,"
+            f" {sum(done):3} recorded, {len(done) - sum(done):3} to do  {each.question}"
+        )
 
 
 @experiments.command(context_settings={"show_default": True})
@@ -152,38 +167,6 @@ def detector(out: Path, budget: float | None) -> None:
         )
 
 
-@experiments.command()
-@NAMES
-@click.option(
-    "--out", type=FOLDER, metavar="FOLDER", help="A folder whose records are added to the course's."
-)
-@told_in_a_line(FileNotFoundError)
-def status(names: tuple[str, ...], out: Path | None) -> None:
-    """Show what is recorded, and how much time the rest will take.
-
-    \b
-    cbam-course experiments status --out records
-    """  # noqa: D301
-    from cbam_course.records.status import status
-
-    found = status(_chosen(names), out)
-    for name, own in found.runs.groupby("experiment", sort=False):
-        recorded, left = own["recorded"].sum(), _duration(own["seconds"].sum(skipna=False))
-        devices = " and ".join(own["device"].dropna().unique())
-        click.echo(f"{name:24} {recorded:3} of {len(own):3} runs, left {left:8} {devices}".rstrip())
-    # A run that several experiments want counts once.
-    runs = found.runs.groupby("run").agg({"recorded": "first", "seconds": "first"})
-    click.echo(
-        f"{runs['recorded'].sum()} of {len(runs)} runs are recorded. Left, going by these, one at "
-        f"a time: {_duration(runs['seconds'].sum())}, without {runs['seconds'].isna().sum()} runs "
-        "of which no record tells."
-    )
-    if found.unfinished:
-        click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")
-    for path, problem in found.problems.items():
-        click.echo(f"No record, and not done again until it is moved away: {path}: {problem}")
-
-
 def _chosen(names: tuple[str, ...], tier: str | None = None) -> "list[Experiment]":
     from cbam_course.records import experiments
 
@@ -193,9 +176,3 @@ def _chosen(names: tuple[str, ...], tier: str | None = None) -> "list[Experiment
             f"no experiment {', '.join(map(repr, unknown))}; there are {', '.join(known)}"
         )
     return [experiment for name, experiment in known.items() if not names or name in names]
-
-
-def _duration(seconds: float) -> str:
-    if seconds != seconds:
-        return "unknown"
-    return f"{seconds:.0f} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"

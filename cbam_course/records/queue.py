@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from math import inf
 from pathlib import Path
 
@@ -22,7 +21,7 @@ UNFINISHED = ".unfinished"
 
 
 class _TimeIsOver(Exception):
-    """Ends a run after an epoch; it is kept."""
+    """Ends a run after an epoch, which is kept."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,11 @@ def run_queue(
     """
     deadline = inf if budget is None else time.time() + budget
     runs = list(runs)
-    if downloaded := [run for run in runs if run.dataset.startswith("cifar10")]:
-        _images(downloaded[0], data_folder)  # without it they would all fail
+    # A set that is downloaded is read once, and first: without it its runs would all fail.
+    names = {run.dataset for run in runs} - {"shapes"}
+    sets = {name: training.load_data(TrainConfig(dataset=name), data_folder) for name in names}
     for run in runs:
-        event = _do(run, Path(out), deadline, device, data_folder, on_event)
+        event = _do(run, sets.get(run.dataset), Path(out), deadline, device, on_event)
         on_event(event)
         if event.kind == "stopped":
             return
@@ -112,10 +112,10 @@ def run_queue(
 
 def _do(
     run: TrainConfig,
+    images: ImageSet | None,
     out: Path,
     deadline: float,
     device: str,
-    data_folder: str | os.PathLike[str] | None,
     tell: Callable[[Event], object],
 ) -> Event:
     """Do a run, or go on with it. An error is an end, too: the other runs can still be done."""
@@ -130,20 +130,14 @@ def _do(
 
     if time.time() >= deadline:
         return Event(name, "stopped")
+    options = {"folder": folder, "resume": True, "progress": False, "on_epoch": on_epoch}
     try:
         # Not the lock that training holds: until the record is there, the run is ours.
         with locked(folder / "queue"):
             if record.exists():
                 shutil.rmtree(folder, ignore_errors=True)  # its own, or left by one just killed
                 return Event(name, "elsewhere")
-            history = training.train(
-                replace(run, device=device),
-                _images(run, data_folder),
-                folder=folder,
-                resume=True,
-                progress=False,
-                on_epoch=on_epoch,
-            ).history
+            history = training.train(replace(run, device=device), images, **options).history
             # The losses of all steps would be most of the file.
             replace(history, config=run, iteration_loss=[]).to_json(record)
             shutil.rmtree(folder, ignore_errors=True)
@@ -154,23 +148,5 @@ def _do(
     except Exception as error:
         reason = (str(error).strip() or "no reason given").splitlines()[0]
         return Event(name, "failed", error=f"{type(error).__name__}: {reason}")
-    return Event(
-        name,
-        "recorded",
-        len(history.epochs),
-        history.final["test_accuracy"],
-        history.seconds,
-        history.sessions[-1]["device"],
-    )
-
-
-def _images(run: TrainConfig, folder: str | os.PathLike[str] | None) -> ImageSet:
-    """The images of a run; a set that is read is kept for the next run."""
-    if run.dataset == "shapes":
-        return training.load_data(run)
-    return _read(run.dataset, folder)
-
-
-@cache
-def _read(dataset: str, folder: str | os.PathLike[str] | None) -> ImageSet:
-    return training.load_data(TrainConfig(dataset=dataset), folder)
+    accuracy, where = history.final["test_accuracy"], history.sessions[-1]["device"]
+    return Event(name, "recorded", len(history.epochs), accuracy, history.seconds, where)

@@ -129,7 +129,7 @@ def test_bad_experiments_are_refused():
     plain = Variant("plain", BASE)
     with pytest.raises(ValueError, match="two variants of one name"):
         Experiment("e", "cpu", "?", (plain, plain))
-    with pytest.raises(ValueError, match=r"baseline of 'SE' must be one of .*, got 'none'"):
+    with pytest.raises(ValueError, match=r"a baseline must be one of .*, got none"):
         Experiment("e", "cpu", "?", (plain, Variant("SE", WITH_SE, "none")))
 
 

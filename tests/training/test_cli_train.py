@@ -61,8 +61,9 @@ def test_every_field_is_an_option_with_help_and_the_same_default():
         # A word of the package or of Python's documentation would say nothing here.
         assert not re.search(r"[`~]|:\w+:|_NAMES|\b(None|dict)\b", help), (field.name, help)
         assert help.count("(") == help.count(")"), (field.name, help)
-    for name in CHOICES.keys() - {"watch"}:
+    for name in CHOICES.keys() - {"watch", "attention"}:
         assert len(options[name].type.choices) > 1
+    assert "[none|se|eca|" in run("train", "--help").output
 
 
 # A run
@@ -157,7 +158,7 @@ def test_a_run_is_not_overwritten(tmp_path):
         ("--attention se --attention-option kernel=3", "do not fit 'se'", 1),
         ("--device abacus", "device 'abacus' is not to be had here", 1),
         ("--widths 8,x", "'8,x' is not of the form 16,32,64", 2),
-        ("--attention bam", "'bam' is not one of 'none', 'se'", 2),
+        ("--attention bam", "attention must be one of 'none', 'se', 'eca'", 1),
         ("--attention-option reduction", "'reduction' is not of the form NAME=VALUE", 2),
         ("--epochs many", "'many' is not a valid integer", 2),
         ("--model custom", "'custom' is not one of 'cifar-cnn', 'cifar-resnet'", 2),

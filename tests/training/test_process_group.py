@@ -12,7 +12,7 @@ from torch import nn
 from cbam_course import data, training
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
-from cbam_course.training.process_group import check_batches, process_group, shared
+from cbam_course.training.process_group import process_group, shared
 from tests.support.project import ROOT
 from tests.support.runs import Stop, stop_after
 
@@ -173,15 +173,6 @@ def test_the_shares_are_the_batches(images, monkeypatch, size):
         assert max(sizes) - min(sizes) <= 1
     assert sorted(sum(tests, [])) == list(range(42))
     assert {len(batch) for batch in tests} == {10, 2}
-
-
-def test_batches_that_are_too_small(monkeypatch):
-    as_process(monkeypatch, 0, 2)
-    for images, batch_size in ((42, 1), (42, 41), (1, 82)):
-        with pytest.raises(ValueError, match="too few for 2 processes; choose another batch size"):
-            check_batches(images, batch_size)
-    for batch_size in (2, 8, 42, 100):
-        check_batches(42, batch_size)
 
 
 def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):

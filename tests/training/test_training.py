@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD
 
 from cbam_course import data, training
 from cbam_course.training import DeviceImages, History
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import choose_images, load_data, seed_epoch
+from tests.support.provenance import gaps
 from tests.support.runs import (
     CUSTOM,
     TINY,
@@ -304,7 +304,7 @@ def test_learns_on_a_gpu(images, precision, tmp_path):
     assert training.load_run(tmp_path)[1].last == run.history.last
 
 
-def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
+def test_compile_is_for_training_alone(images, monkeypatch):
     compiled = []
 
     def compile(network, **options):
@@ -313,21 +313,12 @@ def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch, "compile", compile)
     config = replace(TINY, epochs=2, compile=True)
-    run = train_quietly(config, images, folder=tmp_path)
+    run = train_quietly(config, images)
     assert compiled == [{"dynamic": False, "mode": "default"}]
     plain = train_quietly(replace(config, compile=False), images)
     assert len(compiled) == 1
     assert run.history.iteration_loss == plain.history.iteration_loss
     assert_same_weights(run.model, plain.model)
-
-    model = fresh(config)
-    with monkeypatch.context() as patch:
-        patch.setattr(nn.Module, "to", lambda self, *a, **k: self)
-        patch.setattr("cbam_course.training.learner.SGD", lambda p, **k: SGD(p, lr=1))
-        config, cuda = replace(config, optimizer="sgd"), torch.device("cuda")
-        learner = Learner(model, config, 2, cuda, torch.bfloat16)
-    assert learner.model is model and learner.network is not model
-    assert compiled[1] == {"dynamic": False, "mode": "reduce-overhead"}
 
 
 # The record
@@ -341,21 +332,14 @@ def test_the_record_and_its_file(images, tmp_path):
     assert json.loads(path.read_text()) == history.to_dict()
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
     assert len(history.iteration_loss) == 6
-    assert set(history.last) == {
-        "epoch", "learning_rate", "seconds", "train_loss", "train_accuracy", "test_loss",
-        "test_accuracy", "validation_loss", "validation_accuracy",
-    }  # fmt: skip
     assert history.seconds == pytest.approx(sum(row["seconds"] for row in history.epochs))
+    assert set(gaps(history.to_dict())) <= {"the commit", "a commit without changes since"}
     (session,) = history.sessions
     assert session["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert set(session["versions"]) == {"python", "cbam_course", "torch", "torchvision", "numpy"}
-    assert session["device"].startswith("cpu")
     assert session["started"] <= session["finished"] and session["started"].endswith("+00:00")
-    assert session["commit"] is None or len(session["commit"].removesuffix("-dirty")) == 40
     assert {name: history.data[name] for name in ("train", "validation", "test")} == {
         "train": 20, "validation": 10, "test": 20,
     }  # fmt: skip
-    assert {len(text) for text in history.data["sha256"].values()} == {64}
     for text, message in (('{"format": 1}', "not the history .* in format 2"), ("{", "Expecting")):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):

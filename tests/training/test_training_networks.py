@@ -93,6 +93,3 @@ def test_the_gates_of_blocks_that_start_as_the_identity_learn(images):
         "layer1.0.attention.gate", "layer2.0.attention.gate",
     }  # fmt: skip
     assert any(".attention.block.channel" in name for name in learned)
-    gates = replace(RESNET, control="constant", attention_options={}, start_as_identity=True)
-    for block in attention_blocks(fresh(gates)).values():
-        assert isinstance(block, IdentityStart) and isinstance(block.block, ConstantGate)
