@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import DATA_FOLDER, interruptible, told_in_a_line
+from .options import DATA_FOLDER, FOLDER, interruptible, told_in_a_line
 
 if TYPE_CHECKING:
     from cbam_course.records import Event, Experiment
 
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
-FOLDER = click.Path(file_okay=False, path_type=Path)
 OUT = click.option(
-    "--out", type=FOLDER, metavar="FOLDER", default=Path("records"), help="Where the records go."
+    "--out", type=FOLDER, metavar="FOLDER", default="records", help="Where the records go."
 )
 
 
@@ -77,11 +76,9 @@ def list_experiments(names: tuple[str, ...], out: Path | None) -> None:
 @NAMES
 @OUT
 @click.option(
-    "--budget",
-    callback=_seconds,
-    metavar="TIME",
+    "--budget", callback=_seconds, metavar="TIME",
     help="20m, 90s, 1h30m: no epoch is begun that would not fit.  [default: no limit]",
-)
+)  # fmt: skip
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
 @DATA_FOLDER
 @interruptible()
@@ -102,7 +99,7 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
     from cbam_course.records import pending, run_queue
     from cbam_course.training import choose_device
 
-    counts = {"recorded": 0, "failed": 0, "elsewhere": 0, "stopped": 0}
+    counts = dict.fromkeys(("recorded", "failed", "elsewhere", "stopped"), 0)
 
     def show(event: "Event") -> None:
         result = f"{event.test_accuracy:.2%} in {event.seconds:.0f} s"
@@ -140,11 +137,9 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
 @experiments.command(context_settings={"show_default": True})
 @OUT
 @click.option(
-    "--budget",
-    callback=_seconds,
-    metavar="TIME",
+    "--budget", callback=_seconds, metavar="TIME",
     help="After which no further run is begun: 20m, 90s, 1h30m.  [default: when all is done]",
-)
+)  # fmt: skip
 @interruptible()
 @told_in_a_line(ImportError, OSError)
 def detector(out: Path, budget: float | None) -> None:

@@ -33,11 +33,9 @@ SPELLINGS = {
 BLOCKS = f"[{'|'.join(LABELS)}|timm:NAME]"
 """The blocks as the help shows them: the course's, and timm's, such as timm:gc."""
 
-DATA_FOLDER = click.option(
-    "--data-folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where CIFAR-10 is or is to be kept.",
-)
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+DATA_FOLDER = click.option("--data-folder", type=FOLDER, help="Where CIFAR-10 is or is to be kept.")
 
 
 @contextmanager
