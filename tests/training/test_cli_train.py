@@ -14,7 +14,6 @@ from PIL import Image
 import cbam_course
 from cbam_course import cli, training
 from cbam_course.config import CHOICES, TrainConfig
-from cbam_course.data import DatasetUnavailable
 from cbam_course.training import History
 from tests.support.project import ROOT
 from tests.support.runs import files, metrics
@@ -107,8 +106,6 @@ def test_a_run_and_what_it_leaves(tmp_path, monkeypatch):
     [
         ("--model-option depths=[1,1]", {"model_options": {"depths": [1, 1]}}),
         ("--attention-option bias=True", {"attention_options": {"bias": True}}),
-        ("--attention-option bias=true", {"attention_options": {"bias": True}}),
-        ("--attention-option x=None", {"attention_options": {"x": None}}),
         ("--attention-option x=null", {"attention_options": {"x": None}}),
         ("--insertion-points layer1,l*.bn2", {"insertion_points": ("layer1", "l*.bn2")}),
         ("--control frozen --optimizer sgd", {"control": "frozen", "optimizer": "sgd"}),
@@ -171,17 +168,6 @@ def test_refusals_are_one_line(tmp_path, arguments, message, code):
         options += ["--widths", "16,16"]
     result = run("train", *options, "--out", tmp_path / "run", *arguments.split())
     assert_refused(result, message, code)
-
-
-def test_cifar10_that_cannot_be_had(tmp_path, monkeypatch):
-    def unavailable(folder=None, download=True):
-        raise DatasetUnavailable(f"CIFAR-10 is not in {folder}")
-
-    monkeypatch.setattr("cbam_course.data.cifar10", unavailable)
-    result = run(
-        "train", "--dataset", "cifar10", "--data-folder", tmp_path, "--out", tmp_path / "run"
-    )
-    assert_refused(result, f"CIFAR-10 is not in {tmp_path}")
 
 
 # How it stops
