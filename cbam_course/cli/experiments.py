@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 from .options import DATA_FOLDER, FOLDER, interruptible, told_in_a_line
 
 if TYPE_CHECKING:
-    from cbam_course.records import Event, Experiment
+    from cbam_course.records import Experiment
 
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
 OUT = click.option(
@@ -99,20 +100,6 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
     from cbam_course.records import pending, run_queue
     from cbam_course.training import choose_device
 
-    counts = dict.fromkeys(("recorded", "failed", "elsewhere", "stopped"), 0)
-
-    def show(event: "Event") -> None:
-        result = f"{event.test_accuracy:.2%} in {event.seconds:.0f} s"
-        if event.kind == "epoch":
-            click.echo(f"{event.run}: epoch {event.epochs}, {result}", err=True)
-            return
-        counts[event.kind] += 1
-        if event.kind == "failed":
-            click.echo(f"{event.run} failed: {event.error}", err=True)
-        elif event.kind == "recorded":
-            done = f"[{counts['recorded']}/{len(runs)}]"
-            click.echo(f"{done} {event.run}: {result} on {event.device}")
-
     tier = None
     if not names:
         tier = "cpu" if choose_device(options["device"]).type == "cpu" else "gpu"
@@ -124,13 +111,12 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
         click.echo(f"The others want a GPU, and take days without: {rest}")
     if budget is not None:  # what was spent on loading PyTorch counts, too
         budget = max(0.0, budget - (time.monotonic() - started))
-    run_queue(runs, out, budget=budget, on_event=show, **options)
-    left = len(runs) - sum(counts.values()) + counts["stopped"]
+    ends = run_queue(runs, out, budget=budget, say=partial(click.echo, err=True), **options)
     click.echo(
-        f"{counts['recorded']} recorded in {out}, {counts['failed']} failed, "
-        f"{counts['elsewhere']} done elsewhere, {left} left"
+        f"{ends['recorded']} recorded in {out}, {ends['failed']} failed, "
+        f"{ends['elsewhere']} done elsewhere, {len(runs) - ends.total()} left"
     )
-    if counts["failed"]:
+    if ends["failed"]:
         sys.exit(1)
 
 

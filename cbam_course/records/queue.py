@@ -3,8 +3,9 @@
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -22,31 +23,6 @@ UNFINISHED = ".unfinished"
 
 class _TimeIsOver(Exception):
     """Ends a run after an epoch, which is kept."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that the queue has to tell.
-
-    Args:
-        run: name of the run.
-        kind: ``"epoch"`` (one more is finished), ``"recorded"`` (the run is finished, its record
-            written), ``"stopped"`` (the time is over; it can be continued), ``"elsewhere"``
-            (another process does it or has done it) or ``"failed"``.
-        epochs: how many epochs are finished.
-        test_accuracy: of the last epoch; from 0 to 1.
-        seconds: that the epoch or the run took.
-        device: where the run was computed.
-        error: why it failed.
-    """
-
-    run: str
-    kind: str
-    epochs: int = 0
-    test_accuracy: float = float("nan")
-    seconds: float = 0.0
-    device: str = ""
-    error: str = ""
 
 
 def pending(
@@ -80,8 +56,8 @@ def run_queue(
     budget: float | None = None,
     device: str = "auto",
     data_folder: str | os.PathLike[str] | None = None,
-    on_event: Callable[[Event], object] = lambda event: None,
-) -> None:
+    say: Callable[[str], object] = print,
+) -> Counter[str]:
     """Do runs until each is recorded, has failed or is done elsewhere, or the time is over.
 
     Args:
@@ -92,22 +68,30 @@ def run_queue(
             before, is not begun; the run is kept and continued the next time.
         device: where to train.
         data_folder: where CIFAR-10 is or is to be kept.
-        on_event: called after every epoch and when a run ends. A run that fails is told of, and
-            the others go on.
+        say: gets a line after every epoch, and when a run is recorded or has failed.
+
+    Returns:
+        How many runs are ``"recorded"``, ``"failed"`` (the others went on) and done
+        ``"elsewhere"``, by another process. For what is left there was no time.
 
     Raises:
         DatasetUnavailable: if CIFAR-10 is wanted, not there, and cannot be downloaded.
     """
     deadline = inf if budget is None else time.time() + budget
-    runs = list(runs)
+    runs, ends = list(runs), Counter()
     # A set that is downloaded is read once, and first: without it its runs would all fail.
     names = {run.dataset for run in runs} - {"shapes"}
     sets = {name: training.load_data(TrainConfig(dataset=name), data_folder) for name in names}
-    for run in runs:
-        event = _do(run, sets.get(run.dataset), Path(out), deadline, device, on_event)
-        on_event(event)
-        if event.kind == "stopped":
-            return
+    for number, run in enumerate(runs, start=1):
+
+        def tell(line: str, begin: str = f"[{number}/{len(runs)}] {run_name(run)}") -> None:
+            say(begin + line)
+
+        try:
+            ends[_do(run, sets.get(run.dataset), Path(out), deadline, device, tell)] += 1
+        except _TimeIsOver:
+            break
+    return ends
 
 
 def _do(
@@ -116,37 +100,40 @@ def _do(
     out: Path,
     deadline: float,
     device: str,
-    tell: Callable[[Event], object],
-) -> Event:
+    tell: Callable[[str], object],
+) -> str:
     """Do a run, or go on with it. An error is an end, too: the other runs can still be done."""
     name = run_name(run)
     record, folder = out / f"{name}.json", out / UNFINISHED / name
 
     def on_epoch(history: History) -> None:
         row = history.last
-        tell(Event(name, "epoch", row["epoch"], row["test_accuracy"], row["seconds"]))
+        result = f"{row['test_accuracy']:.2%} in {row['seconds']:.0f} s"
+        tell(f": epoch {row['epoch']}, {result}")
         if row["epoch"] < run.epochs and time.time() + row["seconds"] > deadline:
             raise _TimeIsOver
 
     if time.time() >= deadline:
-        return Event(name, "stopped")
+        raise _TimeIsOver
     options = {"folder": folder, "resume": True, "progress": False, "on_epoch": on_epoch}
     try:
         # Not the lock that training holds: until the record is there, the run is ours.
         with locked(folder / "queue"):
             if record.exists():
                 shutil.rmtree(folder, ignore_errors=True)  # its own, or left by one just killed
-                return Event(name, "elsewhere")
+                return "elsewhere"
             history = training.train(replace(run, device=device), images, **options).history
             # The losses of all steps would be most of the file.
             replace(history, config=run, iteration_loss=[]).to_json(record)
             shutil.rmtree(folder, ignore_errors=True)
     except Busy:
-        return Event(name, "elsewhere")
+        return "elsewhere"
     except _TimeIsOver:
-        return Event(name, "stopped")
+        raise
     except Exception as error:
         reason = (str(error).strip() or "no reason given").splitlines()[0]
-        return Event(name, "failed", error=f"{type(error).__name__}: {reason}")
-    accuracy, where = history.final["test_accuracy"], history.sessions[-1]["device"]
-    return Event(name, "recorded", len(history.epochs), accuracy, history.seconds, where)
+        tell(f" failed: {type(error).__name__}: {reason}")
+        return "failed"
+    result = f"{history.final['test_accuracy']:.2%} in {history.seconds:.0f} s"
+    tell(f" recorded: {result} on {history.sessions[-1]['device']}")
+    return "recorded"

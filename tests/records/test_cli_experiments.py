@@ -1,6 +1,7 @@
 """``cbam-course experiments``: what it lists, does and shows."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -45,10 +46,10 @@ def test_run_does_what_lacks_a_record_and_list_shows_it(tmp_path):
     assert lines[0] == "4 runs without a record"
     lacking = [(WITH_ECA, 0), (WITH_ECA, 1), (WITH_SE, 2), (WITH_ECA, 2)]
     names = [run_name(replace(config, seed=seed)) for config, seed in lacking]
-    assert re.fullmatch(rf"{names[0]}: epoch 1, [\d.]+% in \d+ s", lines[1])
-    done = [line for line in lines if line.startswith("[")]
-    assert re.fullmatch(rf"\[1/4\] {names[0]}: [\d.]+% in \d+ s on cpu, .*", done[0])
-    assert [line.split()[1] for line in done] == [f"{name}:" for name in names]
+    assert re.fullmatch(rf"\[1/4\] {names[0]}: epoch 1, [\d.]+% in \d+ s", lines[1])
+    done = [line for line in lines if " recorded: " in line]
+    assert re.fullmatch(rf"\[1/4\] {names[0]} recorded: [\d.]+% in \d+ s on cpu, .*", done[0])
+    assert [line.split()[1] for line in done] == names
     assert sum(": epoch " in line for line in lines) == 8
     assert lines[-1] == f"4 recorded in {out}, 0 failed, 0 done elsewhere, 0 left"
     assert " 9 recorded,   0 to do " in run("list", "tiny", "--out", out)
@@ -74,7 +75,12 @@ def test_the_budget_counts_and_what_is_cut_off_is_kept(tmp_path, monkeypatch):
 )
 def test_budgets(text, seconds, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(records, "run_queue", lambda *_, budget, **__: asked.append(budget))
+
+    def queue(*_, budget, **__):
+        asked.append(budget)
+        return Counter()
+
+    monkeypatch.setattr(records, "run_queue", queue)
     options = ("run", "--out", tmp_path, "--budget", text)
     if seconds is None:
         assert "is not a time such as 20m, 90s or 1h30m" in run(*options, code=2)
@@ -91,7 +97,7 @@ def test_the_tier_is_the_device_s(gpu, tier, monkeypatch, tmp_path):
         training, "choose_device", lambda name: found if name == "auto" else torch.device(name)
     )
     monkeypatch.setattr(records, "experiments", lambda tier: asked.append(tier) or {"tiny": TINY})
-    monkeypatch.setattr(records, "run_queue", lambda *_, **__: None)
+    monkeypatch.setattr(records, "run_queue", lambda *_, **__: Counter())
     run("run", "--out", tmp_path)
     run("run", "--out", tmp_path, "--device", "cpu")
     run("run", "--out", tmp_path, "tiny")

@@ -157,7 +157,6 @@ def test_a_run_is_not_overwritten(tmp_path):
         ("--widths 8,x", "'8,x' is not of the form 16,32,64", 2),
         ("--attention bam", "attention must be one of 'none', 'se', 'eca'", 1),
         ("--attention-option reduction", "'reduction' is not of the form NAME=VALUE", 2),
-        ("--epochs many", "'many' is not a valid integer", 2),
         ("--model custom", "'custom' is not one of 'cifar-cnn', 'cifar-resnet'", 2),
         ("--lr 1e30 --schedule constant", "the training loss is no longer a number", 1),
     ],

@@ -71,13 +71,11 @@ def test_refusals(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dropout": 1}, "dropout"),
         ({"widths": (8, -8)}, "widths"),
         ({"attention_options": {"reduction": 4, "x": 1}}, "do not fit 'cbam-fc'.*'x'"),
         ({"control": "constant"}, "do not fit 'cbam-fc'.*'reduction'"),
         ({"attention_options": {"reduction": 64}}, "reduction 64 leaves no hidden unit for 4"),
         ({"attention": "none"}, "'none' takes no options"),
-        ({"attention_options": {"reduction": 4, "channels": 3}}, "channels"),
         ({"insertion_points": ("layer1",)}, "no module is called 'layer1'"),
         ({"model_options": {"depths": [1, 1]}}, "do not fit 'cbam-fc' and 'cifar-cnn': .*'depths'"),
         ({"model_options": {"dropout": 0.1}, "dropout": 0.2}, "multiple values .*'dropout'"),

@@ -12,7 +12,7 @@ from torch import nn
 from cbam_course import data, training
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
-from cbam_course.training.process_group import process_group, shared
+from cbam_course.training.process_group import shared
 from tests.support.project import ROOT
 from tests.support.runs import Stop, stop_after
 
@@ -21,8 +21,6 @@ CONFIG = TrainConfig(
     model="custom", train_size=42, test_size=30, epochs=2, batch_size=8, learning_rate=0.01,
     schedule="plateau", device="cpu",
 )  # fmt: skip
-GROUP = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
-"""What torchrun tells the last of four processes on two computers."""
 
 
 def make_network():
@@ -151,7 +149,9 @@ def test_the_command_in_two_processes(tmp_path):
 
 
 def as_process(monkeypatch, rank, size):
-    for name, value in (GROUP | {"RANK": str(rank), "WORLD_SIZE": str(size)}).items():
+    """What torchrun tells a process."""
+    told = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": str(size), "RANK": str(rank)}
+    for name, value in told.items():
         monkeypatch.setenv(name, value)
 
 
@@ -181,22 +181,3 @@ def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):
         converted, _ = shared(network, torch.device(device))
         assert type(converted[1]) is kind
         assert converted.state_dict().keys() == network.state_dict().keys()
-
-
-def test_each_process_takes_its_own_gpu(monkeypatch):
-    as_process(monkeypatch, 3, 4)
-    done = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: done.append(device))
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    for name in ("init_process_group", "destroy_process_group"):
-        monkeypatch.setattr(
-            torch.distributed, name, lambda *a, name=name, **k: done.append((name, a, k))
-        )
-    with process_group("auto"):
-        own = {"device_id": torch.device("cuda", 1)}
-        assert done == [1, ("init_process_group", ("nccl",), own)]
-    assert done[2:] == [("destroy_process_group", (), {})]
-    with pytest.raises(KeyError), process_group("auto"):
-        raise KeyError
-    assert len(done) == 5  # after an error nobody waits for the others
