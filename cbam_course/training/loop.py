@@ -78,8 +78,8 @@ def train(
     the smaller shares count for a little more.
     """
     if model is not None and config.model != "custom":
-        raise ValueError(f"a model was handed over: it is 'custom', got {config.model!r}")
-    if data is not None:  # the record has to be true
+        raise ValueError(f"a model handed over needs model='custom', got {config.model!r}")
+    if data is not None:  # the record names what was handed over
         name = data.name if data.name in CHOICES["dataset"] else "custom"
         config = replace(config, dataset=name)
     device = choose_device(config.device)

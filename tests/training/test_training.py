@@ -143,7 +143,7 @@ def test_a_network_of_ones_own(images):
     assert repr(run).startswith("Run(Sequential, History(3 of 3 epochs, test accuracy ")
     with pytest.raises(ValueError, match="model 'custom' has to be handed over"):
         train_quietly(config, images)
-    with pytest.raises(ValueError, match="handed over: it is 'custom', got 'cifar-cnn'"):
+    with pytest.raises(ValueError, match="needs model='custom', got 'cifar-cnn'"):
         train_quietly(TINY, images, model=model)
 
 
