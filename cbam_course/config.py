@@ -28,12 +28,6 @@ LEAST = {
 }  # fmt: skip
 """The smallest values of the fields that are numbers."""
 
-OF_THE_NETWORK = (
-    "model_options", "widths", "dropout", "attention", "attention_options", "insertion_points",
-    "control", "start_as_identity",
-)  # fmt: skip
-"""The fields that describe a network, apart from its name."""
-
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -44,8 +38,8 @@ class TrainConfig:
     Args:
         model: the network to train. A name that :func:`~cbam_course.models.make_model` knows, such
             as ``"cifar-cnn"`` or ``"cifar-resnet"``, or ``"custom"`` for a network handed to
-            :func:`~cbam_course.training.train`. What other fields say of a custom network, its
-            widths for example, is noted in the record and has no effect.
+            :func:`~cbam_course.training.train`. What other fields say of that one, its widths for
+            example, is noted in the record and has no effect.
         model_options: keyword arguments of the network's builder, such as ``depths=[9,9,9]``.
         widths: channels of the network's stages; ``None`` for its own.
         dropout: probability of zeroing a feature before the last layer; ``None`` for the network's
@@ -163,19 +157,9 @@ class TrainConfig:
                     f"not 'custom'; got {self.attention!r} in {self.model!r}"
                 )
         if self.control == "frozen" and self.start_as_identity:
-            raise ValueError(
-                "control 'frozen' and start_as_identity exclude each other: a frozen block would "
-                "be the identity for ever"
-            )
-        if self.control == "constant" and self.attention_options:
-            raise ValueError(
-                f"control 'constant' takes no attention_options, got {self.attention_options}"
-            )
+            raise ValueError("a frozen block with start_as_identity would be that for ever")
         if self.watch is not None and self.schedule != "plateau":
-            raise ValueError(
-                f"watch {self.watch!r} would be ignored: the schedule {self.schedule!r} looks at "
-                "no loss"
-            )
+            raise ValueError(f"watch {self.watch!r} would be ignored by {self.schedule!r}")
         if self.watch in ("validation", "peek") and getattr(self, f"{self.watch}_size") is None:
             raise ValueError(f"watch {self.watch!r} needs a {self.watch}_size; got None")
 

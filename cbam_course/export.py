@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .files import write_whole
 
@@ -80,8 +79,8 @@ def export_onnx(
         The report.
 
     Raises:
-        ValueError: if PyTorch cannot export the network, or onnxruntime cannot run the file or
-            does not agree with PyTorch.
+        ValueError: if PyTorch, 2.9 or newer, cannot export the network, or onnxruntime cannot run
+            the file or does not agree with PyTorch.
         ModuleNotFoundError: if a package is missing; the message says how to install it.
         OSError: if the file cannot be written.
 
@@ -104,7 +103,16 @@ def export_onnx(
         expected = torch.cat([network(batch) for batch in batches])
     name = type(model).__name__
     try:
-        proto = _convert(network, batches[1])
+        with _silence(), torch.no_grad():
+            proto = torch.onnx.export(
+                network,
+                (batches[1],),
+                input_names=["input"],
+                output_names=["output"],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            ).model_proto
     except Exception as error:  # of many kinds
         raise ValueError(
             f"PyTorch cannot export {name} for any batch size: {_reason(error)}"
@@ -150,21 +158,6 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _convert(network: nn.Module, images: Tensor) -> Any:
-    """The network as an ONNX ``ModelProto``; ``images`` is an example of its input."""
-    options = {"opset_version": OPSET, "input_names": ["input"], "output_names": ["output"]}
-    with _silence(), torch.no_grad():
-        if torch.__version__ >= (2, 9):  # since then this exporter is PyTorch's own default
-            free = ({0: torch.export.Dim("batch")},)
-            options |= {"dynamo": True, "dynamic_shapes": free}
-            return torch.onnx.export(network, (images,), **options).model_proto
-        import onnx
-
-        file, free = BytesIO(), {"input": {0: "batch"}, "output": {0: "batch"}}
-        torch.onnx.export(network, (images,), file, dynamic_axes=free, **options)
-        return onnx.load_model_from_string(file.getvalue())
 
 
 def _reason(error: BaseException) -> str:

@@ -75,27 +75,13 @@ def is_compiled(model: nn.Module) -> bool:
 
 
 @contextmanager
-def uncompiled(model: nn.Module) -> Iterator[None]:
-    """Run a network as it is written meanwhile: what was compiled does not see later hooks.
-
-    Args:
-        model: the network, which may have been compiled.
-
-    Raises:
-        ValueError: if it was, and this PyTorch, older than 2.6, cannot set that aside.
-    """
+def uncompiled() -> Iterator[None]:
+    """Run networks as they are written meanwhile: what was compiled does not see later hooks."""
     if "torch._dynamo" not in sys.modules:
         yield  # nothing can have been compiled
-    elif hasattr(torch.compiler, "set_stance"):
+    else:
         with torch.compiler.set_stance("force_eager"):
             yield
-    elif is_compiled(model):
-        raise ValueError(
-            "the network is compiled, and before PyTorch 2.6 hooks on it do nothing; hand over the "
-            "network from which it was compiled"
-        )
-    else:
-        yield
 
 
 @contextmanager
@@ -111,7 +97,7 @@ def attention_off(model: nn.Module) -> Iterator[None]:
 
     hooks = [block.register_forward_hook(unchanged) for block in attention_blocks(model).values()]
     try:
-        with uncompiled(model):
+        with uncompiled():
             yield
     finally:
         for hook in hooks:

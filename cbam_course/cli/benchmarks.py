@@ -5,7 +5,6 @@ import platform
 import random
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,52 +17,66 @@ if TYPE_CHECKING:
 
 SHAPES = ((32, 64, 32, 32), (8, 256, 56, 56), (32, 512, 14, 14))
 LAYOUTS = ("contiguous_format", "channels_last")
-NETWORKS = {"resnet50": (8, 224), "cifar_resnet": (128, 32)}
-"""Networks with the sizes of their batches and images."""
+NETWORKS = {"resnet50": (8, 224, 1000), "cifar_resnet": (128, 32, 10)}
+"""Networks with the sizes of their batches and images, and how many classes they tell apart."""
 
 
-@click.group()
-def bench() -> None:
+@click.command(context_settings={"show_default": True})
+@click.argument("what", type=click.Choice(["block", "networks"]))
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Keep all times.")
+@click.option("--device", default="cpu", help='"cpu", or "cuda" for a GPU.')
+@click.option("--threads", type=click.IntRange(1), default=1, help="Of the CPU.")
+@click.option("--repeats", type=click.IntRange(1), default=10, help="Of each, by turns.")
+@click.option("--compile", "compiled", is_flag=True, help="Also the block as torch.compile has it.")
+def bench(
+    what: str, file: Path | None, device: str, threads: int, repeats: int, compiled: bool
+) -> None:
     """Time the course's CBAM against others on this machine, alone or in networks.
+
+    The peers are the usual tutorial code and, if it is installed, timm's CbamModule. The course's
+    block runs as it is and as it is written. All run by turns in one process, in float32: a busy
+    machine slows all of them, and the minimum tells most. It is printed in milliseconds.
+
+    block: forward and backward, and without a gradient. On a CPU torch.compile does without the
+    option that would have each input copied to channels_last.
+
+    networks: the same of a ResNet-50 and the ResNet-20 for CIFAR, without attention and with each
+    block. Memory is what the two passes hold beyond the network and the images, counted by
+    cbam_course.cost.traffic.
 
     \b
       cbam-course bench block
       cbam-course bench networks
     """  # noqa: D301
+    import torch
+
+    if compiled and what != "block":
+        raise click.UsageError("--compile goes with the block alone")
+    torch.set_num_threads(threads)
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    versions |= {"timm": version("timm")} if find_spec("timm") else {}
+    machine = torch.cuda.get_device_name(device) if device != "cpu" else _processor()
+    click.echo(f"{versions}, {machine}, {threads} threads")
+    if what == "networks":
+        rows = _networks(device, repeats)
+    else:
+        rows = _blocks(device, repeats, compiled)
+    if file is not None:  # as cbam_course.records.speed reads it
+        kept = {"versions": versions, "machine": machine, "threads": threads, "rows": rows}
+        file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
-def measuring(command: Callable) -> Callable:
-    """What both commands take."""
-    for option in (
-        click.option("--json", "file", type=click.Path(path_type=Path), help="Keep all times."),
-        click.option("--device", default="cpu", help='"cpu", or "cuda" for a GPU.'),
-        click.option("--threads", type=click.IntRange(1), default=1, help="Of the CPU."),
-        click.option("--repeats", type=click.IntRange(1), default=10, help="Of each, by turns."),
-    ):
-        command = option(command)
-    return command
-
-
-@bench.command(context_settings={"show_default": True})
-@measuring
-@click.option("--compile", "compiled", is_flag=True, help="Also what torch.compile makes of them.")
-def block(repeats: int, threads: int, device: str, file: Path | None, compiled: bool) -> None:
-    """Time CBAM forward and backward, and without a gradient, in float32.
-
-    The peers are the usual tutorial code and, if it is installed, timm's CbamModule. All blocks run
-    by turns in one process: a busy machine slows all of them, and the minimum tells most. It is
-    printed in milliseconds. On a CPU torch.compile does without the option that would have each
-    input copied to channels_last.
-    """
+def _blocks(device: str, repeats: int, compiled: bool) -> list[dict[str, Any]]:
+    """All times of the blocks, of each shape and layout; the shortest are printed."""
     import pandas as pd
     import torch
 
-    about, rows, fastest = conditions(device, threads), [], {}
+    rows, fastest = [], {}
     for shape in SHAPES:
         for layout in LAYOUTS:
             form = {"memory_format": getattr(torch, layout)}
             x, grad = (torch.randn(shape, device=device).contiguous(**form) for _ in range(2))
-            blocks = {name: make(shape[1]).to(device, **form) for name, make in _blocks().items()}
+            blocks = {name: make(shape[1]).to(device, **form) for name, make in _makers().items()}
             if compiled:
                 torch.compiler.reset()
                 how = {"options": {"layout_optimization": False}, "dynamic": False}
@@ -74,66 +87,37 @@ def block(repeats: int, threads: int, device: str, file: Path | None, compiled: 
             for kind, of_blocks in times.items():
                 fastest[shape, layout, kind] = {name: min(of_blocks[name]) for name in of_blocks}
     click.echo(pd.DataFrame(fastest).T.to_string(float_format="%.2f"))
-    _keep(file, about, rows)
+    return rows
 
 
-@bench.command(context_settings={"show_default": True})
-@measuring
-def networks(repeats: int, threads: int, device: str, file: Path | None) -> None:
-    """Time a training step of networks without and with CBAM, in eager float32.
-
-    A ResNet-50 and the ResNet-20 for CIFAR, each without attention, with the usual tutorial code,
-    timm's CbamModule if it is installed, and the course's block, as it is and as it is written. A
-    step is a forward and a backward pass; the fastest is printed. Memory is what the passes hold
-    beyond the network and the images, counted by ``cbam_course.cost.traffic``.
-    """
+def _networks(device: str, repeats: int) -> list[dict[str, Any]]:
+    """All times of the networks and the memory of their passes; the shortest are printed."""
     import torch
 
     from cbam_course.attention import fused_attention
     from cbam_course.cost import traffic
     from cbam_course.models import make_model
 
-    about, rows = conditions(device, threads), []
-    for name, (batch, size) in NETWORKS.items():
+    rows = []
+    for name, (batch, size, classes) in NETWORKS.items():
         x = torch.randn(batch, 3, size, size, device=device)
-        makers = {"none": None, **_blocks()}
+        grad = torch.randn(batch, classes, device=device) / batch
+        makers = {"none": None, **_makers()}
         models = {block: make_model(name, make).to(device) for block, make in makers.items()}
-        seconds = {block: [] for block in models}
-        for repeat in range(repeats + 1):
-            for block, model in random.sample(list(models.items()), len(models)):
-                with fused_attention(block == "course"):
-                    took = _seconds(partial(_step, model, x), model, x, False, True)
-                if repeat:  # the first is to warm up
-                    seconds[block].append(took)
+        times = by_turns(models, x, grad, repeats, fused={"course"}, grad_of_x=False)
         for block, model in models.items():
+            training, inference = (times[kind][block] for kind in ("training", "inference"))
             with fused_attention(block == "course"):
-                found = traffic(model, x)
+                memory = traffic(model, x)
             row = {"network": name, "batch": batch, "size": size, "block": block}
-            rows.append(row | {"seconds": seconds[block], "kept": found.kept, "peak": found.peak})
+            row |= {"seconds": [taken / 1e3 for taken in training], "inference": inference}
+            rows.append(row | {"kept": memory.kept, "peak": memory.peak})
             click.echo(
-                f"{name:15} {block:18} {min(seconds[block]):6.3f} s"
-                f"  kept {found.kept / 1e6:6.1f} MB  peak {found.peak / 1e6:6.1f} MB"
+                f"{name:13} {block:18} training {min(training):6.0f}  inference"
+                f" {min(inference):6.0f}  kept {memory.kept / 1e6:6.1f} MB"
+                f"  peak {memory.peak / 1e6:6.1f} MB"
             )
-    _keep(file, about, rows)
-
-
-def _step(model: "nn.Module", x: "Tensor") -> None:
-    """A forward and a backward pass; the loss takes all images to be of one class."""
-    from torch.nn.functional import cross_entropy
-
-    cross_entropy(model(x), x.new_zeros(len(x)).long()).backward()
-
-
-def conditions(device: str, threads: int) -> dict[str, Any]:
-    """Versions, machine and threads, which are set and printed."""
-    import torch
-
-    torch.set_num_threads(threads)
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    versions |= {"timm": version("timm")} if find_spec("timm") else {}
-    machine = torch.cuda.get_device_name(device) if device != "cpu" else _processor()
-    click.echo(f"{versions}, {machine}, {threads} threads")
-    return {"versions": versions, "machine": machine, "threads": threads}
+    return rows
 
 
 def _processor() -> str:
@@ -144,22 +128,16 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _keep(file: Path | None, about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """As :func:`cbam_course.records.speed` reads it."""
-    if file is not None:
-        file.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-
-
-def _blocks() -> dict[str, Any]:
+def _makers() -> dict[str, Any]:
     """The blocks that are compared, by name: functions of the number of channels."""
     from cbam_course.attention import CBAM
 
-    blocks = {"course": CBAM, "course, not fused": CBAM, "tutorial": tutorial_cbam}
+    makers = {"course": CBAM, "course, not fused": CBAM, "tutorial": tutorial_cbam}
     if find_spec("timm"):
         from timm.layers.cbam import CbamModule
 
-        blocks["timm"] = CbamModule
-    return blocks
+        makers["timm"] = CbamModule
+    return makers
 
 
 def by_turns(
@@ -168,48 +146,49 @@ def by_turns(
     grad: "Tensor",
     repeats: int,
     fused: set | None = None,
+    grad_of_x: bool = True,
 ) -> dict[str, dict[str, list[float]]]:
     """Milliseconds of all blocks by turns, so that a busy machine slows all of them alike.
 
     Args:
-        blocks: the blocks by name, which take ``x``.
-        x: a feature map [B, C, H, W].
-        grad: the gradient of the output, of the shape of ``x``.
+        blocks: the blocks or networks by name, which take ``x``.
+        x: feature maps or images [B, C, H, W].
+        grad: the gradient of the output, of its shape.
         repeats: how often each is timed, after one run that is not.
         fused: the names of those that may use the fused function; ``None`` for all.
+        grad_of_x: whether the gradient of ``x`` is computed, too.
 
     Returns:
         Of ``"training"`` (forward and backward) and ``"inference"``, each block's milliseconds.
     """
-    from cbam_course.attention import fused_attention
-
-    taken = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
-    for repeat in range(repeats + 1):
-        # In another order each time: memory that one frees, the next one may find in the cache.
-        for name, one in random.sample(list(blocks.items()), len(blocks)):
-            with fused_attention(fused is None or name in fused):
-                trained = _seconds(lambda one=one: one(x).backward(grad), one, x, True, True)
-                inferred = _seconds(lambda one=one: one(x), one, x, False, False)
-            if repeat:  # the first is to warm up
-                taken["training"][name].append(1e3 * trained)
-                taken["inference"][name].append(1e3 * inferred)
-    return taken
-
-
-def _seconds(run: Any, one: "nn.Module", x: "Tensor", to_x: bool, gradient: bool) -> float:
-    """The seconds of ``run``, with gradients of the module's weights, and of ``x`` if wanted."""
     import torch
 
-    one.zero_grad()
-    x.grad = None
-    x.requires_grad_(to_x)
-    with torch.set_grad_enabled(gradient):
+    from cbam_course.attention import fused_attention
+
+    def milliseconds(run: Callable[[], object]) -> float:
         wait = torch.cuda.synchronize if x.is_cuda else bool
         wait()
         started = time.perf_counter()
         run()
         wait()
-        return time.perf_counter() - started
+        return 1e3 * (time.perf_counter() - started)
+
+    taken = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
+    for repeat in range(repeats + 1):
+        # In another order each time: memory that one frees, the next one may find in the cache.
+        for name, one in random.sample(list(blocks.items()), len(blocks)):
+            one.zero_grad()
+            x.grad = None
+            with fused_attention(fused is None or name in fused):
+                x.requires_grad_(grad_of_x)
+                trained = milliseconds(lambda one=one: one(x).backward(grad))
+                x.requires_grad_(False)
+                with torch.no_grad():
+                    inferred = milliseconds(lambda one=one: one(x))
+            if repeat:  # the first is to warm up
+                taken["training"][name].append(trained)
+                taken["inference"][name].append(inferred)
+    return taken
 
 
 def tutorial_cbam(channels: int, reduction: int = 16) -> "nn.Module":

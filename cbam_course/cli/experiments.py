@@ -3,20 +3,20 @@
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import DATA_FOLDER, interruptible, told_in_a_line
+from .options import DATA_FOLDER, FOLDER, interruptible, told_in_a_line
 
 if TYPE_CHECKING:
-    from cbam_course.records import Event, Experiment
+    from cbam_course.records import Experiment
 
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
-FOLDER = click.Path(file_okay=False, path_type=Path)
 OUT = click.option(
-    "--out", type=FOLDER, metavar="FOLDER", default=Path("records"), help="Where the records go."
+    "--out", type=FOLDER, metavar="FOLDER", default="records", help="Where the records go."
 )
 
 
@@ -32,41 +32,54 @@ def _seconds(context: click.Context, option: click.Parameter, text: str | None) 
 
 @click.group()
 def experiments() -> None:
-    """List, run and follow the experiments of the course.
+    """List and run the experiments of the course.
 
     An experiment puts a question to several variants of a network, each with the same seeds. What
     its runs have shown is kept in records, of which the course brings its own.
 
     \b
     What there is, and how far it is:
-      cbam-course experiments list
-      cbam-course experiments status --out records
+      cbam-course experiments list --out records
     Do, within 20 minutes, what still lacks a record:
       cbam-course experiments run --budget 20m --out records
     """  # noqa: D301
 
 
 @experiments.command("list")
-def list_experiments() -> None:
-    """List the experiments, the most valuable first.
+@NAMES
+@click.option(
+    "--out", type=FOLDER, metavar="FOLDER", help="A folder whose records are added to the course's."
+)
+@told_in_a_line(FileNotFoundError)
+def list_experiments(names: tuple[str, ...], out: Path | None) -> None:
+    """List experiments, the most valuable first, and how many of their runs are recorded.
+
+    A line tells an experiment's name, its tier (gpu, or cpu for what any computer can do), how many
+    variants and seeds it has, how many of its runs are recorded, how many lack a record, and the
+    question. A file that is no record is named; its run is not done again until it is moved away.
 
     \b
-    cbam-course experiments list
+      cbam-course experiments list
+      cbam-course experiments list blocks order --out records
     """  # noqa: D301
-    for each in _chosen(()):
-        runs = f"{len(each.variants)} x {len(each.seeds)}"
-        click.echo(f"{each.name:24} {each.tier} {runs:>7} runs  {each.question}")
+    from cbam_course.records import reading, run_name
+
+    found = reading.read(out)
+    for each in _chosen(names):
+        done = [run_name(run) in found for _, run in each.runs()]
+        click.echo(
+            f"{each.name:24} {each.tier} {len(each.variants):2} x {len(each.seeds):<2} runs,"
+            f" {sum(done):3} recorded, {len(done) - sum(done):3} to do  {each.question}"
+        )
 
 
 @experiments.command(context_settings={"show_default": True})
 @NAMES
 @OUT
 @click.option(
-    "--budget",
-    callback=_seconds,
-    metavar="TIME",
+    "--budget", callback=_seconds, metavar="TIME",
     help="20m, 90s, 1h30m: no epoch is begun that would not fit.  [default: no limit]",
-)
+)  # fmt: skip
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps.")
 @DATA_FOLDER
 @interruptible()
@@ -87,20 +100,6 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
     from cbam_course.records import pending, run_queue
     from cbam_course.training import choose_device
 
-    counts = {"recorded": 0, "failed": 0, "elsewhere": 0, "stopped": 0}
-
-    def show(event: "Event") -> None:
-        result = f"{event.test_accuracy:.2%} in {event.seconds:.0f} s"
-        if event.kind == "epoch":
-            click.echo(f"{event.run}: epoch {event.epochs}, {result}", err=True)
-            return
-        counts[event.kind] += 1
-        if event.kind == "failed":
-            click.echo(f"{event.run} failed: {event.error}", err=True)
-        elif event.kind == "recorded":
-            done = f"[{counts['recorded']}/{len(runs)}]"
-            click.echo(f"{done} {event.run}: {result} on {event.device}")
-
     tier = None
     if not names:
         tier = "cpu" if choose_device(options["device"]).type == "cpu" else "gpu"
@@ -112,24 +111,21 @@ def run(names: tuple[str, ...], out: Path, budget: float | None, **options: Any)
         click.echo(f"The others want a GPU, and take days without: {rest}")
     if budget is not None:  # what was spent on loading PyTorch counts, too
         budget = max(0.0, budget - (time.monotonic() - started))
-    run_queue(runs, out, budget=budget, on_event=show, **options)
-    left = len(runs) - sum(counts.values()) + counts["stopped"]
+    ends = run_queue(runs, out, budget=budget, say=partial(click.echo, err=True), **options)
     click.echo(
-        f"{counts['recorded']} recorded in {out}, {counts['failed']} failed, "
-        f"{counts['elsewhere']} done elsewhere, {left} left"
+        f"{ends['recorded']} recorded in {out}, {ends['failed']} failed, "
+        f"{ends['elsewhere']} done elsewhere, {len(runs) - ends.total()} left"
     )
-    if counts["failed"]:
+    if ends["failed"]:
         sys.exit(1)
 
 
 @experiments.command(context_settings={"show_default": True})
 @OUT
 @click.option(
-    "--budget",
-    callback=_seconds,
-    metavar="TIME",
+    "--budget", callback=_seconds, metavar="TIME",
     help="After which no further run is begun: 20m, 90s, 1h30m.  [default: when all is done]",
-)
+)  # fmt: skip
 @interruptible()
 @told_in_a_line(ImportError, OSError)
 def detector(out: Path, budget: float | None) -> None:
@@ -152,38 +148,6 @@ def detector(out: Path, budget: float | None) -> None:
         )
 
 
-@experiments.command()
-@NAMES
-@click.option(
-    "--out", type=FOLDER, metavar="FOLDER", help="A folder whose records are added to the course's."
-)
-@told_in_a_line(FileNotFoundError)
-def status(names: tuple[str, ...], out: Path | None) -> None:
-    """Show what is recorded, and how much time the rest will take.
-
-    \b
-    cbam-course experiments status --out records
-    """  # noqa: D301
-    from cbam_course.records.status import status
-
-    found = status(_chosen(names), out)
-    for name, own in found.runs.groupby("experiment", sort=False):
-        recorded, left = own["recorded"].sum(), _duration(own["seconds"].sum(skipna=False))
-        devices = " and ".join(own["device"].dropna().unique())
-        click.echo(f"{name:24} {recorded:3} of {len(own):3} runs, left {left:8} {devices}".rstrip())
-    # A run that several experiments want counts once.
-    runs = found.runs.groupby("run").agg({"recorded": "first", "seconds": "first"})
-    click.echo(
-        f"{runs['recorded'].sum()} of {len(runs)} runs are recorded. Left, going by these, one at "
-        f"a time: {_duration(runs['seconds'].sum())}, without {runs['seconds'].isna().sum()} runs "
-        "of which no record tells."
-    )
-    if found.unfinished:
-        click.echo(f"Begun, to be continued: {', '.join(found.unfinished)}")
-    for path, problem in found.problems.items():
-        click.echo(f"No record, and not done again until it is moved away: {path}: {problem}")
-
-
 def _chosen(names: tuple[str, ...], tier: str | None = None) -> "list[Experiment]":
     from cbam_course.records import experiments
 
@@ -193,9 +157,3 @@ def _chosen(names: tuple[str, ...], tier: str | None = None) -> "list[Experiment
             f"no experiment {', '.join(map(repr, unknown))}; there are {', '.join(known)}"
         )
     return [experiment for name, experiment in known.items() if not names or name in names]
-
-
-def _duration(seconds: float) -> str:
-    if seconds != seconds:
-        return "unknown"
-    return f"{seconds:.0f} s" if seconds < 3600 else f"{seconds / 3600:.1f} h"

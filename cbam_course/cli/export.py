@@ -5,25 +5,20 @@ from typing import Any
 
 import click
 
-from .options import default_size, find_network, network_options, told_in_a_line
+from .options import FILE, default_size, find_network, network_options, told_in_a_line
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("model", metavar="MODEL")
 @network_options
 @click.option(
-    "--weights",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    metavar="FILE",
+    "--weights", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
     help="The weights, as .pt, .pth or .safetensors.  [default: random ones]",
-)
+)  # fmt: skip
 @click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    metavar="FILE",
+    "--out", type=FILE, required=True, metavar="FILE",
     help="The file to write, such as model.onnx.",
-)
+)  # fmt: skip
 @told_in_a_line(ValueError, TypeError, RuntimeError, OSError, ModuleNotFoundError)
 def export(
     model: str,

@@ -19,33 +19,25 @@ PATH = click.Path(path_type=Path)
 @click.option("--out", type=PATH, metavar="FILE", default="grades.csv", help="The grades as CSV.")
 @click.option("--feedback", type=PATH, metavar="FOLDER", help="A page for each submission.")
 @click.option(
-    "--exercises",
-    type=PATH,
-    metavar="FOLDER",
+    "--exercises", type=PATH, metavar="FOLDER",
     help="The exercises as they came.  [default: notebooks/exercises of the repository]",
-)
+)  # fmt: skip
 @click.option(
-    "--chapter",
-    "chapters",
-    type=int,
-    multiple=True,
-    metavar="N",
+    "--chapter", "chapters", type=int, multiple=True, metavar="N",
     help="Grade this chapter; may be repeated.  [default: all that somebody has handed in]",
-)
+)  # fmt: skip
 @click.option("--single", is_flag=True, help="A folder is one learner's, not a class.")
 @click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
+    "--jobs", type=click.IntRange(min=1),
     help="Answers to run at a time.  [default: one a core, at most 4]",
-)
+)  # fmt: skip
 @click.option("--again", is_flag=True, help="Grade again what is graded already.")
 @click.option("--seconds", type=LIMIT, default=120.0, help="Limit for one answer.")
 @click.option("--memory", type=LIMIT, default=3.0, help="Limit for one answer, in GB.")
 @click.option(
-    "--trusted",
-    is_flag=True,
+    "--trusted", is_flag=True,
     help="Run the answers, of people you trust, without bubblewrap: they can do what you can.",
-)
+)  # fmt: skip
 @interruptible()
 @told_in_a_line(ValueError, RuntimeError, OSError)
 def grade(
@@ -95,9 +87,6 @@ def grade(
         f"{report.runs} answers run; kept in {out}"
     )
     if report.errors:
-        click.echo(
-            f"{report.errors} answers could not be graded: see the notes. "
-            "The same command tries them again.",
-            err=True,
-        )
+        again = "The same command tries them again."
+        click.echo(f"{report.errors} answers could not be graded: see the notes. {again}", err=True)
         sys.exit(1)

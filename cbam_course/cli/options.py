@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from cbam_course.config import CHOICES, TrainConfig
-from cbam_course.labels import LABELS, TIMM
+from cbam_course.labels import LABELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,21 +30,12 @@ SPELLINGS = {
 """The options that are not called like their fields."""
 
 
-class AttentionName(click.Choice):
-    """The name of one of the course's blocks, or of one of timm's, such as timm:gc."""
+BLOCKS = f"[{'|'.join(LABELS)}|timm:NAME]"
+"""The blocks as the help shows them: the course's, and timm's, such as timm:gc."""
 
-    def __init__(self) -> None:
-        super().__init__(tuple(LABELS))
-
-    def convert(self, value: Any, *rest: Any) -> str:
-        return value if str(value).startswith(TIMM) else super().convert(value, *rest)
-
-
-DATA_FOLDER = click.option(
-    "--data-folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where CIFAR-10 is or is to be kept.",
-)
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+DATA_FOLDER = click.option("--data-folder", type=FOLDER, help="Where CIFAR-10 is or is to be kept.")
 
 
 @contextmanager
@@ -119,8 +110,8 @@ def network_options(command: Callable) -> Callable:
         _named("model_options", "An argument of the network, such as num_classes=10."),
         _named("attention_options", "An argument of the block, such as reduction=8."),
         click.option(
-            "--attention", type=AttentionName(), default="none",
-            help="The block at each insertion point of the network; or one of timm's, as timm:gc.",
+            "--attention", metavar=BLOCKS, default="none",
+            help="The block at each insertion point of the network.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -168,15 +159,16 @@ def _option(field: Field, help: str) -> Callable:
     spellings = SPELLINGS.get(name, (f"--{name.replace('_', '-')}",))
     # Of `int | None` the type is int, of `tuple[int, ...] | None` it is tuple[int, ...].
     kind = (get_args(field.type) or (field.type,))[0]
-    if name == "attention":
-        kind = AttentionName()
-    elif name in CHOICES:
+    metavar = BLOCKS if name == "attention" else None  # the configuration knows timm's, too
+    if name in CHOICES and name != "attention":
         kind = click.Choice([name for name in CHOICES[name] if name not in (None, "custom")])
     elif kind is bool:
         spellings = (f"{spellings[0]}/--no-{spellings[0][2:]}",)
     elif get_args(kind):
         kind = values(get_args(kind)[0], ",", "16,32,64")
-    return click.option(*spellings, name, type=kind, default=field.default, help=help)
+    return click.option(
+        *spellings, name, type=kind, metavar=metavar, default=field.default, help=help
+    )
 
 
 def _told() -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import DATA_FOLDER, configuration, interruptible, told_in_a_line
+from .options import DATA_FOLDER, FOLDER, configuration, interruptible, told_in_a_line
 
 if TYPE_CHECKING:
     from cbam_course.training import History
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 @click.command(context_settings={"show_default": True})
 @configuration
 @click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
+    "--out", type=FOLDER, metavar="FOLDER",
     help="Where to keep the run.  [default: runs/DATASET-ATTENTION-seedSEED]",
-)
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run in FOLDER.")
 @DATA_FOLDER
 @click.pass_context
@@ -60,7 +58,7 @@ def train(
     errors = (ValueError, FloatingPointError, DatasetUnavailable, OSError, ModuleNotFoundError)
     with interruptible(how), told_in_a_line(*errors, torch.cuda.OutOfMemoryError):
         if resume:
-            saved = training.History.from_dict(read_checkpoint(out)["history"])
+            _, saved = read_checkpoint(out)
             default = ParameterSource.DEFAULT
             given = {n: v for n, v in fields.items() if context.get_parameter_source(n) != default}
             config = replace(saved.config, **given)

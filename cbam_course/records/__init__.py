@@ -10,13 +10,12 @@ from .definitions import experiments
 from .experiment import Experiment, Variant, run_name
 from .figures import show_curves, show_differences
 from .measured import imagenet_pairs, show_imagenet_pairs, speed
-from .queue import Event, pending, run_queue
+from .queue import pending, run_queue
 from .reading import load
 from .statistics import mean_interval, summary
 from .tables import by_seed, curves, describe, largest, table
 
 __all__ = [
-    "Event",
     "Experiment",
     "Variant",
     "by_seed",

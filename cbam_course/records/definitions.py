@@ -39,12 +39,10 @@ def find(experiment: str | Experiment) -> Experiment:
     Raises:
         ValueError: if there is none of that name.
     """
-    if isinstance(experiment, Experiment):
-        return experiment
     known = experiments()
-    if experiment not in known:
+    if isinstance(experiment, str) and experiment not in known:
         raise ValueError(f"experiment must be one of {', '.join(known)}; got {experiment!r}")
-    return known[experiment]
+    return known[experiment] if isinstance(experiment, str) else experiment
 
 
 @cache
@@ -70,15 +68,10 @@ def _experiment(row: Mapping[str, Any], tier: str, bases: Mapping[str, Any]) -> 
         for name, each in rows.items()
     )
     start = row.get("first_seed", 0)
+    seeds = tuple(range(start, start + row.get("seeds", 5)))
     is_small_version = tier == "cpu" and "tier" not in row
-    return Experiment(
-        f"small-{row['name']}" if is_small_version else row["name"],
-        tier,
-        row["question"],
-        variants,
-        seeds=tuple(range(start, start + row.get("seeds", 5))),
-        expected=row.get("expected", ""),
-    )
+    name = f"small-{row['name']}" if is_small_version else row["name"]
+    return Experiment(name, tier, row["question"], variants, seeds, row.get("expected", ""))
 
 
 def _config(row: Mapping[str, Any], bases: Mapping[str, Any]) -> TrainConfig:

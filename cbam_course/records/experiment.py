@@ -9,7 +9,6 @@ from typing import Any
 from cbam_course.config import TrainConfig
 
 DEFAULTS = TrainConfig().to_dict()
-MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,8 @@ class Experiment:
         names = [variant.name for variant in self.variants]
         if len(set(names)) < len(names):
             raise ValueError(f"experiment {self.name!r} has two variants of one name: {names}")
-        for variant in self.variants:
-            if variant.baseline is not None and variant.baseline not in names:
-                raise ValueError(
-                    f"the baseline of {variant.name!r} must be one of {names}, "
-                    f"got {variant.baseline!r}"
-                )
+        if unknown := {variant.baseline for variant in self.variants} - {None, *names}:
+            raise ValueError(f"a baseline must be one of {names}, got {', '.join(unknown)}")
 
     def runs(self) -> Iterator[tuple[Variant, TrainConfig]]:
         """The configuration of every run: all variants with the first seed, then with the next."""
@@ -85,7 +80,7 @@ def run_name(config: TrainConfig | Mapping[str, Any]) -> str:
     decisive = {
         name: value
         for name, value in values.items()
-        if name not in ("device", "seed") and value != DEFAULTS.get(name, MISSING)
+        if name not in ("device", "seed") and value != DEFAULTS[name]
     }
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     block = values["attention"].replace(":", "-")  # a file's name, on Windows too

@@ -33,23 +33,18 @@ def speed(name: str) -> pd.DataFrame:
         FileNotFoundError: for another name.
     """
     found = json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
-    rows = found.pop("rows")
+    rows = pd.DataFrame(found.pop("rows"))
     if name == "networks":
-        table = pd.DataFrame(rows)[["network", "block", "kept", "peak"]]
-        table.insert(2, "milliseconds", [1e3 * min(row["seconds"]) for row in rows])
-        table[["kept", "peak"]] /= 1e6
+        table = rows[["network", "block"]].copy()
+        table["milliseconds"] = 1e3 * rows["seconds"].map(min)
+        table[["kept", "peak"]] = rows[["kept", "peak"]] / 1e6
     else:
-        table = pd.DataFrame(
-            {
-                "shape": tuple(row["shape"]),
-                "layout": row["layout"],
-                "block": block,
-                "training": min(row["training"][block]),
-                "inference": min(row["inference"][block]),
-            }
-            for row in rows
-            for block in row["training"]
-        )
+        rows["shape"] = rows["shape"].map(tuple)
+        table = rows.assign(block=rows["training"].map(list)).explode("block", ignore_index=True)
+        for kind in ("training", "inference"):
+            times = zip(table[kind], table["block"], strict=True)
+            table[kind] = [min(of_blocks[block]) for of_blocks, block in times]
+        table = table[["shape", "layout", "block", "training", "inference"]]
     table.attrs = found
     return table
 

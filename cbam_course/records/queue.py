@@ -3,9 +3,9 @@
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -22,32 +22,7 @@ UNFINISHED = ".unfinished"
 
 
 class _TimeIsOver(Exception):
-    """Ends a run after an epoch; it is kept."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that the queue has to tell.
-
-    Args:
-        run: name of the run.
-        kind: ``"epoch"`` (one more is finished), ``"recorded"`` (the run is finished, its record
-            written), ``"stopped"`` (the time is over; it can be continued), ``"elsewhere"``
-            (another process does it or has done it) or ``"failed"``.
-        epochs: how many epochs are finished.
-        test_accuracy: of the last epoch; from 0 to 1.
-        seconds: that the epoch or the run took.
-        device: where the run was computed.
-        error: why it failed.
-    """
-
-    run: str
-    kind: str
-    epochs: int = 0
-    test_accuracy: float = float("nan")
-    seconds: float = 0.0
-    device: str = ""
-    error: str = ""
+    """Ends a run after an epoch, which is kept."""
 
 
 def pending(
@@ -81,8 +56,8 @@ def run_queue(
     budget: float | None = None,
     device: str = "auto",
     data_folder: str | os.PathLike[str] | None = None,
-    on_event: Callable[[Event], object] = lambda event: None,
-) -> None:
+    say: Callable[[str], object] = print,
+) -> Counter[str]:
     """Do runs until each is recorded, has failed or is done elsewhere, or the time is over.
 
     Args:
@@ -93,84 +68,72 @@ def run_queue(
             before, is not begun; the run is kept and continued the next time.
         device: where to train.
         data_folder: where CIFAR-10 is or is to be kept.
-        on_event: called after every epoch and when a run ends. A run that fails is told of, and
-            the others go on.
+        say: gets a line after every epoch, and when a run is recorded or has failed.
+
+    Returns:
+        How many runs are ``"recorded"``, ``"failed"`` (the others went on) and done
+        ``"elsewhere"``, by another process. For what is left there was no time.
 
     Raises:
         DatasetUnavailable: if CIFAR-10 is wanted, not there, and cannot be downloaded.
     """
     deadline = inf if budget is None else time.time() + budget
-    runs = list(runs)
-    if downloaded := [run for run in runs if run.dataset.startswith("cifar10")]:
-        _images(downloaded[0], data_folder)  # without it they would all fail
-    for run in runs:
-        event = _do(run, Path(out), deadline, device, data_folder, on_event)
-        on_event(event)
-        if event.kind == "stopped":
-            return
+    runs, ends = list(runs), Counter()
+    # A set that is downloaded is read once, and first: without it its runs would all fail.
+    names = {run.dataset for run in runs} - {"shapes"}
+    sets = {name: training.load_data(TrainConfig(dataset=name), data_folder) for name in names}
+    for number, run in enumerate(runs, start=1):
+
+        def tell(line: str, begin: str = f"[{number}/{len(runs)}] {run_name(run)}") -> None:
+            say(begin + line)
+
+        try:
+            ends[_do(run, sets.get(run.dataset), Path(out), deadline, device, tell)] += 1
+        except _TimeIsOver:
+            break
+    return ends
 
 
 def _do(
     run: TrainConfig,
+    images: ImageSet | None,
     out: Path,
     deadline: float,
     device: str,
-    data_folder: str | os.PathLike[str] | None,
-    tell: Callable[[Event], object],
-) -> Event:
+    tell: Callable[[str], object],
+) -> str:
     """Do a run, or go on with it. An error is an end, too: the other runs can still be done."""
     name = run_name(run)
     record, folder = out / f"{name}.json", out / UNFINISHED / name
 
     def on_epoch(history: History) -> None:
         row = history.last
-        tell(Event(name, "epoch", row["epoch"], row["test_accuracy"], row["seconds"]))
+        result = f"{row['test_accuracy']:.2%} in {row['seconds']:.0f} s"
+        tell(f": epoch {row['epoch']}, {result}")
         if row["epoch"] < run.epochs and time.time() + row["seconds"] > deadline:
             raise _TimeIsOver
 
     if time.time() >= deadline:
-        return Event(name, "stopped")
+        raise _TimeIsOver
+    options = {"folder": folder, "resume": True, "progress": False, "on_epoch": on_epoch}
     try:
         # Not the lock that training holds: until the record is there, the run is ours.
         with locked(folder / "queue"):
             if record.exists():
                 shutil.rmtree(folder, ignore_errors=True)  # its own, or left by one just killed
-                return Event(name, "elsewhere")
-            history = training.train(
-                replace(run, device=device),
-                _images(run, data_folder),
-                folder=folder,
-                resume=True,
-                progress=False,
-                on_epoch=on_epoch,
-            ).history
+                return "elsewhere"
+            history = training.train(replace(run, device=device), images, **options).history
             # The losses of all steps would be most of the file.
             replace(history, config=run, iteration_loss=[]).to_json(record)
             shutil.rmtree(folder, ignore_errors=True)
     except Busy:
-        return Event(name, "elsewhere")
+        return "elsewhere"
     except _TimeIsOver:
-        return Event(name, "stopped")
+        raise
     except Exception as error:
         reason = (str(error).strip() or "no reason given").splitlines()[0]
-        return Event(name, "failed", error=f"{type(error).__name__}: {reason}")
-    return Event(
-        name,
-        "recorded",
-        len(history.epochs),
-        history.final["test_accuracy"],
-        history.seconds,
-        history.sessions[-1]["device"],
-    )
-
-
-def _images(run: TrainConfig, folder: str | os.PathLike[str] | None) -> ImageSet:
-    """The images of a run; a set that is read is kept for the next run."""
-    if run.dataset == "shapes":
-        return training.load_data(run)
-    return _read(run.dataset, folder)
-
-
-@cache
-def _read(dataset: str, folder: str | os.PathLike[str] | None) -> ImageSet:
-    return training.load_data(TrainConfig(dataset=dataset), folder)
+        tell(f" failed: {type(error).__name__}: {reason}")
+        return "failed"
+    result = f"{history.final['test_accuracy']:.2%} in {history.seconds:.0f} s"
+    tell(f" recorded: {result} on {history.sessions[-1]['device']}")
+    return "recorded"

@@ -35,25 +35,16 @@ def load(folder: str | os.PathLike[str] | None = None) -> dict[str, History]:
 
 def read(folder: str | os.PathLike[str] | None = None) -> dict[str, Record]:
     """As :func:`load`, but as the files have them."""
-    records, problems = read_files(folder)
-    for path, problem in problems.items():
-        warnings.warn(f"{path} is left out: {problem}", stacklevel=3)
-    return records
-
-
-def read_files(
-    folder: str | os.PathLike[str] | None = None,
-) -> tuple[dict[str, Record], dict[Path, str]]:
-    """The records by the names of their runs, and what is wrong with files that are none."""
-    records, problems = {}, {}
+    records = {}
     for path in find_files(folder):
         try:
             stat = path.stat()
             # A run is recorded once; if not, the course's record counts.
             records.setdefault(path.stem, _read_file(path, stat.st_mtime_ns, stat.st_size))
         except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-            problems[path] = f"it is no record of a run ({type(error).__name__}: {error})"
-    return dict(sorted(records.items())), problems
+            problem = f"it is no record of a run ({type(error).__name__}: {error})"
+            warnings.warn(f"{path} is left out: {problem}", stacklevel=3)
+    return dict(sorted(records.items()))
 
 
 def find_files(folder: str | os.PathLike[str] | None = None) -> list[Path]:

@@ -10,7 +10,6 @@ from scipy.special import stdtr, stdtrit  # scipy.stats takes seconds to load
 LEVEL = 0.95
 """Of the intervals: so often does such an interval contain the true mean."""
 
-
 COLUMNS = (
     "seeds", "parameters", "accuracy", "sd", "low", "high", "pairs", "difference",
     "difference_low", "difference_high", "p",
@@ -54,8 +53,12 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         cannot be told is NaN: the interval and the p value of a single seed, or of values that are
         all the same, and what a baseline has no baseline for.
     """
-    keys = ["experiment", "variant"]
-    rows = [(*key, *_of_variant(table, runs)) for key, runs in table.groupby(keys, sort=False)]
+    keys, rows = ["experiment", "variant"], []
+    for key, runs in table.groupby(keys, sort=False):
+        accuracies, differences = runs["test_accuracy"], paired_differences(table, runs)
+        (mean, low, high), (difference, p) = mean_interval(accuracies), _estimate(differences)
+        own = len(runs), runs["parameters"].iloc[0], mean, accuracies.std(), low, high
+        rows.append((*key, *own, len(differences), *difference, p))
     result = pd.DataFrame(rows, columns=[*keys, *COLUMNS]).set_index(keys)
     result["p_holm"] = holm(result["p"].to_numpy(float))
     result["comparisons"] = int(result["p"].notna().sum())
@@ -101,11 +104,3 @@ def _estimate(values: Sequence[float]) -> tuple[Interval, float]:
     reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
     p = 2 * float(stdtr(freedom, -abs(mean) / error))
     return Interval(mean, mean - reach, mean + reach), p
-
-
-def _of_variant(table: pd.DataFrame, runs: pd.DataFrame) -> tuple:
-    differences = paired_differences(table, runs)
-    difference, p = _estimate(differences)
-    mean, low, high = mean_interval(runs["test_accuracy"])
-    parameters, sd = runs["parameters"].iloc[0], runs["test_accuracy"].std()
-    return len(runs), parameters, mean, sd, low, high, len(differences), *difference, p

@@ -23,7 +23,7 @@ CURVES = (
     "validation_loss", "validation_accuracy", "peek_loss", "peek_accuracy", "test_loss",
     "test_accuracy", "seconds",
 )  # fmt: skip
-"""The columns of a table of epochs."""
+"""Of a table of epochs."""
 
 ENOUGH = 5
 """Seeds of each variant that let an experiment be shown rather than its small version."""
@@ -59,10 +59,8 @@ def table(
     rows = []
     for experiment, variant, found in _recorded(experiments, folder):
         own = [_row(experiment, variant, record) for record in found]
-        rows += own
-        if attention_off:
-            with_attention = (r for r in own if not isnan(r["test_accuracy_attention_off"]))
-            rows += map(_switched_off, with_attention)
+        with_attention = [row for row in own if not isnan(row["test_accuracy_attention_off"])]
+        rows += own + [_switched_off(row) for row in with_attention if attention_off]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -136,11 +134,10 @@ def describe(table: pd.DataFrame) -> str:
     """
     if table.empty:
         return "no record yet"
-    counts = table.groupby(["experiment", "variant"])["seed"].nunique()
-    seeds = number(counts, "seed")
+    seeds = number(table.groupby(["experiment", "variant"])["seed"].nunique(), "seed")
     commits = table.groupby("experiment")["commit"].nunique().max()
     mixed = f", from {commits} commits" if commits > 1 else ""
-    return f"{seeds}, recorded on {' and on '.join(dict.fromkeys(table['device']))}{mixed}"
+    return f"{seeds}, recorded on {' and on '.join(table['device'].unique())}{mixed}"
 
 
 def number(counts: Iterable[int], what: str) -> str:
@@ -155,7 +152,7 @@ def _recorded(
     """The variants of experiments and the records of each, in the order of its seeds."""
     records = read(folder)
     for experiment in map(find, sources):
-        found: dict[str, dict[int, Record]] = {each.name: {} for each in experiment.variants}
+        found: dict[str | None, dict[int, Record]] = {each.name: {} for each in experiment.variants}
         for variant, run in experiment.runs():
             if (name := run_name(run)) in records:
                 found[variant.name][run.seed] = records[name]

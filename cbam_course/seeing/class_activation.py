@@ -33,7 +33,7 @@ def grad_cam(model: nn.Module, layer: nn.Module, x: Tensor, target: Tensor) -> T
         features = output.detach().requires_grad_()
         return features
 
-    with uncompiled(model), layer.register_forward_hook(begin_here), torch.enable_grad():
+    with uncompiled(), layer.register_forward_hook(begin_here), torch.enable_grad():
         scores = model(x).gather(1, target[:, None])
     (gradients,) = torch.autograd.grad(scores.sum(), features)
     weights = gradients.mean(dim=(2, 3), keepdim=True)

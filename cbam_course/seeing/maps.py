@@ -96,7 +96,7 @@ def _on_every_map(model: nn.Module, act: Callable[[str, Tensor], Tensor | None])
 
     hooks = [gate.register_forward_hook(hook(name)) for name, gate in _gates(model).items()]
     try:
-        with uncompiled(model):
+        with uncompiled():
             yield
     finally:
         for handle in hooks:

@@ -14,8 +14,6 @@ from .learner import Learner
 from .networks import build_model
 
 CHECKPOINT, HISTORY = "checkpoint.pt", "history.json"
-FORMAT = 4
-"""Version of the layout of ``checkpoint.pt``."""
 
 
 def load_state(
@@ -38,13 +36,13 @@ def load_state(
             f"{folder} has a run already; continue it (resume=True, or --resume on the command "
             "line) or choose another folder"
         )
-    state = read_checkpoint(folder)
-    saved = History.from_dict(state["history"])
+    state, saved = read_checkpoint(folder)
+    then, now = vars(saved.config), vars(history.config)
     changes = [
-        f"{name} was {value!r} and is now {getattr(history.config, name)!r}"
-        for name, value in vars(saved.config).items()
+        f"{name} was {then[name]!r} and is now {now[name]!r}"
+        for name in now
         # A run may move to another machine; the history tells which epochs were done on which.
-        if name not in ("device", "compile") and value != getattr(history.config, name)
+        if name not in ("device", "compile") and then[name] != now[name]
     ]
     if not changes and saved.data["sha256"] != history.data["sha256"]:
         changes = ["it was trained on other images or labels"]
@@ -59,23 +57,21 @@ def load_state(
 
 
 def save_state(folder: str | os.PathLike[str] | None, learner: Learner, history: History) -> None:
-    """Write the history, then the checkpoint; without a folder nothing happens.
+    """Write the history, then the checkpoint, from which a run continues; nothing without a folder.
 
-    A run continues from the checkpoint, so that a process stopped between the two loses an epoch
-    and its history is written again.
+    A process stopped between the two loses an epoch, and its history is written again.
     """
     if folder is None:
         return
     history.to_json(Path(folder, HISTORY))
-    state = {"format": FORMAT, **learner.state_dict(), "history": history.to_dict()}
     # Straight to a full disk, torch.save would end in an error of its own, about positions.
     content = BytesIO()
-    torch.save(state, content)
+    torch.save({**learner.state_dict(), "history": history.to_dict()}, content)
     write_whole(Path(folder, CHECKPOINT), lambda file: file.write(content.getbuffer()))
 
 
-def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The content of a folder's ``checkpoint.pt``, on the CPU.
+def read_checkpoint(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], History]:
+    """What a folder's ``checkpoint.pt`` holds: the state of a learner, on the CPU, and the history.
 
     Raises:
         ValueError: if the checkpoint is damaged, or is something else.
@@ -86,14 +82,12 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         # weights_only: a checkpoint from elsewhere must not be able to run code.
         state = torch.load(content, map_location="cpu", weights_only=True)
-        if state["format"] != FORMAT:
-            raise ValueError(f"format {state['format']!r} instead of {FORMAT}")
+        return state, History.from_dict(state["history"])
     except Exception as error:  # which one depends on which bytes are wrong
         raise ValueError(
             f"{path} is damaged or not a checkpoint of this course ({type(error).__name__}): "
             "choose another folder, or move the file away to start again"
         ) from error
-    return state
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:
@@ -109,8 +103,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         ValueError: if the checkpoint is damaged, or of a network of somebody's own.
         OSError: if there is no checkpoint.
     """
-    state = read_checkpoint(folder)
-    history = History.from_dict(state["history"])
+    state, history = read_checkpoint(folder)
     model = build_model(history.config, len(history.data["classes"]))
     model.load_state_dict(state["model"])
     return Run(model.eval(), history)

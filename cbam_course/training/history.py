@@ -65,8 +65,6 @@ class History:
     @property
     def last(self) -> dict[str, Any]:
         """The row of the last epoch, not of the best; choosing by the test images would flatter."""
-        if not self.epochs:
-            raise ValueError("no epoch has been finished yet")
         return self.epochs[-1]
 
     @property
@@ -76,17 +74,15 @@ class History:
 
     def begin_session(self, device: torch.device, precision: torch.dtype) -> None:
         """Note where the next epochs are computed."""
-        self.sessions.append(
-            {
-                "first_epoch": len(self.epochs) + 1,
-                "started": _now(),
-                "finished": None,
-                "precision": str(precision).removeprefix("torch."),
-                **origin(device),
-            }
-        )
-        if (processes := group_size()) > 1:
-            self.sessions[-1]["processes"] = processes
+        session = {
+            "first_epoch": len(self.epochs) + 1,
+            "started": _now(),
+            "finished": None,
+            "precision": str(precision).removeprefix("torch."),
+            **origin(device),
+        }
+        several = {"processes": group_size()} if group_size() > 1 else {}
+        self.sessions.append(session | several)
 
     def add_epoch(self, row: dict[str, Any], losses: list[float]) -> None:
         """Append an epoch's row and the losses of its steps."""
@@ -129,20 +125,18 @@ class History:
     def plot(self) -> Figure:
         """Three panels: the loss of every step, the losses and the accuracies of every epoch.
 
-        Returns:
-            The figure; training is gray and dashed, testing has the color of the run's attention,
-            and the images held out, if there are any, are dotted.
+        Training is gray and dashed, testing has the color of the run's attention, and the images
+        held out, if there are any, are dotted.
 
         Raises:
-            ValueError: if no epoch has been finished yet.
+            IndexError: if no epoch has been finished yet.
         """
         epochs = range(1, self.last["epoch"] + 1)
-        color = plotting.method_color(self.config.attention)
         gray = "#AEB6BD" if self.config.attention == "none" else "#8A939B"
-        kinds = {
-            "train": (gray, "o", "--"),
-            "validation": (plotting.INK, "^", ":"),
-            "test": (color, "s", "-"),
+        styles = {
+            "train": {"color": gray, "marker": "o", "linestyle": "--"},
+            "validation": {"color": plotting.INK, "marker": "^", "linestyle": ":"},
+            "test": {"color": plotting.method_color(self.config.attention), "marker": "s"},
         }
         figure, ((steps, *panels),) = plotting.page(1, 3, 3.2)
         loss = np.array(self.iteration_loss)
@@ -153,13 +147,10 @@ class History:
         steps.plot(np.arange(len(mean)) + (window + 1) / 2, mean, color=plotting.INK)
         steps.set(title="Training loss, each step", xlabel="step")
         for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
-            for kind, (tone, marker, line) in kinds.items():
-                if kind not in self.data:
-                    continue
+            for kind in [kind for kind in styles if kind in self.data]:
                 axes.plot(
                     epochs, [row[f"{kind}_{quantity}"] for row in self.epochs], label=kind,
-                    color=tone, linestyle=line, markersize=5,
-                    marker=marker if len(epochs) <= 12 else None,  # it would hide a long curve
+                    **styles[kind], markersize=5 if len(epochs) <= 12 else 0,  # else hidden
                 )  # fmt: skip
             axes.set(title=f"{quantity.capitalize()}, each epoch", xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
@@ -172,10 +163,8 @@ class History:
         return figure
 
     def __repr__(self) -> str:
-        done = f"{len(self.epochs)} of {self.config.epochs} epochs"
-        if not self.epochs:
-            return f"History({done})"
-        return f"History({done}, test accuracy {self.last['test_accuracy']:.2%})"
+        result = f", test accuracy {self.last['test_accuracy']:.2%}" if self.epochs else ""
+        return f"History({len(self.epochs)} of {self.config.epochs} epochs{result})"
 
 
 class Run(NamedTuple):
@@ -195,14 +184,13 @@ def describe_data(
 
     ``groups`` holds the images and labels of each group, as the run uses them, in their order.
     """
-    sums = {}
+    sizes, sums = {}, {}
     for name, arrays in groups.items():
         digest = hashlib.sha256()
         for array in arrays:
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array))
-        sums[name] = digest.hexdigest()
-    sizes = {name: len(labels) for name, (_, labels) in groups.items()}
+        sizes[name], sums[name] = len(array), digest.hexdigest()
     return {"name": data.name, **sizes, "classes": list(data.classes), "sha256": sums}
 
 

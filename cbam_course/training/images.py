@@ -43,21 +43,18 @@ class DeviceImages:
         image_size: int | None = None,
         layout: torch.memory_format | None = None,
     ) -> None:
-        images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or images.dtype != np.uint8:
-            raise ValueError(
-                "images must be a uint8 array [N, H, W, C], "
-                f"got {images.dtype} {list(images.shape)}"
-            )
+            shape = list(images.shape)
+            raise ValueError(f"images must be uint8 [N, H, W, C], got {images.dtype} {shape}")
         if not all(std):
             raise ValueError(f"images cannot be normalized: a channel is constant, std is {std}")
+        self.height, self.width = images.shape[1:3]
+        self.size = (image_size, image_size) if image_size else (self.height, self.width)
+        self.layout = layout or memory_format(torch.device(device))
         border = (PADDING, PADDING)
         padded = np.pad(images, ((0, 0), border, border, (0, 0)))
-        self.height, self.width = images.shape[1:3]
-        self.image_size = image_size
-        self.layout = layout or memory_format(torch.device(device))
         self.padded = torch.from_numpy(padded).to(device)
-        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
+        self.labels = torch.tensor(labels, dtype=torch.int64, device=device)
         # (x / 255 - mean) / std in one product and one sum.
         std = torch.tensor(std, dtype=torch.float32, device=device)
         self.scale = 1 / (255 * std)
@@ -70,10 +67,8 @@ class DeviceImages:
     def large_batch(self) -> int:
         """How many images at a time are fast to look at when no gradients are wanted."""
         # Small batches stay in a processor's cache; large ones keep a GPU busy.
-        if self.labels.device.type == "cpu":
-            return 100
-        pixels = self.height * self.width if self.image_size is None else self.image_size**2
-        return max(1, 2**21 // pixels)
+        on_gpu = max(1, 2**21 // (self.size[0] * self.size[1]))
+        return 100 if self.labels.device.type == "cpu" else on_gpu
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in their order, untouched: pairs ``[B, C, H, W]`` and ``[B]``.
@@ -88,12 +83,7 @@ class DeviceImages:
             yield self.normalize(images), self.labels[batch]
 
     def shuffled_batches(
-        self,
-        batch_size: int,
-        generator: torch.Generator,
-        *,
-        crop: bool = True,
-        flip: bool = True,
+        self, batch_size: int, generator: torch.Generator, *, crop: bool = True, flip: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in a random order, each shifted and mirrored at random.
 
@@ -121,9 +111,8 @@ class DeviceImages:
         order, corners, mirrored = order.to(device), corners.to(device), mirrored.to(device)
         for start in range(0, n, batch_size):
             batch = slice(start + group_rank(), start + batch_size, group_size())
-            chosen = order[batch]
-            images = self.cut(chosen, corners[batch], mirrored[batch])
-            yield self.normalize(images), self.labels[chosen]
+            images = self.cut(order[batch], corners[batch], mirrored[batch])
+            yield self.normalize(images), self.labels[order[batch]]
 
     def cut(self, chosen: Tensor, corners: Tensor, mirrored: Tensor) -> Tensor:
         """Cut one window out of each chosen image and its black border, all at once.
@@ -139,15 +128,13 @@ class DeviceImages:
         down = torch.arange(self.height, device=corners.device)
         across = torch.arange(self.width, device=corners.device)
         across = torch.where(mirrored[:, None], across.flip(0), across)
-        rows = corners[:, :1] + down
-        columns = corners[:, 1:] + across
+        rows, columns = corners[:, :1] + down, corners[:, 1:] + across
         return self.padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
     def normalize(self, images: Tensor) -> Tensor:
         """Bytes ``[B, H, W, C]`` -> floats ``[B, C, H, W]``."""
         images = images.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
-        if self.image_size is not None:
-            size = (self.image_size, self.image_size)
-            smaller = self.image_size < min(self.height, self.width)
-            images = F.interpolate(images, size, mode="bilinear", antialias=smaller)
+        if self.size != (self.height, self.width):
+            smaller = self.size[0] < min(self.height, self.width)
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=smaller)
         return images.contiguous(memory_format=self.layout)

@@ -22,9 +22,8 @@ class Learner:
     Args:
         model: the network; it is put on the device.
         config: how to train it.
-        steps_per_epoch: after which the schedules of whole runs end.
-        device: where to train.
-        precision: type of number to calculate with.
+        steps_per_epoch: from which the length of a schedule follows.
+        device, precision: where to train, and the type of number to calculate with.
     """
 
     def __init__(
@@ -47,13 +46,14 @@ class Learner:
         )
         steps = config.epochs * steps_per_epoch
         one_cycle = {"max_lr": config.learning_rate, "total_steps": steps, "cycle_momentum": False}
-        schedules = {  # all but "plateau" never look at a loss
+        schedules = {
             "onecycle": partial(lr_scheduler.OneCycleLR, **one_cycle),
             "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=steps),
             "plateau": partial(lr_scheduler.ReduceLROnPlateau, factor=0.5, patience=5),
             "constant": partial(lr_scheduler.ConstantLR, factor=1.0),
         }
         self.scheduler = schedules[config.schedule](self.optimizer)
+        self.watches_loss = config.schedule == "plateau"
         # Small float16 gradients would vanish, so the loss is scaled up before the backward pass.
         # The usual first scale of 65536 overflows and skips the first steps; this one does not.
         self.scaler = torch.amp.GradScaler(
@@ -69,13 +69,13 @@ class Learner:
     def after_step(self) -> float:
         """Move the learning rate on; returns the one that the step had."""
         used = self.optimizer.param_groups[0]["lr"]
-        if not isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
+        if not self.watches_loss:
             self.scheduler.step()
         return used
 
     def after_epoch(self, loss: float) -> None:
         """Let a schedule that looks at a loss look at this one."""
-        if isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
+        if self.watches_loss:
             self.scheduler.step(loss)
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cbam_course import data as image_sets
 from cbam_course.attention import attention_blocks, attention_off
-from cbam_course.config import CHOICES, OF_THE_NETWORK, TrainConfig
+from cbam_course.config import CHOICES, TrainConfig
 from cbam_course.data import ImageSet
 from cbam_course.files import locked
 
@@ -50,8 +50,7 @@ def train(
     Args:
         config: what to train, and how.
         data: the images; by default the set that ``config`` names is loaded.
-        model: a network of your own, to be trained in place of the one ``config`` names. In the
-            record the model is then ``"custom"``, without the fields that describe the other one.
+        model: a network of your own, for a ``config`` whose model is ``"custom"``.
         folder: where to keep ``checkpoint.pt`` and ``history.json``, both written after every
             epoch.
         resume: continue the run in ``folder``, if there is one.
@@ -78,7 +77,11 @@ def train(
     :class:`torch.nn.SyncBatchNorm`. Where the last batch cannot be divided evenly, the images of
     the smaller shares count for a little more.
     """
-    config = _as_trained(config, data, model)
+    if model is not None and config.model != "custom":
+        raise ValueError(f"a model handed over needs model='custom', got {config.model!r}")
+    if data is not None:  # the record names what was handed over
+        name = data.name if data.name in CHOICES["dataset"] else "custom"
+        config = replace(config, dataset=name)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     if device.type == "cuda":
@@ -193,9 +196,7 @@ def train_epoch(
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module,
-    images: DeviceImages,
-    precision: torch.dtype = torch.float32,
+    model: nn.Module, images: DeviceImages, precision: torch.dtype = torch.float32
 ) -> tuple[float, float]:
     """Test a network, which is in evaluation mode afterwards.
 
@@ -208,14 +209,12 @@ def evaluate(
         The mean cross-entropy, and the accuracy as a fraction from 0 to 1.
     """
     model.eval()
-    sums = torch.zeros(2, dtype=torch.float64, device=images.labels.device)
-    loss, correct = 0.0, 0
+    sums = torch.zeros(2, device=images.labels.device)  # losses, right answers
     for x, y in images.batches(images.large_batch):
         with autocast(images.labels.device, precision):
             logits = model(x)
-        loss += F.cross_entropy(logits.float(), y, reduction="sum")
-        correct += (logits.argmax(dim=1) == y).sum()
-    sums[0], sums[1] = loss, correct
+        sums[0] += F.cross_entropy(logits.float(), y, reduction="sum")
+        sums[1] += (logits.argmax(dim=1) == y).sum()
     loss, correct = total(sums).tolist()
     return loss / len(images), correct / len(images)
 
@@ -282,14 +281,3 @@ def choose_images(config: TrainConfig, data: ImageSet) -> dict[str, tuple[np.nda
             if len(part) or name == split:
                 groups[name] = images[part], labels[part]
     return groups
-
-
-def _as_trained(config: TrainConfig, data: ImageSet | None, model: nn.Module | None) -> TrainConfig:
-    """The configuration with what was handed over named in it: the record has to be true."""
-    if data is not None:
-        name = data.name if data.name in CHOICES["dataset"] else "custom"
-        config = replace(config, dataset=name)
-    if model is not None and config.model != "custom":
-        nothing = {name: getattr(TrainConfig(), name) for name in OF_THE_NETWORK}
-        config = replace(config, model="custom", **nothing)
-    return config

@@ -1,5 +1,7 @@
 """The network that a configuration names."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -21,14 +23,14 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
     """
     if config.model == "custom":
         raise ValueError("the model 'custom' has to be handed over: train(config, model=...)")
-    given = {"widths": config.widths, "dropout": config.dropout}
+    given = {name: getattr(config, name) for name in ("widths", "dropout")}
     given = {name: value for name, value in given.items() if value is not None}
-    where = config.insertion_points
+    options, where = config.attention_options, config.insertion_points
     try:
         if config.control == "constant":
-            attention = ConstantGate
+            attention = partial(ConstantGate, **options)
         else:
-            attention = make_attention(config.attention, **config.attention_options)
+            attention = make_attention(config.attention, **options)
         if config.start_as_identity:
             attention = starting_as_identity(attention)
         model = models.make_model(
@@ -41,13 +43,12 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
             **config.model_options,
         )
         if where is not None:
-            models.insert_attention(
-                model, attention, where, example=torch.zeros(1, in_channels, 32, 32)
-            )
+            example = torch.zeros(1, in_channels, 32, 32)
+            models.insert_attention(model, attention, where, example=example)
     except TypeError as error:
         raise ValueError(
-            f"attention_options {config.attention_options} and model_options "
-            f"{config.model_options} do not fit {config.attention!r} and {config.model!r}: {error}"
+            f"attention_options {options} and model_options {config.model_options} do not fit "
+            f"{config.attention!r} and {config.model!r}: {error}"
         ) from None
     if config.control == "frozen":
         for block in attention_blocks(model).values():

@@ -31,19 +31,13 @@ def process_group(device: str) -> Iterator[None]:
             or ``"auto"`` where there are GPUs, each process gets a GPU of its own.
 
     Raises:
-        ValueError: if there are not enough GPUs, or ``device`` is one of them.
+        RuntimeError: if there are not enough GPUs.
     """
     if group_size() == 1:
         yield
         return
     options = {}
     if device.startswith("cuda") or device == "auto" and torch.cuda.is_available():
-        here, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
-        if device not in ("auto", "cuda") or here > gpus:
-            raise ValueError(
-                f"{here} processes need as many GPUs and the device 'cuda', got {gpus} and "
-                f"{device!r}; start fewer processes, or say --device cpu"
-            )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # "cuda" is this one from now on
         options["device_id"] = torch.device("cuda", torch.cuda.current_device())
     distributed.init_process_group("nccl" if options else "gloo", **options)

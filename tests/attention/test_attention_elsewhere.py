@@ -94,7 +94,6 @@ def test_exports_with_free_sizes():
         torch.testing.assert_close(exported(x), blocks(x), rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="needs PyTorch 2.6")
 @pytest.mark.parametrize("in_place", [False, True])
 def test_hooks_on_a_compiled_network(in_place):
     torch.manual_seed(0)
@@ -117,14 +116,6 @@ def test_hooks_on_a_compiled_network(in_place):
         changed = seeing.predict(compiled, x, {name: torch.zeros_like(given)})
         assert not torch.allclose(changed, own)
         assert torch.equal(compiled(x), own)
-
-
-def test_without_stances_a_compiled_network_is_refused(monkeypatch):
-    model = torch.compile(nn.Sequential(CBAM(16)), backend="eager")
-    monkeypatch.delattr(torch.compiler, "set_stance", raising=False)
-    with pytest.raises(ValueError, match="compiled, and before PyTorch 2.6 hooks"):
-        with attention_off(model):
-            pass
 
 
 def test_equal_maxima_share_the_gradient_where_the_block_is_compiled():

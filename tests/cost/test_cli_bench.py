@@ -28,7 +28,7 @@ def test_the_blocks_run_by_turns(monkeypatch, tmp_path):
 
 
 def test_networks_take_their_steps_by_turns(monkeypatch, tmp_path):
-    monkeypatch.setattr(benchmarks, "NETWORKS", {"cifar_resnet": (32, 32)})
+    monkeypatch.setattr(benchmarks, "NETWORKS", {"cifar_resnet": (32, 32, 10)})
     file = tmp_path / "networks.json"
     arguments = ["bench", "networks", "--repeats", "1", "--json", str(file)]
     result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)

@@ -1,6 +1,7 @@
 """``cbam-course experiments``: what it lists, does and shows."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -35,39 +36,35 @@ def run(*arguments, code=0):
     return result.output
 
 
-def test_list():
-    names = [line.split()[0] for line in run("list").splitlines()]
-    assert names == ["full", "tiny"]
-    assert "cpu   3 x 3 runs  Does a block help a tiny network?\n" in run("list")
-
-
-def test_run_does_what_lacks_a_record_and_status_shows_it(tmp_path):
+def test_run_does_what_lacks_a_record_and_list_shows_it(tmp_path):
     out = write_records(tmp_path / "records", {**ALL, "SE": (0.5, 0.5), "ECA": ()})
-    status = run("status", "tiny", "--out", out)
-    assert f"{'tiny':24}   5 of   9 runs, left 24 s     cpu, 1 thread\n" in status
-    assert "5 of 9 runs are recorded. Left, going by these, one at a time: 24 s, " in status
+    full, tiny = run("list", "--out", out).splitlines()
+    assert full.startswith("full ") and "gpu  3 x 2  runs,   0 recorded,   6 to do  " in full
+    question = "Does a block help a tiny network?"
+    assert tiny == f"{'tiny':24} cpu  3 x 3  runs,   5 recorded,   4 to do  {question}"
     lines = run("run", "tiny", "--out", out, "--device", "cpu").splitlines()
     assert lines[0] == "4 runs without a record"
     lacking = [(WITH_ECA, 0), (WITH_ECA, 1), (WITH_SE, 2), (WITH_ECA, 2)]
     names = [run_name(replace(config, seed=seed)) for config, seed in lacking]
-    assert re.fullmatch(rf"{names[0]}: epoch 1, [\d.]+% in \d+ s", lines[1])
-    done = [line for line in lines if line.startswith("[")]
-    assert re.fullmatch(rf"\[1/4\] {names[0]}: [\d.]+% in \d+ s on cpu, .*", done[0])
-    assert [line.split()[1] for line in done] == [f"{name}:" for name in names]
+    assert re.fullmatch(rf"\[1/4\] {names[0]}: epoch 1, [\d.]+% in \d+ s", lines[1])
+    done = [line for line in lines if " recorded: " in line]
+    assert re.fullmatch(rf"\[1/4\] {names[0]} recorded: [\d.]+% in \d+ s on cpu, .*", done[0])
+    assert [line.split()[1] for line in done] == names
     assert sum(": epoch " in line for line in lines) == 8
     assert lines[-1] == f"4 recorded in {out}, 0 failed, 0 done elsewhere, 0 left"
-    assert "9 of 9 runs are recorded." in run("status", "tiny", "--out", out)
-    again = run("run", "tiny", "--out", out, "--device", "cpu").splitlines()
-    end = f"0 recorded in {out}, 0 failed, 0 done elsewhere, 0 left"
-    assert again == ["0 runs without a record", end]
-    told = run("run", "--out", out, "--device", "cpu").splitlines()[1]
-    assert told == "The others want a GPU, and take days without: full"
+    assert " 9 recorded,   0 to do " in run("list", "tiny", "--out", out)
+    again = run("run", "--out", out, "--device", "cpu").splitlines()
+    assert again == [
+        "0 runs without a record",
+        "The others want a GPU, and take days without: full",
+        f"0 recorded in {out}, 0 failed, 0 done elsewhere, 0 left",
+    ]
 
 
 def test_the_budget_counts_and_what_is_cut_off_is_kept(tmp_path, monkeypatch):
     shipped = write_records(tmp_path / "shipped", {"plain": (0.5, 0.5, 0.5)})
     monkeypatch.setattr(reading, "SHIPPED", shipped)
-    assert "3 of 9 runs are recorded" in run("status", "tiny")
+    assert " 3 recorded,   6 to do " in run("list", "tiny")
     begun = run("run", "--out", tmp_path / "out", "--budget", "0s", "--device", "cpu")
     assert begun.startswith("6 runs without a record\n0 recorded") and begun.endswith("6 left\n")
 
@@ -78,7 +75,12 @@ def test_the_budget_counts_and_what_is_cut_off_is_kept(tmp_path, monkeypatch):
 )
 def test_budgets(text, seconds, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(records, "run_queue", lambda *_, budget, **__: asked.append(budget))
+
+    def queue(*_, budget, **__):
+        asked.append(budget)
+        return Counter()
+
+    monkeypatch.setattr(records, "run_queue", queue)
     options = ("run", "--out", tmp_path, "--budget", text)
     if seconds is None:
         assert "is not a time such as 20m, 90s or 1h30m" in run(*options, code=2)
@@ -95,7 +97,7 @@ def test_the_tier_is_the_device_s(gpu, tier, monkeypatch, tmp_path):
         training, "choose_device", lambda name: found if name == "auto" else torch.device(name)
     )
     monkeypatch.setattr(records, "experiments", lambda tier: asked.append(tier) or {"tiny": TINY})
-    monkeypatch.setattr(records, "run_queue", lambda *_, **__: None)
+    monkeypatch.setattr(records, "run_queue", lambda *_, **__: Counter())
     run("run", "--out", tmp_path)
     run("run", "--out", tmp_path, "--device", "cpu")
     run("run", "--out", tmp_path, "tiny")
@@ -111,7 +113,6 @@ def test_a_failure_is_told_and_the_exit_code_says_so(tmp_path):
     output = run("run", "--out", out, "--device", "cpu", code=1)
     assert f"{name} failed: ValueError: " in output
     assert "checkpoint.pt is damaged" in output and "0 recorded" in output and "1 failed" in output
-    assert f"Begun, to be continued: {name}" in run("status", "--out", out)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
@@ -127,11 +128,9 @@ def test_what_cannot_be_is_told_in_a_line(tmp_path, monkeypatch):
     assert output == "Error: no experiment 'huge'; there are full, tiny\n"
     assert "Error: " in run("run", "--out", tmp_path, "--device", "toaster", code=1)
     (tmp_path / f"{run_name(BASE)}.json").write_text("{")
-    output = run("status", "tiny", "--out", tmp_path)
-    assert f"{'tiny':24}   0 of   9 runs, left unknown\n" in output
-    assert "one at a time: 0 s, without 9 runs of which no record tells.\n" in output
-    assert f"{run_name(BASE)}.json: it is no record of a run" in output
-    output = run("status", "--out", tmp_path / "recrods", code=1)
+    with pytest.warns(UserWarning, match=rf"{run_name(BASE)}.json is left out: it is no record"):
+        assert " 0 recorded,   9 to do " in run("list", "tiny", "--out", tmp_path)
+    output = run("list", "--out", tmp_path / "recrods", code=1)
     assert output.startswith("Error: there is no folder ") and "recrods" in output
 
     def unavailable(*_, **__):

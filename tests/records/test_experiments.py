@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import re
 import signal
 from collections import Counter
 from dataclasses import replace
@@ -15,7 +16,6 @@ import pytest
 import torch
 
 from cbam_course import data, training
-from cbam_course.config import OF_THE_NETWORK
 from cbam_course.data import DatasetUnavailable
 from cbam_course.records import (
     Experiment,
@@ -38,7 +38,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 DEFINED = experiments()
 LONG = replace(BASE, epochs=6)
 
-NETWORK = ("model", *OF_THE_NETWORK)
+NETWORK = (
+    "model", "model_options", "widths", "dropout", "attention", "attention_options",
+    "insertion_points", "control", "start_as_identity",
+)  # fmt: skip
 
 # Definitions
 
@@ -131,7 +134,7 @@ def test_bad_experiments_are_refused():
     plain = Variant("plain", BASE)
     with pytest.raises(ValueError, match="two variants of one name"):
         Experiment("e", "cpu", "?", (plain, plain))
-    with pytest.raises(ValueError, match=r"baseline of 'SE' must be one of .*, got 'none'"):
+    with pytest.raises(ValueError, match=r"a baseline must be one of .*, got none"):
         Experiment("e", "cpu", "?", (plain, Variant("SE", WITH_SE, "none")))
 
 
@@ -156,13 +159,10 @@ def test_pending_is_what_lacks_a_file_seed_by_seed(tmp_path):
 
 
 def do(runs, out, **options):
-    events = []
-    run_queue(runs, out, device="cpu", on_event=events.append, **options)
-    return events
-
-
-def ends(events):
-    return [(event.run, event.kind) for event in events if event.kind != "epoch"]
+    """How the runs ended, and what was said of them, without the accuracies and the seconds."""
+    lines = []
+    ends = run_queue(runs, out, device="cpu", say=lines.append, **options)
+    return ends, [re.split(", |: [0-9]", line)[0] for line in lines]
 
 
 def recorded(out):
@@ -176,15 +176,15 @@ def learned(history):
 
 def test_a_queue_leaves_records_and_nothing_else(tmp_path):
     runs = [BASE, WITH_SE]
-    events = do(runs, tmp_path)
-    assert [event.kind for event in events] == ["epoch", "epoch", "recorded"] * 2
-    assert [event.epochs for event in events] == [1, 2, 2] * 2
+    ends, lines = do(runs, tmp_path)
+    assert ends == {"recorded": 2}
+    names = [f"[{number}/2] {run_name(run)}" for number, run in enumerate(runs, start=1)]
+    told = (": epoch 1", ": epoch 2", " recorded")
+    assert lines == [f"{name}{what}" for name in names for what in told]
     found = recorded(tmp_path)
-    assert [found[run_name(run)].config for run in runs] == runs
-    for event in events[2::3]:
-        history = found[event.run]
-        assert event.test_accuracy == history.final["test_accuracy"]
-        assert event.device == history.sessions[0]["device"]
+    for run in runs:
+        history = found[run_name(run)]
+        assert history.config == run
         assert len(history.epochs) == 2 and history.iteration_loss == []
     assert "test_accuracy_attention_off" in found[run_name(WITH_SE)].final
     assert not any((tmp_path / UNFINISHED).iterdir())
@@ -193,16 +193,15 @@ def test_a_queue_leaves_records_and_nothing_else(tmp_path):
     # Once more: nothing is repeated, nothing is overwritten, not even what is damaged.
     (tmp_path / f"{run_name(BASE)}.json").write_text("damaged")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
-    assert ends(do(runs, tmp_path)) == [(run_name(run), "elsewhere") for run in runs]
+    assert do(runs, tmp_path) == ({"elsewhere": 2}, [])
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
 
 
 def test_one_failure_does_not_stop_the_others(tmp_path):
     bad = replace(BASE, learning_rate=1e30, schedule="constant")
-    events = do([bad, BASE], tmp_path)
-    assert ends(events) == [(run_name(bad), "failed"), (run_name(BASE), "recorded")]
-    (failure,) = (event for event in events if event.kind == "failed")
-    assert failure.error.startswith("FloatingPointError: the t")
+    ends, lines = do([bad, BASE], tmp_path)
+    assert ends == {"failed": 1, "recorded": 1}
+    assert lines[0].startswith(f"[1/2] {run_name(bad)} failed: FloatingPointError: the t")
     assert len(recorded(tmp_path)) == 1
 
 
@@ -232,7 +231,7 @@ def test_data_that_cannot_be_had_stop_the_queue(tmp_path, monkeypatch):
 
 def test_an_epoch_that_would_not_fit_is_not_begun(tmp_path, monkeypatch):
     do([LONG], tmp_path / "undisturbed")
-    assert ends(do([LONG, BASE], tmp_path, budget=0)) == [(run_name(LONG), "stopped")]
+    assert do([LONG, BASE], tmp_path, budget=0) == ({}, [])
     now = itertools.count()  # a second passes whenever the queue looks at the clock
     monkeypatch.setattr(queue, "time", SimpleNamespace(time=lambda: next(now)))
     add_epoch = History.add_epoch
@@ -242,11 +241,11 @@ def test_an_epoch_that_would_not_fit_is_not_begun(tmp_path, monkeypatch):
         lambda self, row, losses: add_epoch(self, row | {"seconds": 2}, losses),
     )
     # Begun at 0; after the first epoch it is 2, after the second 3, when two seconds are too many.
-    events = do([LONG, BASE], tmp_path, budget=4)
-    assert [event.kind for event in events] == ["epoch", "epoch", "stopped"]
+    ends, lines = do([LONG, BASE], tmp_path, budget=4)
+    assert ends == {} and len(lines) == 2
     assert (tmp_path / UNFINISHED / run_name(LONG) / "checkpoint.pt").exists()
-    events = do([LONG, BASE], tmp_path, budget=500)
-    assert [e.kind for e in events] == ["epoch"] * 4 + ["recorded"] + ["epoch"] * 2 + ["recorded"]
+    ends, lines = do([LONG, BASE], tmp_path, budget=500)
+    assert ends == {"recorded": 2} and len(lines) == 4 + 1 + 2 + 1
     history = recorded(tmp_path)[run_name(LONG)]
     assert [session["first_epoch"] for session in history.sessions] == [1, 3]
     assert learned(history) == learned(recorded(tmp_path / "undisturbed")[run_name(LONG)])
@@ -258,8 +257,8 @@ def test_an_epoch_that_would_not_fit_is_not_begun(tmp_path, monkeypatch):
 def queue_apart(runs, out, connection):
     connection.send("ready")
     connection.recv()
-    run_queue(runs, out, device="cpu", on_event=connection.send)
-    connection.send(None)
+    ends = run_queue(runs, out, device="cpu", say=connection.send)
+    connection.send(ends)
 
 
 def start(runs, out):
@@ -278,12 +277,12 @@ def test_two_queues_on_one_folder_share_the_work(tmp_path):
     runs = [replace(BASE, seed=seed) for seed in range(4)]
     process, connection = start(runs, tmp_path)
     connection.send("go")
-    mine = do(runs, tmp_path)
-    theirs = list(iter(connection.recv, None))
+    mine, _ = do(runs, tmp_path)
+    while not isinstance(theirs := connection.recv(), Counter):
+        pass
     process.join()
-    done = [run for run, kind in ends(mine) + ends(theirs) if kind == "recorded"]
-    assert sorted(done) == sorted(map(run_name, runs))  # each by one of them
-    assert {kind for _, kind in ends(mine) + ends(theirs)} <= {"recorded", "elsewhere"}
+    assert mine + theirs == {"recorded": 4, "elsewhere": 4}  # each by one of them
+    assert recorded(tmp_path).keys() == set(map(run_name, runs))
     for history in recorded(tmp_path).values():
         assert len(history.sessions) == 1 and len(history.epochs) == 2
 
@@ -292,7 +291,7 @@ def test_a_queue_killed_at_any_moment_leaves_its_folder_usable(tmp_path):
     process, connection = start([LONG, BASE], tmp_path)
     connection.send("go")
     for _ in range(2):
-        assert connection.recv().run == run_name(LONG)
+        assert run_name(LONG) in connection.recv()
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     # As it is after a death between the record and the end of its folder, or within a file.
@@ -301,9 +300,8 @@ def test_a_queue_killed_at_any_moment_leaves_its_folder_usable(tmp_path):
     leftover.mkdir()
     write(tmp_path, made_record(WITH_SE, 0.5))
     runs = [LONG, BASE, WITH_SE]
-    events = do(runs, tmp_path)
-    assert {kind for _, kind in ends(events)[:2]} <= {"recorded", "elsewhere"}
-    assert ends(events)[2] == (run_name(WITH_SE), "elsewhere")
-    assert sum(event.kind == "epoch" for event in events) < 6 + 2
+    ends, lines = do(runs, tmp_path)
+    assert ends["recorded"] + ends["elsewhere"] == 3 and ends["elsewhere"] >= 1
+    assert sum(": epoch " in line for line in lines) < 6 + 2
     assert not any((tmp_path / UNFINISHED).iterdir())
     assert recorded(tmp_path).keys() == set(map(run_name, runs))

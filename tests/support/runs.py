@@ -1,6 +1,7 @@
 """What the tests of training share: a tiny run, and what two equal runs have in common."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,9 @@ TINY = TrainConfig(
     device="cpu",
 )
 """A run on 40 images: the last of its three steps an epoch is a smaller one."""
+
+CUSTOM = replace(TINY, model="custom", attention="none", attention_options={}, widths=None)
+"""The same for a network that is handed over."""
 
 
 # What the server has loaded that forks processes: the first test to start it decides for all.

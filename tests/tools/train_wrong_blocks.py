@@ -30,7 +30,9 @@ CHOSEN = (
 SEEDS = range(5)
 KINDS, DRAWN, TESTED = 5, 8000, 2000  # the first five of ten kinds of shapes: half of the images
 NETWORK = {"name": "cifar-resnet", "depths": [1, 1, 1], "widths": [16, 32, 64]}
-CONFIG = TrainConfig(epochs=3, batch_size=64, learning_rate=8e-3, image_size=16, crop=False)
+CONFIG = TrainConfig(
+    model="custom", epochs=3, batch_size=64, learning_rate=8e-3, image_size=16, crop=False
+)
 CONFIG = replace(CONFIG, device="cpu", precision="float32")
 
 

@@ -13,7 +13,7 @@ from cbam_course import cli, data, training
 from cbam_course.models import CifarCNN
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
-from cbam_course.training.process_group import check_batches, group_rank, process_group, shared
+from cbam_course.training.process_group import group_rank, process_group, shared
 from tests.support.runs import LOADED, Stop, stop_after
 
 # 42 leaves 2 images for the last step: one for each of two processes.
@@ -21,11 +21,6 @@ CONFIG = TrainConfig(
     model="custom", train_size=42, test_size=30, epochs=2, batch_size=8, learning_rate=0.01,
     schedule="plateau", device="cpu",
 )  # fmt: skip
-GROUP = {
-    "TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "3", "LOCAL_WORLD_SIZE": "2",
-    "LOCAL_RANK": "1",
-}  # fmt: skip
-"""What torchrun tells the last of four processes on two computers."""
 
 
 def make_network():
@@ -145,7 +140,9 @@ def test_the_command_in_two_processes(together):
 
 
 def as_process(monkeypatch, rank, size):
-    for name, value in (GROUP | {"RANK": str(rank), "WORLD_SIZE": str(size)}).items():
+    """What torchrun tells a process."""
+    told = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": str(size), "RANK": str(rank)}
+    for name, value in told.items():
         monkeypatch.setenv(name, value)
 
 
@@ -166,15 +163,6 @@ def test_the_shares_are_the_batches(images, monkeypatch, size):
     assert {len(batch) for batch in tests} == {10, 2}
 
 
-def test_batches_that_are_too_small(monkeypatch):
-    as_process(monkeypatch, 0, 2)
-    for images, batch_size in ((42, 1), (42, 41), (1, 82)):
-        with pytest.raises(ValueError, match="too few for 2 processes; choose another batch size"):
-            check_batches(images, batch_size)
-    for batch_size in (2, 8, 42, 100):
-        check_batches(42, batch_size)
-
-
 def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):
     as_process(monkeypatch, 0, 2)
     monkeypatch.setattr(nn.parallel, "DistributedDataParallel", lambda model: model)
@@ -184,39 +172,3 @@ def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):
         converted, _ = shared(network, torch.device(device))
         assert type(converted[1]) is kind
         assert converted.state_dict().keys() == network.state_dict().keys()
-
-
-@pytest.mark.parametrize(
-    ("device", "gpus", "message"),
-    [
-        ("cuda", 1, "2 processes need as many GPUs and the device 'cuda', got 1 and 'cuda'"),
-        ("auto", 1, "2 processes need as many GPUs"),
-        ("cuda:1", 2, "got 2 and 'cuda:1'; start fewer processes, or say --device cpu"),
-    ],
-)
-def test_a_gpu_for_each_process(monkeypatch, device, gpus, message):
-    as_process(monkeypatch, 1, 2)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    with pytest.raises(ValueError, match=message), process_group(device):
-        pass
-
-
-def test_each_process_takes_its_own_gpu(monkeypatch):
-    as_process(monkeypatch, 3, 4)
-    done = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: done.append(device))
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    for name in ("init_process_group", "destroy_process_group"):
-        monkeypatch.setattr(
-            torch.distributed, name, lambda *a, name=name, **k: done.append((name, a, k))
-        )
-    with process_group("auto"):
-        own = {"device_id": torch.device("cuda", 1)}
-        assert done == [1, ("init_process_group", ("nccl",), own)]
-    assert done[2:] == [("destroy_process_group", (), {})]
-    with pytest.raises(KeyError), process_group("auto"):
-        raise KeyError
-    assert len(done) == 5  # after an error nobody waits for the others

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD
 
 from cbam_course import data, training
-from cbam_course.training import DeviceImages, History, TrainConfig
+from cbam_course.training import DeviceImages, History
 from cbam_course.training.learner import Learner
 from cbam_course.training.loop import choose_images, load_data, seed_epoch
+from tests.support.provenance import gaps
 from tests.support.runs import (
+    CUSTOM,
     TINY,
     assert_same_weights,
     files,
@@ -125,7 +126,7 @@ def test_no_longer_a_number(images, tmp_path):
 
     model = FailsInTests(nn.Flatten(), nn.Linear(3072, 10))
     with pytest.raises(FloatingPointError, match=r"test loss .* in epoch 1; try a learning rate"):
-        train_quietly(TINY, images, model=model, folder=tmp_path)
+        train_quietly(CUSTOM, images, model=model, folder=tmp_path)
     assert files(tmp_path) == {}
 
 
@@ -135,20 +136,15 @@ def test_no_longer_a_number(images, tmp_path):
 def test_a_network_of_ones_own(images):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
                           nn.Linear(4, 10))  # fmt: skip
-    run = train_quietly(TINY, images, model=model)
-    assert run.model is model
-    # Nothing is said of the network that TINY names: it was not trained.
-    assert run.history.config == TrainConfig(
-        model="custom", epochs=3, batch_size=16, learning_rate=0.01, device="cpu"
-    )
+    config = replace(CUSTOM, attention="eca", widths=(7,))  # noted, without effect
+    run = train_quietly(config, images, model=model)
+    assert run.model is model and run.history.config == config
     assert run.history.model == {"class": "Sequential", "parameters": 4 * 27 + 4 + 50}
     assert repr(run).startswith("Run(Sequential, History(3 of 3 epochs, test accuracy ")
-    # What is said of the network handed over is kept.
-    config = TrainConfig(model="custom", attention="eca", widths=(7,), epochs=1, device="cpu")
-    run = train_quietly(config, images, model=nn.Sequential(nn.Flatten(), nn.Linear(3072, 10)))
-    assert run.history.config == config
     with pytest.raises(ValueError, match="model 'custom' has to be handed over"):
         train_quietly(config, images)
+    with pytest.raises(ValueError, match="needs model='custom', got 'cifar-cnn'"):
+        train_quietly(TINY, images, model=model)
 
 
 def test_images_of_ones_own(images):
@@ -308,7 +304,7 @@ def test_learns_on_a_gpu(images, precision, tmp_path):
     assert training.load_run(tmp_path)[1].last == run.history.last
 
 
-def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
+def test_compile_is_for_training_alone(images, monkeypatch):
     compiled = []
 
     def compile(network, **options):
@@ -317,21 +313,12 @@ def test_compile_is_for_training_alone(images, monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch, "compile", compile)
     config = replace(TINY, epochs=2, compile=True)
-    run = train_quietly(config, images, folder=tmp_path)
+    run = train_quietly(config, images)
     assert compiled == [{"dynamic": False, "mode": "default"}]
     plain = train_quietly(replace(config, compile=False), images)
     assert len(compiled) == 1
     assert run.history.iteration_loss == plain.history.iteration_loss
     assert_same_weights(run.model, plain.model)
-
-    model = fresh(config)
-    with monkeypatch.context() as patch:
-        patch.setattr(nn.Module, "to", lambda self, *a, **k: self)
-        patch.setattr("cbam_course.training.learner.SGD", lambda p, **k: SGD(p, lr=1))
-        config, cuda = replace(config, optimizer="sgd"), torch.device("cuda")
-        learner = Learner(model, config, 2, cuda, torch.bfloat16)
-    assert learner.model is model and learner.network is not model
-    assert compiled[1] == {"dynamic": False, "mode": "reduce-overhead"}
 
 
 # The record
@@ -345,21 +332,14 @@ def test_the_record_and_its_file(images, tmp_path):
     assert json.loads(path.read_text()) == history.to_dict()
     assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
     assert len(history.iteration_loss) == 6
-    assert set(history.last) == {
-        "epoch", "learning_rate", "seconds", "train_loss", "train_accuracy", "test_loss",
-        "test_accuracy", "validation_loss", "validation_accuracy",
-    }  # fmt: skip
     assert history.seconds == pytest.approx(sum(row["seconds"] for row in history.epochs))
+    assert set(gaps(history.to_dict())) <= {"the commit", "a commit without changes since"}
     (session,) = history.sessions
     assert session["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert set(session["versions"]) == {"python", "cbam_course", "torch", "torchvision", "numpy"}
-    assert session["device"].startswith("cpu")
     assert session["started"] <= session["finished"] and session["started"].endswith("+00:00")
-    assert session["commit"] is None or len(session["commit"].removesuffix("-dirty")) == 40
     assert {name: history.data[name] for name in ("train", "validation", "test")} == {
         "train": 20, "validation": 10, "test": 20,
     }  # fmt: skip
-    assert {len(text) for text in history.data["sha256"].values()} == {64}
     for text, message in (('{"format": 1}', "not the history .* in format 2"), ("{", "Expecting")):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):

@@ -58,14 +58,6 @@ def test_crops_and_flips_differ_from_image_to_image():
     assert len(counts(crop=False, flip=False)) == 1
 
 
-def test_normalized_with_the_true_mean_and_deviation(images):
-    ((x, _),) = on_device(images).batches(40)
-    assert x.shape == (40, 3, 32, 32)
-    assert x.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(x.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(x.std(dim=(0, 2, 3), correction=0), torch.ones(3))
-
-
 @pytest.mark.parametrize("size", [20, 48])
 def test_resized_as_by_pillow(images, size):
     """Bilinear, and smoothed before it becomes smaller."""
@@ -80,6 +72,8 @@ def test_resized_as_by_pillow(images, size):
 def test_channels_are_last_but_on_apples_gpu(images):
     kinds = [training.device.memory_format(torch.device(name)) for name in ("cpu", "cuda", "mps")]
     assert kinds == [torch.channels_last, torch.channels_last, torch.contiguous_format]
+    ((x, _),) = on_device(images).batches(40)
+    assert x.is_contiguous(memory_format=torch.channels_last)
     ((x, _),) = on_device(images, layout=torch.contiguous_format).batches(40)
     assert x.is_contiguous()
 
@@ -97,5 +91,5 @@ def test_refused_images(images):
     x[..., 1] = 7
     with pytest.raises(ValueError, match="a channel is constant, std is"):
         train_quietly(TINY, replace(images, x_train=x))
-    with pytest.raises(ValueError, match=r"uint8 array \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
+    with pytest.raises(ValueError, match=r"uint8 \[N, H, W, C\], got float64 \[2, 4, 4, 3\]"):
         DeviceImages(np.zeros((2, 4, 4, 3)), [0, 0], (0, 0, 0), (1, 1, 1))
