@@ -8,7 +8,6 @@ from torch.export import Dim
 from cbam_course import models, seeing
 from cbam_course.attention import (
     ATTENTION_NAMES,
-    CBAM,
     IdentityStart,
     attention_off,
     make_attention,

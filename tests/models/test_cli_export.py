@@ -40,6 +40,7 @@ def test_a_network_with_its_weights(tmp_path):
     out = tmp_path / "model.onnx"
     result = run(
         "cifar-cnn", "--model-option", "widths=[4,8]", "--model-option", "in_channels=2",
+        "--model-option", "num_classes=7",
         "--input", "2x32x32", "--weights", tmp_path / "weights.safetensors", "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
