@@ -31,7 +31,6 @@ from cbam_course.records.queue import UNFINISHED
 from cbam_course.training import History
 from cbam_course.training.networks import build_model
 from tests.support.made_records import BASE, TINY, WITH_SE, made_record, write
-from tests.support.runs import LOADED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -264,7 +263,7 @@ def queue_apart(runs, out, connection):
 def start(runs, out):
     """A queue in a process of its own, which has loaded all it needs and waits for a word."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LOADED)  # PyTorch is loaded once for both
+    context.set_forkserver_preload(["cbam_course.records"])  # PyTorch is loaded once for both
     ours, theirs = context.Pipe()
     process = context.Process(target=queue_apart, args=(runs, out, theirs), daemon=True)
     process.start()

@@ -24,10 +24,6 @@ CUSTOM = replace(TINY, model="custom", attention="none", attention_options={}, w
 """The same for a network that is handed over."""
 
 
-# What the server has loaded that forks processes: the first test to start it decides for all.
-LOADED = ["cbam_course.records"]
-
-
 class Stop(Exception):
     """Ends a run between two epochs, as a crash would."""
 

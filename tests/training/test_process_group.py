@@ -1,20 +1,23 @@
 """Several processes train one network: shares, sums, errors, and the same result as of one."""
 
-import multiprocessing
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 from torch import nn
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from cbam_course import cli, data, training
+from cbam_course import data, training
 from cbam_course.models import CifarCNN
 from cbam_course.training import DeviceImages, History, TrainConfig, train
 from cbam_course.training.loop import seed_epoch
 from cbam_course.training.process_group import group_rank, process_group, shared
-from tests.support.runs import LOADED, Stop, stop_after
+from tests.support.project import ROOT
+from tests.support.runs import Stop, stop_after
 
 # 42 leaves 2 images for the last step: one for each of two processes.
 CONFIG = TrainConfig(
@@ -31,10 +34,7 @@ def make_network():
 
 
 def in_each_process(folder):
-    """What each of two processes does in :func:`together`: train as the library, and the command.
-
-    Returns what there is to compare with the other process and with one alone.
-    """
+    """What each of two processes does, which writes what there is to compare."""
     torch.set_num_threads(1)
     told = {"calls": 0, "errors": []}
 
@@ -65,11 +65,21 @@ def in_each_process(folder):
         told["normed"] = normed.history.epochs[0]["test_loss"]
         told["running"] = ours.stages[0].convolutions[1].running_mean.tolist()
         torch.save(whole.model.state_dict(), folder / f"{group_rank()}.pt")
-    # The command joins the processes by itself.
-    command = "train --widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1".split()
-    command += ["--device", "cpu", "--out", str(folder / "command")]
-    told["said"] = CliRunner().invoke(cli.main, command, catch_exceptions=False).stdout
-    return told
+    (folder / f"{group_rank()}.json").write_text(json.dumps(told))
+
+
+def torchrun(*command):
+    """Start two processes, as on one computer."""
+    if not torch.distributed.is_gloo_available():
+        pytest.skip("needs gloo")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    return subprocess.run(
+        [*launcher, "-m", *map(str, command)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,27 +87,13 @@ def images():
     return data.shapes(train=42, test=30)
 
 
-@pytest.fixture(scope="module")
-def together(images, tmp_path_factory):
-    """The folder in which two processes were at work, and what each of them tells."""
-    if not torch.distributed.is_gloo_available():
-        pytest.skip("needs gloo")
-    folder = tmp_path_factory.mktemp("together")
-    options = {"model": make_network(), "progress": False, "folder": folder / "parts"}
+def test_two_processes_are_as_good_as_one(images, tmp_path):
+    options = {"model": make_network(), "progress": False, "folder": tmp_path / "parts"}
     with pytest.raises(Stop):  # two processes will continue what one has begun
         train(CONFIG, on_epoch=stop_after(1), **options)
-    # As torchrun does it, but for the time that each new process takes to load PyTorch.
-    multiprocessing.set_forkserver_preload(LOADED)
-    configuration = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0", start_method="forkserver", monitor_interval=0.1,
-    )  # fmt: skip
-    told = elastic_launch(configuration, in_each_process)(folder)
-    return folder, told[0], told[1]
-
-
-def test_two_processes_are_as_good_as_one(images, together):
-    folder, first, second = together
+    result = torchrun("tests.training.test_process_group", tmp_path)
+    assert result.returncode == 0, result.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     one = train(CONFIG, images, model=make_network(), progress=False)
 
     expected = pytest.approx(one.history.iteration_loss, rel=1e-4)
@@ -108,7 +104,7 @@ def test_two_processes_are_as_good_as_one(images, together):
                 assert row[name] == pytest.approx(other[name], rel=1e-4), name
         assert told["history"]["sessions"][0]["processes"] == 2
     for rank in range(2):
-        weights = torch.load(folder / f"{rank}.pt")
+        weights = torch.load(tmp_path / f"{rank}.pt")
         torch.testing.assert_close(weights, dict(one.model.state_dict()), rtol=1e-3, atol=1e-5)
 
     # The first process alone speaks, and all learn of an error.
@@ -120,18 +116,19 @@ def test_two_processes_are_as_good_as_one(images, together):
     # What BatchNorm has counted in the first process is what all of them test with.
     assert first["normed"] == second["normed"] and first["running"] == second["running"]
 
-    kept = History.from_json(folder / "whole" / "history.json")
+    kept = History.from_json(tmp_path / "whole" / "history.json")
     assert kept.to_dict() == first["history"]
-    names = sorted(p.name for p in (folder / "whole").iterdir() if p.name[0] != ".")
+    names = sorted(p.name for p in (tmp_path / "whole").iterdir() if p.name[0] != ".")
     assert names == ["checkpoint.pt", "history.json"]
 
 
-def test_the_command_in_two_processes(together):
-    folder, first, second = together
-    first_words = [line.split()[0] for line in first["said"].splitlines()]
-    assert second["said"] == ""
-    assert first_words == ["epoch", "1", "1,278", "Kept"]
-    model, history = training.load_run(folder / "command")
+def test_the_command_in_two_processes(tmp_path):
+    options = "--widths 4,8 --train-size 20 --test-size 10 --batch-size 10 --epochs 1 --device cpu"
+    result = torchrun("cbam_course", "train", *options.split(), "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    words = [line.split()[0] for line in result.stdout.splitlines()]
+    assert words == ["epoch", "1", "1,278", "Kept"]  # the first process alone speaks
+    model, history = training.load_run(tmp_path)
     assert history.config.model == "cifar-cnn" and history.sessions[0]["processes"] == 2
     assert not any(name.startswith("module.") for name in model.state_dict())
 
@@ -172,3 +169,7 @@ def test_on_gpus_batchnorm_sees_the_whole_batch(monkeypatch):
         converted, _ = shared(network, torch.device(device))
         assert type(converted[1]) is kind
         assert converted.state_dict().keys() == network.state_dict().keys()
+
+
+if __name__ == "__main__":
+    in_each_process(Path(sys.argv[1]))
