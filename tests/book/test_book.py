@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.support.project import ROOT, address, chapters, site_address
-from tests.support.site import BUILD, GENERATED, SOURCES, newest_source, page_names
+from tests.support.site import GENERATED, page_names
 
 # What a page loads by itself, as opposed to a link that a reader may follow.
 LOADED = {"script": "src", "link": "href", "img": "src", "source": "src", "iframe": "src"}
@@ -256,25 +256,6 @@ def test_cited_papers_are_named_under_the_mouse_and_in_the_references(site):
             "a[href^='https://arxiv.org/abs/'], a[href^='https://doi.org/']"
         ):
             assert link.get("title") or name == "book/references.html", f"{name}: {link['href']}"
-
-
-# When the site is built again.
-
-
-def test_every_change_of_a_source_is_seen(tmp_path):
-    for name in SOURCES:
-        file = tmp_path / (name if "." in name else f"{name}/inner/page.md")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    unseen = tmp_path / "book" / "__pycache__"
-    unseen.mkdir()
-    everything = sorted(tmp_path.rglob("*"), reverse=True)  # a folder after what is in it
-    for changed in everything:
-        for path in everything:
-            os.utime(path, (1000, 2000 if path == changed else 1000))
-        seen = changed != unseen and tmp_path / "tests" not in (changed, changed.parent)
-        seen |= changed == tmp_path / BUILD
-        assert newest_source(tmp_path) == (2000 if seen else 1000), changed
 
 
 # The checks themselves, on a small site with one fault.

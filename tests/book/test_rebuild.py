@@ -1,5 +1,6 @@
 """Which pages a second build makes again."""
 
+import json
 import os
 import sys
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ def site_rebuild():
 @pytest.fixture
 def book(tmp_path):
     """A book that was built after the last change of its files."""
-    for name in (*build_book.EVERYWHERE, "notebooks/05_cbam.ipynb", "_build/ready"):
+    for name in (*build_book.EVERYWHERE, "notebooks/05_cbam.ipynb", "cbam_course/a.py"):
         path = tmp_path / name
         if "." in path.name or path.name == "ready":
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,10 +35,31 @@ def book(tmp_path):
         else:
             path.mkdir(parents=True)
             (path / "file.txt").touch()
-    for path in tmp_path.rglob("*"):
-        os.utime(path, (100, 100))
-    os.utime(tmp_path / "_build" / "ready", (200, 200))
+    (tmp_path / "_build").mkdir()
+    now = build_book.sources(tmp_path)
+    (tmp_path / "_build" / "ready").write_text(json.dumps(now))
     return tmp_path
+
+
+def test_the_book_is_as_new_as_its_sources_until_one_changes(book):
+    def fresh():
+        return build_book.built_from(book) == build_book.sources(book)
+
+    # Python keeps what it has compiled beside the source.
+    (book / "book" / "_ext" / "__pycache__").mkdir()
+    (book / "book" / "_ext" / "__pycache__" / "a.pyc").touch()
+    assert fresh()
+    page = book / "notebooks" / "05_cbam.ipynb"
+    kept = page.stat()
+    os.utime(page, (300, 300))
+    assert not fresh()
+    os.utime(page, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert fresh()
+    (book / "cbam_course" / "b.py").touch()
+    assert not fresh()
+    (book / "cbam_course" / "b.py").unlink()
+    (book / "cbam_course" / "a.py").unlink()
+    assert not fresh()
 
 
 def test_a_book_without_a_finished_build_is_built_from_nothing(book):

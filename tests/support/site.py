@@ -7,29 +7,16 @@ from pathlib import Path
 from filelock import FileLock
 
 from tests.support.project import ROOT
+from tests.tools.build_book import built_from, sources
 
 SITE = ROOT / "_build" / "html"
-READY = ROOT / "_build" / "ready"
-BUILD = "tests/tools/build_book.py"
-SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "cbam_course", BUILD)
-# Written when the tools that build the site were installed.
-TOOLS = ROOT / ".venv-book" / "ready"
 # Pages that Sphinx makes by itself.
 GENERATED = {"genindex.html", "search.html", "py-modindex.html"}
 
 
-def newest_source(root: Path = ROOT) -> float:
-    """Return when the newest source of the site was changed, or a file was added or removed."""
-    paths = [root / name for name in SOURCES]
-    found = [path for name in paths for path in (name, *name.rglob("*"))]
-    return max(path.stat().st_mtime for path in found if "__pycache__" not in path.parts)
-
-
 def is_fresh() -> bool:
-    """Return whether the site was built after the last change of its sources and its tools."""
-    if not READY.is_file() or not TOOLS.is_file():
-        return False
-    return READY.stat().st_mtime >= max(newest_source(), TOOLS.stat().st_mtime)
+    """Return whether the site was built from its sources and its tools as they are."""
+    return built_from() == sources()
 
 
 def build() -> str:

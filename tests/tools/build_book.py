@@ -4,10 +4,9 @@ Runs in the book's environment, without torch. A second build makes again what h
 """
 
 import gc
-import os
+import json
 import shutil
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,29 +21,37 @@ EVERYWHERE = (
     "tests/tools/build_book.py",
     ".venv-book/ready",
 )
+SOURCES = (*EVERYWHERE, "book", "notebooks", "cbam_course")
 
 
-def newest(path: Path) -> float:
-    """Return when `path` was changed, or the newest file or folder in it."""
-    found = [path, *path.rglob("*")] if path.exists() else []
-    found = [one for one in found if "__pycache__" not in one.parts]
-    return max((one.stat().st_mtime for one in found), default=0.0)
+def sources(root: Path = ROOT) -> dict[str, int]:
+    """Return the files from which the site is made, and when each was changed, in nanoseconds."""
+    found = [path for name in SOURCES for path in (root / name, *(root / name).rglob("*"))]
+    files = [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in files}
+
+
+def built_from(root: Path = ROOT) -> dict[str, int]:
+    """Return the same of the files from which it was last made; none if it is not finished."""
+    ready = root / "_build" / "ready"
+    return json.loads(ready.read_text(encoding="utf-8") or "{}") if ready.is_file() else {}
 
 
 def start_over(root: Path) -> bool:
     """Whether nothing of an earlier build may be used: it failed, or all pages have changed."""
-    ready = root / "_build" / "ready"
-    if not ready.is_file():
-        return True
-    return max(newest(root / name) for name in EVERYWHERE) >= ready.stat().st_mtime
+    before, now = built_from(root), sources(root)
+    changed = {name for name, _ in before.items() ^ now.items()}
+    return not before or any(
+        name == one or name.startswith(f"{one}/") for name in changed for one in EVERYWHERE
+    )
 
 
 def main(root: Path = ROOT) -> int:
     """Build _build/html; mark the build as finished only if it went well."""
     from jupyter_book.sphinx import build_sphinx  # the tests of the functions above lack it
 
-    started = time.time()
-    ready = root / "_build" / "ready"
+    # What is changed from now on is not in the book, even if Sphinx reads it later.
+    now, ready = sources(root), root / "_build" / "ready"
     if start_over(root):
         for folder in ("html", ".doctrees"):
             shutil.rmtree(root / "_build" / folder, ignore_errors=True)
@@ -67,9 +74,7 @@ def main(root: Path = ROOT) -> int:
     )
     if result:
         return 1
-    # What is changed from now on is newer, even if it was changed while Sphinx was at work.
-    ready.touch()
-    os.utime(ready, (started, started))
+    ready.write_text(json.dumps(now), encoding="utf-8")
     return 0
 
 
