@@ -22,15 +22,14 @@ LONGEST = (
     "test_export.py",
     "09_does_it_help.ipynb",
     "test_checker.py",
-    "test_mutants.py",
     "04_spatial_attention.ipynb",
     "test_process_group.py",
     "test_grading_class.py",
     "test_models_insert.py",
-    "test_copy.py",
     "test_which_block.py",
     "test_experiments.py",
     "test_exercises.py",
+    "test_mutants.py",
     "test_cli_export.py",
 )
 
