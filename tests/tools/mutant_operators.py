@@ -85,7 +85,7 @@ def arithmetic(node: ast.AST) -> Changes:
 
 
 def condition(node: ast.AST) -> Changes:
-    """A condition negated, or always true; a limit that counts or does not; one of two lost."""
+    """A condition negated or always true; a limit that counts or not; `or`, or one of two lost."""
     if isinstance(node, ast.If | ast.IfExp | ast.comprehension):
         for test in getattr(node, "ifs", None) or filter(None, [getattr(node, "test", None)]):
             yield test, f"not ({unparse(test)})"
@@ -95,6 +95,8 @@ def condition(node: ast.AST) -> Changes:
         if other := LIMITS.get(type(node.ops[0])):
             yield node, unparse(ast.Compare(node.left, [other(), *node.ops[1:]], node.comparators))
     elif isinstance(node, ast.BoolOp):
+        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        yield node, unparse(ast.BoolOp(other, node.values))
         for value in node.values:
             yield node, unparse(value)
 
