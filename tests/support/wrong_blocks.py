@@ -316,7 +316,7 @@ WRONG = {
     "ReLU before the spatial sigmoid": (
         wrong(spatial_gate=_(lambda x: x.relu().sigmoid())), "relu-last",
     ),
-    "kernel of 17": (partial(Right, kernel_size=17), "kernel-too-large"),
+    "kernel of 49": (partial(Right, kernel_size=49), "kernel-too-large"),
     "even kernel": (EvenKernel, "off-center"),
     "squares of the features": (
         wrong(planes=_(lambda x: torch.cat([x.square().mean(1, True), x.amax(1, True)], 1))),
