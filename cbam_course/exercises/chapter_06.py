@@ -18,23 +18,27 @@ from .trial import Trial
 
 @exercise("6.1", "Only the new part learns")
 def only_the_new_part_learns(trial: Trial, prepare) -> None:
-    network = trial.fill(nn.Sequential(BasicBlock(6, 6), BasicBlock(6, 6))).train()
-    trained, made = network.state_dict(keep_vars=True), []
-    kept = deepcopy(network.state_dict())
+    network = trial.fill(nn.Sequential(BasicBlock(6, 6), nn.Sequential(BasicBlock(6, 6))))
+    truth, trained, made = deepcopy(network), network.state_dict(keep_vars=True), []
+    kept, blocks = truth.state_dict(), [truth[0], truth[1][0]]
+    network.train()
 
     def make(channels: int) -> nn.Module:
         made.append(trial.fill(CBAM(channels, reduction=2)))
         return made[-1]
 
     optimizer = trial.call(prepare, network, make)
-    inside = sum(module in made for module in network.modules())
-    trial.expect(inside == 2, f"The network has two basic blocks, and {inside} new blocks in it.")
+    returned = f"`prepare` should return torch.optim.SGD; it returns {type(optimizer).__name__}."
+    trial.expect(isinstance(optimizer, torch.optim.SGD), returned)
+    inside = [module for module in network.modules() if module in made]
+    found = f"The network has two basic blocks, and {len(inside)} new blocks in it."
+    trial.expect(len(inside) == 2, found)
     new = [parameter for block in made for parameter in block.parameters()]
     frozen = "The new blocks are frozen too. Which parameters were there when you froze them?"
     trial.expect(all(parameter.requires_grad for parameter in new), frozen)
     before = [parameter.detach().clone() for parameter in new]
     optimizer.zero_grad()
-    loss = network(trial.features(3, 6, 5, 4)).square().mean()
+    loss = trial.call(network, trial.features(3, 6, 5, 4)).square().mean()
     trial.expect(loss.requires_grad, "No gradient arrives in a new block: is it called?")
     loss.backward()
     optimizer.step()
@@ -45,7 +49,12 @@ def only_the_new_part_learns(trial: Trial, prepare) -> None:
         stays = "A step leaves a new block as it was: does the optimizer know its parameters?"
         after = old - 0.1 * parameter.grad
         trial.compare(parameter, after, "After one step a new parameter", [(old, stays)])
-    trial.show("The network after one step", network(trial.features(1, 6, 4, 3)))
+    for block, attention in zip(blocks, inside, strict=True):
+        block.bn2 = nn.Sequential(block.bn2, attention)
+    x = trial.features(1, 6, 4, 3)
+    elsewhere = "Is the new block behind `bn2`, and `bn2` still there? The output"
+    got = trial.compare(trial.call(network, x), truth(x), elsewhere)
+    trial.show("The network after one step", got)
 
 
 @exercise("6.2", "A basic block with attention")
@@ -216,7 +225,7 @@ def random_state(trial: Trial, network: nn.Module) -> State:
 def misfits(trial: Trial) -> list[tuple[str, ResNet, State]]:
     """Networks and weights that do not fit."""
     plain, gated = random_state(trial, small()), random_state(trial, small(SE))
-    # One name, the first in any order, and none beside it that may start fresh.
+    # One name, the first in any order, and none beside it that may start fresh; and one too many.
     lacking = {name: value for name, value in plain.items() if name != "bn1.bias"}
     deeper = random_state(trial, small(depths=(2, 1)))
     return [
@@ -224,6 +233,7 @@ def misfits(trial: Trial) -> list[tuple[str, ResNet, State]]:
         ("weights of a shallower network", small(CBAM, depths=(1, 2)), plain),
         ("weights of a wider network", small(), random_state(trial, small(widths=(16, 28)))),
         ("weights without `bn1.bias`", small(), lacking),
+        ("weights with a tensor too many", small(), {**plain, "bn1.shift": torch.zeros(16)}),
         ("weights with attention blocks and a network without", small(), gated),
         ("weights for three input channels and a network for six", small(in_channels=6), plain),
     ]

@@ -14,6 +14,11 @@ in training mode | network.eval() | | In which mode
 no blocks | new += | block.bn2 = block.bn2[0]; new += | and 0 new blocks
 behind the addition | block.bn2 = nn.Sequential(block.bn2, attention)
   | block.gate = attention | No gradient arrives
+before the normalization | nn.Sequential(block.bn2, attention) | nn.Sequential(attention, block.bn2)
+  | Is the new block behind `bn2`
+in its place | nn.Sequential(block.bn2, attention) | attention | and `bn2` still there?
+the network's own blocks alone | list(network.modules()) | list(network) | and 1 new blocks
+the parameters returned | torch.optim.SGD(new, lr=0.1) | new | it returns list
 another rate | lr=0.1 | lr=0.01 | After one step a new parameter has the right shape
 
 # by names, the blocks among the trained ones
@@ -99,6 +104,8 @@ left-overs looked at alone | for n in fresh if | for n in () if
 attention left over | if not name.startswith("fc.")
   | if not name.startswith("fc.") and "attention" not in name
   | For weights with attention blocks and a network without it should
+a name too many let through | for name in left_over if | for name in left_over[1:] if
+  | For weights with a tensor too many it should
 one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bias` it should
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first

@@ -164,13 +164,16 @@ def test_a_second_time_only_what_is_new_is_run(room):
     # A line that was cut off when the machine stopped is no outcome, and spoils no other.
     record = room / "grades.jsonl"
     lines = record.read_text().splitlines(keepends=True)
+    # That of a right answer, whose note has no numbers made under another seed.
+    lines.sort(key=lambda line: '"status": "passed"' in line)
     record.write_text("".join(lines[:-1]) + lines[-1][:30])
     toys.write(room / "class" / "hal.ipynb", toys.exercises_notebook(1, [toys.STUB] * 2))
     more = grade(*options(room))
     assert ", 1 answers run; " in more.stdout, more.output
     assert {key: row for key, row in found(room).items() if key[0] != "hal"} == before
     assert found(room)["hal", "1.1"] == ("0", "not answered")
-    assert ", 0 answers run; " in grade(*options(room, "--chapter", "1")).stdout
+    for chapter in ((), ("--chapter", "1")):
+        assert ", 0 answers run; " in grade(*options(room, *chapter)).stdout
 
 
 def test_other_circumstances_are_another_outcome(room):

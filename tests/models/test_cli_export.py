@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from cbam_course import cli
+from cbam_course.attention import make_attention
 from cbam_course.models import make_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,39 +36,50 @@ def assert_refused(result, message, code=1):
 def test_a_network_with_its_weights(tmp_path):
     torch.manual_seed(3)
     options = {"num_classes": 7, "widths": (4, 8), "in_channels": 2}
-    network = make_model("cifar_cnn", "none", **options)
+    network = make_model("cifar_cnn", make_attention("se", reduction=2), **options)
     safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
     out = tmp_path / "model.onnx"
     result = run(
         "cifar-cnn", "--model-option", "widths=[4,8]", "--model-option", "in_channels=2",
         "--model-option", "num_classes=7",
+        "--attention", "se", "--attention-option", "reduction=2",
         "--input", "2x32x32", "--weights", tmp_path / "weights.safetensors", "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("loaded ") and lines[3] == f"{out}: opset 20"
-    assert lines[4] == "input [batch, 2, 32, 32], output [batch, 7]"
-    assert result.stderr == ""
+    assert lines[0].startswith("loaded ") and lines[4] == f"{out}: opset 20"
+    assert lines[5] == "input [batch, 2, 32, 32], output [batch, 7]"
+    assert result.stderr == "" and set(os.listdir(tmp_path)) == {"weights.safetensors", out.name}
+    stored = {tensor.name for tensor in onnx.load(out).graph.initializer}
+    assert "stages.1.attention.mlp.0.weight" in stored
     images = torch.randn(3, 2, 32, 32)
     [found] = onnxruntime.InferenceSession(out).run(None, {"input": images.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), network.eval()(images).detach())
 
 
-def test_every_option_of_the_network_and_the_block(tmp_path):
-    out = tmp_path / "model.onnx"
+def test_every_option_of_the_network_and_the_block(tmp_path, monkeypatch):
+    """And random weights are the same every time; that is seen before the network is exported."""
+    networks = []
+
+    def seen(network, out, input_size):
+        networks.append((network.state_dict(), out, input_size))
+        return "exported"
+
+    monkeypatch.setattr("cbam_course.export.export_onnx", seen)
     command = (
         "cifar_cnn", *TINY[1:], "--attention", "se", "--attention-option", "reduction=2",
-        "--attention-option", "bias=False", "--model-option", "num_classes=3", "--out", out,
+        "--attention-option", "bias=False", "--model-option", "num_classes=3",
+        "--out", tmp_path / "model.onnx",
     )  # fmt: skip
-    result = run(*command)
-    assert result.exit_code == 0, result.output
-    content = out.read_bytes()
-    assert run(*command).exit_code == 0
-    assert out.read_bytes() == content  # the same random weights
-    stored = {tensor.name for tensor in onnx.load(out).graph.initializer}
-    assert "stages.1.attention.mlp.0.weight" in stored
-    assert "stages.1.attention.mlp.0.bias" not in stored
-    assert os.listdir(tmp_path) == [out.name]
+    for _ in range(2):
+        result = run(*command)
+        assert (result.exit_code, result.stdout) == (0, "exported\n"), result.output
+    (state, *given), (again, *_) = networks
+    assert given == [tmp_path / "model.onnx", (3, 8, 8)]
+    assert state["stages.1.attention.mlp.0.weight"].shape[:2] == (4, 8)
+    assert "stages.1.attention.mlp.0.bias" not in state
+    assert state["classifier.bias"].shape == (3,)
+    assert all(torch.equal(value, again[name]) for name, value in state.items())
 
 
 @pytest.mark.parametrize(
