@@ -79,7 +79,7 @@ def export_onnx(
         The report.
 
     Raises:
-        ValueError: if PyTorch, 2.9 or newer, cannot export the network, or onnxruntime cannot run
+        ValueError: if PyTorch cannot export the network, or onnxruntime cannot run
             the file or does not agree with PyTorch.
         ModuleNotFoundError: if a package is missing; the message says how to install it.
         OSError: if the file cannot be written.
