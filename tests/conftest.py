@@ -45,7 +45,9 @@ if sys.platform != "win32":
     SOCKETS = tempfile.TemporaryDirectory(prefix="kernels-")
 
     def _kernel_manager(**options):
-        return KERNEL_MANAGER(transport="ipc", ip=str(Path(SOCKETS.name, uuid4().hex[:8])), **options)
+        return KERNEL_MANAGER(
+            transport="ipc", ip=str(Path(SOCKETS.name, uuid4().hex[:8])), **options
+        )
 
     KERNEL_MANAGER, nbval.kernel.KernelManager = nbval.kernel.KernelManager, _kernel_manager
 
