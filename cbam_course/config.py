@@ -157,9 +157,15 @@ class TrainConfig:
                     f"not 'custom'; got {self.attention!r} in {self.model!r}"
                 )
         if self.control == "frozen" and self.start_as_identity:
-            raise ValueError("a frozen block with start_as_identity would be that for ever")
+            raise ValueError(
+                "control 'frozen' and start_as_identity exclude each other: the block would stay "
+                "the identity; leave one of them out"
+            )
         if self.watch is not None and self.schedule != "plateau":
-            raise ValueError(f"watch {self.watch!r} would be ignored by {self.schedule!r}")
+            raise ValueError(
+                f"watch {self.watch!r} would be ignored: it needs the schedule 'plateau'; got "
+                f"{self.schedule!r}"
+            )
         if self.watch in ("validation", "peek") and getattr(self, f"{self.watch}_size") is None:
             raise ValueError(f"watch {self.watch!r} needs a {self.watch}_size; got None")
 

@@ -57,9 +57,9 @@ def test_names_are_those_of_the_rooms():
         ({"learning_rate": float("nan")}, "learning_rate must be at least 0; got nan"),
         ({"attention": "none", "control": "frozen"}, "control 'frozen' would be ignored: it needs"),
         ({"attention": "none", "insertion_points": ("stages.0",)}, r"\('stages.0',\) would be"),
-        ({"start_as_identity": True, "control": "frozen"}, "would be that for ever"),
+        ({"start_as_identity": True, "control": "frozen"}, "exclude each other"),
         ({"model": "custom", "control": "frozen"}, "'frozen' would be ignored"),
-        ({"watch": "test"}, "watch 'test' would be ignored by 'onecycle'"),
+        ({"watch": "test"}, "needs the schedule 'plateau'; got 'onecycle'"),
         ({"watch": "peek", "schedule": "plateau"}, "watch 'peek' needs a peek_size; got None"),
     ],
 )
