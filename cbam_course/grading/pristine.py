@@ -64,13 +64,15 @@ def load_exercises(
         chapters: the numbers of the chapters that are wanted, all if it is empty.
 
     Raises:
-        ValueError: if there are none, or one of them lacks a part.
+        ValueError: if there are none, or one of them lacks a part or is there twice.
     """
     folder = default_folder() if folder is None else Path(folder)
     found: dict[str, Exercise] = {}
     for path in sorted(folder.glob("[!.]*.ipynb")):
         try:
             for exercise in _read(path):
+                if exercise.number in found:
+                    raise ValueError(f"exercise {exercise.number} is in another notebook too")
                 found[exercise.number] = exercise
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None

@@ -251,6 +251,10 @@ def test_broken_exercises_are_refused(tmp_path, monkeypatch):
     refused([answer, solution], "exercise 1.1 has no check cell")
     refused([answer, check], "exercise 1.1 has no solution cell")
     refused([answer, check, {**solution, "source": "none"}], ".* with a ```python block")
+    toys.write_exercises(tmp_path, c1=1)
+    toys.write(tmp_path / "02_more.ipynb", (tmp_path / "01_toys.ipynb").read_text())
+    with pytest.raises(ValueError, match="02_more.ipynb: exercise 1.1 is in another notebook too"):
+        grading.load_exercises(tmp_path)
     monkeypatch.setattr("cbam_course.grading.pristine.PACKAGE", tmp_path / "cbam_course")
     with pytest.raises(ValueError, match="name that folder with --exercises"):
         grading.load_exercises()
