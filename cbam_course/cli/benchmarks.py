@@ -19,6 +19,8 @@ SHAPES = ((32, 64, 32, 32), (8, 256, 56, 56), (32, 512, 14, 14))
 LAYOUTS = ("contiguous_format", "channels_last")
 NETWORKS = {"resnet50": (8, 224, 1000), "cifar_resnet": (128, 32, 10)}
 """Networks with the sizes of their batches and images, and how many classes they tell apart."""
+KINDS = ["training", "inference"]
+"""Forward and backward, and without a gradient."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -71,7 +73,7 @@ def _blocks(device: str, repeats: int, compiled: bool) -> list[dict[str, Any]]:
     import pandas as pd
     import torch
 
-    rows, fastest = [], {}
+    rows = []
     for shape in SHAPES:
         for layout in LAYOUTS:
             form = {"memory_format": getattr(torch, layout)}
@@ -82,11 +84,13 @@ def _blocks(device: str, repeats: int, compiled: bool) -> list[dict[str, Any]]:
                 how = {"options": {"layout_optimization": False}, "dynamic": False}
                 del blocks["course, not fused"]  # compiled, there is one way
                 blocks |= {f"{n}, compiled": torch.compile(b, **how) for n, b in blocks.items()}
-            times = by_turns(blocks, x, grad, repeats, fused={"course"})
-            rows.append({"shape": shape, "layout": layout, **times})
-            for kind, of_blocks in times.items():
-                fastest[shape, layout, kind] = {name: min(of_blocks[name]) for name in of_blocks}
-    click.echo(pd.DataFrame(fastest).T.to_string(float_format="%.2f"))
+            for block, times in by_turns(blocks, x, grad, repeats, fused={"course"}).items():
+                rows.append({"shape": shape, "layout": layout, "block": block, **times})
+    table = pd.DataFrame(rows)
+    table[KINDS] = table[KINDS].map(min)
+    fastest = table.pivot(index=["shape", "layout"], columns="block", values=KINDS)
+    fastest = fastest.stack(0, future_stack=True)
+    click.echo(fastest.to_string(float_format="%.2f"))
     return rows
 
 
@@ -105,16 +109,14 @@ def _networks(device: str, repeats: int) -> list[dict[str, Any]]:
         makers = {"none": None, **_makers()}
         models = {block: make_model(name, make).to(device) for block, make in makers.items()}
         times = by_turns(models, x, grad, repeats, fused={"course"}, grad_of_x=False)
-        for block, model in models.items():
-            training, inference = (times[kind][block] for kind in ("training", "inference"))
+        for block, taken in times.items():
             with fused_attention(block == "course"):
-                memory = traffic(model, x)
+                memory = traffic(models[block], x)
             row = {"network": name, "batch": batch, "size": size, "block": block}
-            row |= {"seconds": [taken / 1e3 for taken in training], "inference": inference}
-            rows.append(row | {"kept": memory.kept, "peak": memory.peak})
+            rows.append(row | taken | {"kept": memory.kept, "peak": memory.peak})
+            fastest = "".join(f"  {kind} {min(taken[kind]):5.0f}" for kind in KINDS)
             click.echo(
-                f"{name:13} {block:18} training {min(training):6.0f}  inference"
-                f" {min(inference):6.0f}  kept {memory.kept / 1e6:6.1f} MB"
+                f"{name:13} {block:18}{fastest}  kept {memory.kept / 1e6:6.1f} MB"
                 f"  peak {memory.peak / 1e6:6.1f} MB"
             )
     return rows
@@ -159,7 +161,7 @@ def by_turns(
         grad_of_x: whether the gradient of ``x`` is computed, too.
 
     Returns:
-        Of ``"training"`` (forward and backward) and ``"inference"``, each block's milliseconds.
+        Of each block the milliseconds of ``"training"`` (forward and backward) and ``"inference"``.
     """
     import torch
 
@@ -173,7 +175,7 @@ def by_turns(
         wait()
         return 1e3 * (time.perf_counter() - started)
 
-    taken = {kind: {name: [] for name in blocks} for kind in ("training", "inference")}
+    taken = {name: {kind: [] for kind in KINDS} for name in blocks}
     for repeat in range(repeats + 1):
         # In another order each time: memory that one frees, the next one may find in the cache.
         for name, one in random.sample(list(blocks.items()), len(blocks)):
@@ -186,8 +188,8 @@ def by_turns(
                 with torch.no_grad():
                     inferred = milliseconds(lambda one=one: one(x))
             if repeat:  # the first is to warm up
-                taken["training"][name].append(trained)
-                taken["inference"][name].append(inferred)
+                taken[name]["training"].append(round(trained, 3))
+                taken[name]["inference"].append(round(inferred, 3))
     return taken
 
 

@@ -23,28 +23,23 @@ def speed(name: str) -> pd.DataFrame:
     often other factors.
 
     Args:
-        name: ``"block"``: forward and backward passes of CBAM, with a row per ``shape``,
-            ``layout`` and ``block``, and columns ``training`` and ``inference`` in milliseconds;
-            or ``"networks"``: training steps, with a row per ``network`` and ``block``, and columns
-            ``milliseconds``, and ``kept`` and ``peak`` in megabytes (of 10^6 bytes), as counted by
+        name: ``"block"``: CBAM, with a row per ``shape``, ``layout`` and ``block``; or
+            ``"networks"``, with a row per ``network`` and ``block``. The columns ``training``
+            (forward and backward) and ``inference`` are in milliseconds; of networks ``kept`` and
+            ``peak``, the memory of a pass, are in megabytes (of 10^6 bytes), as counted by
             :func:`~cbam_course.cost.traffic`.
 
     Raises:
         FileNotFoundError: for another name.
     """
     found = json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
-    rows = pd.DataFrame(found.pop("rows"))
-    if name == "networks":
-        table = rows[["network", "block"]].copy()
-        table["milliseconds"] = 1e3 * rows["seconds"].map(min)
-        table[["kept", "peak"]] = rows[["kept", "peak"]] / 1e6
+    table = pd.DataFrame(found.pop("rows"))
+    kinds = ["training", "inference"]
+    table[kinds] = table[kinds].map(min)
+    if "shape" in table:
+        table["shape"] = table["shape"].map(tuple)
     else:
-        rows["shape"] = rows["shape"].map(tuple)
-        table = rows.assign(block=rows["training"].map(list)).explode("block", ignore_index=True)
-        for kind in ("training", "inference"):
-            times = zip(table[kind], table["block"], strict=True)
-            table[kind] = [min(of_blocks[block]) for of_blocks, block in times]
-        table = table[["shape", "layout", "block", "training", "inference"]]
+        table[["kept", "peak"]] /= 1e6
     table.attrs = found
     return table
 
