@@ -60,3 +60,18 @@ def test_the_detector_is_told_as_it_was_recorded():
     assert f"{records.summary(results(metric='map')).loc['CBAM, body', 'p_holm']:.2f}" in chapter(
         "13_in_a_detector"
     )
+
+
+def test_the_welcome_page_tells_what_a_block_takes():
+    passes = records.speed("networks").set_index(["network", "block"])[["training", "inference"]]
+    more = passes / passes.xs("none", level="block") - 1
+    large, small = (
+        [f"{share:.0%}".replace("%", " %") for share in more.loc[name, "course"]]
+        for name in ("resnet50", "cifar_resnet")
+    )
+    said = (
+        f"it added {large[0]} to the training of a ResNet-50 and {large[1]} to its forward pass "
+        f"alone; to those of the small ResNet-20, {small[0]} and {small[1]}."
+    )
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    assert said in " ".join(page.split())
