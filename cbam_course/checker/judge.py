@@ -1,6 +1,7 @@
 """The way from a block to a report."""
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from .contract import contract, ignored_arguments, make, one_line
 from .halves import Half
 from .probe import CannotJudge, Probe, as_map, differs, features
-from .report import Report, finding
+from .report import PLACES, Report, finding
 
 
 def check(block: Any, channels: int = 64, /, **arguments: Any) -> Report:
@@ -256,4 +257,8 @@ def _name(halves: list[Half], report: Report) -> None:
     if report.kind == "channel attention" and halves[0].pools == ["avg"] and mode in ("fc", "conv"):
         if halves[0].times != 2 or mode == "conv":
             report.kind = "squeeze-and-excitation" if mode == "fc" else "ECA"
-            report.findings[:] = [one for one in report.findings if one.code != "one-pool"]
+            report.findings[:] = [
+                replace(one, place=PLACES[report.kind]) if one.place == PLACES["channel"] else one
+                for one in report.findings
+                if one.code != "one-pool"
+            ]

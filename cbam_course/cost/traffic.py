@@ -48,9 +48,10 @@ def traffic(function: Callable[..., Tensor], *inputs: Tensor) -> Traffic:
     """Count the bytes that a forward and a backward pass read, write and keep.
 
     Each operator reads its inputs and writes its outputs once. A view moves nothing, a tensor
-    that was expanded is read as it lies in memory, and an operator that gathers or scatters
-    touches what its index names. The count knows nothing of caches, which may hold what was just
-    written, and nothing of memory inside an operator. It is the same on a busy machine.
+    that was expanded is read as it lies in memory, an operator that gathers or scatters touches
+    what its index names, and one that fills a new tensor reads nothing. The count knows nothing of
+    caches, which may hold what was just written, and nothing of memory inside an operator. It is
+    the same on a busy machine.
 
     Args:
         function: a block, a network, or a function of ``inputs``. The gradients of a module's
@@ -107,11 +108,13 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, op: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = op(*args, **kwargs)
-        name, outputs = op.overloadpacket.__name__, tensors(result)
+        name, outputs = op.overloadpacket.__name__.removeprefix("new_"), tensors(result)
         if not op.is_view and not name.startswith("empty"):
             inputs = tensors((args, {key: v for key, v in kwargs.items() if key != "out"}))
             moved = [*inputs, *outputs]
-            if name.startswith("scatter"):
+            if name.startswith(("zeros", "ones", "full")):
+                moved = outputs  # nothing but the shape of an input is looked at
+            elif name.startswith("scatter"):
                 # In place, although autograd takes a copy first while such a counter looks on.
                 moved = [*inputs[1:], inputs[-1]]
             elif name in ("gather", "index_select"):

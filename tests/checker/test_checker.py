@@ -138,6 +138,11 @@ def test_a_gate_that_does_not_look_is_constant():
     assert codes(check(ConstantGate)) == codes(check(nn.Identity())) == {"constant-gate"}
 
 
+def test_the_equation_is_that_of_the_kind():
+    (bias,) = check(SqueezeExcitation(16, 4), 16).findings
+    assert bias.code == "bias" and bias.place == "M_c(F) = sigmoid(MLP(AvgPool F))"
+
+
 def test_half_precision_and_eca_s_kernel():
     assert check(CBAM(64).half()).verdict == "right"
     assert check(ECA, 64, kernel_size=5).details["channel kernel"] == 5

@@ -37,6 +37,12 @@ def test_what_is_kept():
     assert traffic(lambda x: x + one, x).forward == 2 * F + 4
     few = torch.tensor([2, 3])  # two positions of 8 bytes each, and what lies there
     assert traffic(lambda x: x.index_select(3, few), x).forward == 16 + 2 * F // 4
+    for make in (
+        torch.zeros_like,
+        lambda x: x.new_zeros(x.shape),
+        lambda x: x.new_full(x.shape, 2.0),
+    ):
+        assert traffic(lambda x, make=make: x + make(x), x).forward == F + 3 * F  # is x read twice?
 
 
 def test_the_passes_of_a_block():
