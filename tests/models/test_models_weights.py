@@ -89,6 +89,16 @@ def test_other_classes_than_the_weights_have_must_be_meant():
     assert report.fresh == ("fc.weight", "fc.bias")
 
 
+def test_attention_before_the_first_convolution():
+    """It is not taken for the layer that sees the input channels."""
+    with META:
+        theirs = torchvision.models.mobilenet_v2(num_classes=12)
+        options = {"where": "first", "in_channels": 6, "num_classes": 12}
+        model = make_model("mobilenet_v2", make_attention("channel-fc", reduction=1), **options)
+    report = load_weights(model, theirs.state_dict())
+    assert report.unused == ("features.0.0.weight",)
+
+
 @pytest.mark.parametrize(
     ("name", "attention", "options"),
     [
