@@ -89,8 +89,7 @@ def test_other_classes_than_the_weights_have_must_be_meant():
     assert report.fresh == ("fc.weight", "fc.bias")
 
 
-def test_attention_before_the_first_convolution():
-    """It is not taken for the layer that sees the input channels."""
+def test_the_first_convolution_starts_fresh_whatever_its_name():
     with META:
         theirs = torchvision.models.mobilenet_v2(num_classes=12)
         options = {"where": "first", "in_channels": 6, "num_classes": 12}
