@@ -9,7 +9,6 @@ from torch.func import functional_call
 
 from cbam_course.attention import eca_kernel_size
 from tests.support import attention_cases as cases
-from tests.support import equations as reference
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -53,26 +52,6 @@ def assert_same_maps(found, expected):
         if other is not None:
             assert tuple(one.shape) == other.shape
             assert_allclose(one.detach(), other, **EXACT)
-
-
-def test_batch_norm_in_training():
-    """Statistics of the batch in the output; a tenth of the way towards them in the memory."""
-    case = cases.Case("spatial", {"batch_norm": True})
-    block, x = case.make(6).train(), cases.features(3, 6, 4, 5)
-    before = {key: value.clone() for key, value in block.state_dict().items()}
-    refined = block(x)
-
-    kernel = block.conv.weight.detach().numpy()[0]
-    scores = reference.spatial_scores(x.numpy(), ("avg", "max"), kernel)
-    mean, variance = scores.mean(), scores.var()
-    weight, bias = before["bn.weight"].item(), before["bn.bias"].item()
-    normalized = reference.batch_norm(scores, weight, bias, mean, variance)
-    assert_allclose(refined.detach(), reference.spatial_map(normalized) * x.numpy(), **EXACT)
-
-    unbiased = scores.var(ddof=1)
-    for name, seen in (("running_mean", mean), ("running_var", unbiased)):
-        old = before[f"bn.{name}"].item()
-        assert_allclose(block.state_dict()[f"bn.{name}"], [0.9 * old + 0.1 * seen], **EXACT)
 
 
 def test_ecas_kernel_sizes():

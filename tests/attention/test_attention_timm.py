@@ -4,10 +4,9 @@ import pickle
 
 import pytest
 import torch
-from click.testing import CliRunner
 from timm.layers import create_attn
 
-from cbam_course import attention, cli, cost, labels, models, training
+from cbam_course import attention, cost, labels, models, training
 from cbam_course.attention import attention_blocks, attention_off, make_attention
 from cbam_course.attention.factory import TIMM
 from cbam_course.records.experiment import run_name
@@ -63,15 +62,3 @@ def test_a_configuration_takes_the_name():
     assert frozen == {name for name, _ in model.named_parameters() if ".attention." in name}
     assert run_name(config).startswith("cifar-cnn-timm-gc-")  # no colon in a file's name
     assert labels.TIMM == attention.factory.TIMM
-
-
-def test_a_run_is_recorded_under_the_name(tmp_path):
-    command = "train --attention timm:eca --widths 8,16 --epochs 1 --train-size 20 --test-size 10"
-    folder = tmp_path / "run"
-    arguments = [*command.split(), "--device", "cpu", "--out", str(folder)]
-    result = CliRunner().invoke(cli.main, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    history = training.History.from_json(folder / "history.json")
-    assert history.config.attention == "timm:eca"
-    assert "test_accuracy_attention_off" in history.final
-    assert (folder / "curves.png").exists()

@@ -1,14 +1,11 @@
 """The count by hand: which work counts, whose it is, and what is left as it was."""
 
 import copy
-from math import prod
 
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -33,44 +30,6 @@ def assert_consistent(cost, model):
 
 
 # The rule, layer by layer
-
-
-@st.composite
-def convolutions(draw):
-    """A convolution and the size of an input that it takes."""
-    axes = draw(st.sampled_from((1, 2, 3)))
-    transposed = draw(st.booleans())
-    groups = draw(st.sampled_from((1, 2, 3)))
-    options = {
-        "in_channels": groups * draw(st.integers(1, 3)),
-        "out_channels": groups * draw(st.integers(1, 3)),
-        "kernel_size": draw(st.integers(1, 3)),
-        "stride": draw(st.integers(1, 2)),
-        "padding": draw(st.integers(0, 1)),
-        "dilation": draw(st.integers(1, 2)),
-        "groups": groups,
-        "bias": draw(st.booleans()),
-    }
-    kind = getattr(nn, f"Conv{'Transpose' * transposed}{axes}d")
-    return on_meta(kind, **options), (options["in_channels"], *range(5, 5 + axes))
-
-
-@settings(max_examples=25)
-@given(convolutions())
-def test_convolutions(case):
-    layer, size = case
-    out = layer(torch.zeros(1, *size, device="meta"))
-    each = (layer.in_channels // layer.groups) * prod(layer.kernel_size)
-    macs = out.numel() * each
-    if isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
-        each = (layer.out_channels // layer.groups) * prod(layer.kernel_size)
-        macs = prod(size) * each
-    cost = count(layer, size)
-    assert cost.macs == macs
-    assert_consistent(cost, layer)
-    with FlopCounterMode(display=False) as peer:
-        layer(torch.zeros(1, *size, device="meta"))
-    assert peer.get_total_flops() == 2 * macs
 
 
 class Spelled(nn.Module):

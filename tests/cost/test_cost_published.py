@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cbam_course.attention import CBAM, ECA, SqueezeExcitation
+from cbam_course.attention import SqueezeExcitation
 from cbam_course.cost import reproduce
 from cbam_course.cost.bam import BAM
 from cbam_course.cost.layers import follow
@@ -133,21 +133,6 @@ def test_rules_by_hand_on_a_tiny_network_with_se():
         + 5 * (2 * 4 - 1),
     }  # fmt: skip
     assert by_rules(model) == expected
-
-
-def test_rules_by_hand_on_a_shared_mlp_and_eca():
-    model = Tiny(CBAM(4, 2, 3, channel_options={"layer": "linear"}))
-    mlp, spatial = 4 * 2 + 2 * 4, 8 * 8 * 2 * 9
-    plain = by_rules(Tiny(nn.Identity()))
-    extra = {rule: number - plain[rule] for rule, number in by_rules(model).items()}
-    assert extra["conv + FC"] == 2 * mlp + spatial
-    assert extra["conv + FC, shared once"] == mlp + spatial
-    run = 2 * (2 * 4 - 1) + 4 * (2 * 2 - 1)
-    assert extra["thop 0.0.22"] == run + 2 + spatial
-    assert extra["thop 0.0.31 of September 2019"] == 2 * run + spatial
-    eca = by_rules(Tiny(ECA(4, kernel_size=3)))
-    for rule in ("thop 0.0.22", "thop 0.0.31 of September 2019"):
-        assert eca[rule] - plain[rule] == 4 * 3 + 4 * (64 + 1)
 
 
 # What the tool itself printed, once, for models whose SE and ECA pool with nn.AdaptiveAvgPool2d.

@@ -93,21 +93,6 @@ def test_networks_of_other_repositories(name):
     assert_same_function(ours, theirs, images(2, 3, 64, 48))
 
 
-def test_the_attention_matters():
-    """The maximum before the average: the other order computes something else, and is refused."""
-    other = make_attention(
-        "cbam-fc",
-        channel_options={"bias": True, "layer": "linear"},
-        spatial_options={"pools": ("avg", "max"), "batch_norm": True},
-    )
-    ours, theirs = both(own=other)
-    ours.load_state_dict(from_layout(theirs.state_dict(), "official"), strict=True)
-    x = images(2, 3, 64, 48)
-    assert (ours.eval()(x) - theirs.eval()(x)).abs().max() > 1e-3
-    with pytest.raises(ValueError, match=r"layer1.0.attention computes .*\('max', 'avg'\)"):
-        to_layout(ours, "official")
-
-
 def test_a_block_of_the_authors_alone():
     theirs = randomize(OfficialCBAM(32, 4))
     ours = official_cbam(32, 4)
@@ -124,15 +109,6 @@ def test_a_network_without_attention_stays_as_it_is():
         assert_same_state(to_layout(state, whose), state)
     ours.load_state_dict(state, strict=True)
     assert_same_function(ours, theirs, images(2, 3, 64, 48))
-
-
-def test_official_cbam_by_hand():
-    block = official_cbam(64)
-    # Two layers with biases 64 -> 4 -> 64, a 7x7 kernel of two maps, scale and shift of the norm.
-    assert sum(p.numel() for p in block.parameters()) == (64 * 4 + 4) + (4 * 64 + 64) + 98 + 2
-    assert block.spatial_attention.bn.momentum == 0.01
-    assert block.spatial_attention.pools == ("max", "avg")
-    assert [p.dim() for p in block.channel_attention.parameters()] == [2, 1, 2, 1]
 
 
 def test_layers_that_the_other_side_has_not():
@@ -231,6 +207,7 @@ MAX_FIRST = {"spatial_options": {"pools": ("max", "avg")}}
     [
         ("official", CBAM(32, order="spatial-channel", **MAX_FIRST)),
         ("official", CBAM(32, channel_options={"pools": "avg"}, **MAX_FIRST)),
+        ("official", CBAM(32)),
         ("official", SpatialAttention()),
         ("timm", CBAM(32, **MAX_FIRST)),
         ("timm", ECA(32, pools=("avg", "max"))),

@@ -8,11 +8,9 @@ import torch
 import torchvision
 from torch import nn
 
-from cbam_course.attention import CBAM, ChannelAttention, make_attention
+from cbam_course.attention import CBAM, make_attention
 from cbam_course.models import (
     MODEL_NAMES,
-    BasicBlock,
-    Bottleneck,
     MobileNetV2,
     make_model,
     mobilenet_v1_cbam,
@@ -114,22 +112,6 @@ def test_v1_equals_timms():
         torch.testing.assert_close(ours(x), theirs(x))
 
 
-def test_cifar_cnn_equals_the_network_written_out():
-    """The same layers in one plain sequence, in the tutorial's order."""
-    torch.manual_seed(0)
-    model = networks.randomize_statistics(small("cifar_cnn", "cbam-fc"))
-    first, second = model.stages
-    written_out = nn.Sequential(
-        *(*first.convolutions, first.attention, nn.MaxPool2d(2, 2)),
-        *(*second.convolutions, second.attention),
-        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.dropout, model.classifier),
-    ).eval()
-    kinds = [type(layer) for layer in second.convolutions]
-    assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] * 2
-    x = torch.randn(3, 3, 32, 32)
-    torch.testing.assert_close(model(x), written_out(x))
-
-
 # Counts; those of the papers are tested with their tables
 
 
@@ -146,43 +128,10 @@ def test_the_networks_for_cifar(depth, plain):
 
 
 class Probe(nn.Module):
-    """Doubles its input and remembers it."""
+    """Doubles its input."""
 
     def forward(self, x):
-        self.seen = x
         return 2 * x
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kind", [BasicBlock, Bottleneck])
-def test_attention_is_after_the_last_batch_norm_and_before_the_addition(kind, stride):
-    torch.manual_seed(0)
-    shortcut = nn.Conv2d(8, 4 * kind.expansion, 1, stride=stride)
-    block = networks.randomize_statistics(kind(8, 4, stride, shortcut))
-    block.attention = Probe()
-    x = torch.randn(2, 8, 6, 6)
-    last = []
-    (block.bn2 if kind is BasicBlock else block.bn3).register_forward_hook(
-        lambda layer, inputs, output: last.append(output)
-    )
-    y = block(x)
-    assert block.attention.seen is last[0] and (last[0] < 0).any()
-    torch.testing.assert_close(y, (2 * last[0] + shortcut(x)).relu())
-
-
-def test_v1_by_hand():
-    """The stride on the first 1x1 convolution: the 3x3 one sees every second position only."""
-    torch.manual_seed(0)
-    shortcut = nn.Conv2d(8, 16, 1, stride=2)
-    block = networks.randomize_statistics(Bottleneck(8, 4, 2, shortcut, version="v1"))
-    newer = Bottleneck(8, 4, 2, shortcut)
-    newer.load_state_dict(block.state_dict())
-    x = torch.randn(2, 8, 6, 6)
-    out = block.bn1(nn.functional.conv2d(x, block.conv1.weight)[:, :, ::2, ::2]).relu()
-    out = block.bn2(nn.functional.conv2d(out, block.conv2.weight, padding=1)).relu()
-    out = block.bn3(nn.functional.conv2d(out, block.conv3.weight))
-    torch.testing.assert_close(block(x), (out + shortcut(x)).relu())
-    assert not torch.allclose(newer.eval()(x), block(x), atol=1e-2)
 
 
 def test_mobilenet_v1_weighs_what_the_relu_puts_out():
@@ -194,20 +143,6 @@ def test_mobilenet_v1_weighs_what_the_relu_puts_out():
         layers = mobilenet_v1_cbam(alpha=0.5).features
     assert all(layer.attention.channels == layer.conv.out_channels for layer in layers)
     assert len(layers) == 27 and [layer.conv.groups for layer in layers[1:5]] == [16, 1, 32, 1]
-
-
-@pytest.mark.parametrize(
-    ("where", "points"),
-    [
-        (("last", "first"), ["first", "last"]),
-        (["blocks", "last"], [f"features.{k}.attention" for k in range(1, 18)] + ["last"]),
-    ],
-)
-def test_insertion_points_of_mobilenet_v2(where, points):
-    with META:
-        model = make_model("mobilenet_v2", make_attention("channel-fc", reduction=1), where=where)
-    found = [name for name, m in model.named_modules() if isinstance(m, ChannelAttention)]
-    assert found == points
 
 
 def test_mobilenet_v2_by_hand():
@@ -231,7 +166,7 @@ def test_mobilenet_v2_by_hand():
 def test_gradients_reach_every_parameter(name):
     torch.manual_seed(2)
     model = small(name, "cbam-fc", in_channels=6)
-    logits = model(torch.randn(4, 6, 64, 48))
+    logits = model(torch.randn(4, 6, 32, 32))
     assert logits.shape == (4, 5)
     logits.square().sum().backward()
     silent = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()]

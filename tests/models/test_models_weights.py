@@ -2,19 +2,16 @@
 
 import pytest
 import safetensors.torch
-import timm
 import torch
 import torchvision
 from torch import nn
 from torchvision.models import ResNet18_Weights, ResNet50_Weights, WeightsEnum
 
-from cbam_course.attention import SqueezeExcitation, make_attention
+from cbam_course.attention import make_attention
 from cbam_course.models import (
     ResNet,
-    insert_attention,
     load_weights,
     make_model,
-    mobilenet_v2,
     official_cbam,
     resnet18,
     resnet18_cbam,
@@ -92,20 +89,13 @@ def test_other_classes_than_the_weights_have_must_be_meant():
     assert report.fresh == ("fc.weight", "fc.bias")
 
 
-def test_mobilenet_v2_first_and_last(tmp_path):
-    theirs = torchvision.models.mobilenet_v2(num_classes=12)
-    path = tmp_path / "v2.pt"
-    torch.save({"epoch": 3, "state_dict": theirs.state_dict()}, path)
-    factory = make_attention("channel-fc", reduction=1)
-    options = {"where": ("first", "last"), "in_channels": 6, "num_classes": 12}
-    model = mobilenet_v2(factory, weights=path, **options)
-    lines = str(model.load_report).splitlines()
-    assert lines[0].endswith("parameters: features, classifier")
-    assert lines[1:] == [
-        "starts fresh  2 attention blocks: first, last",
-        "              features.0.0 ([32, 6, 3, 3], the weights have [32, 3, 3, 3])",
-        "unused        features.0.0",
-    ]
+def test_the_first_convolution_starts_fresh_whatever_its_name():
+    with META:
+        theirs = torchvision.models.mobilenet_v2(num_classes=12)
+        options = {"where": "first", "in_channels": 6, "num_classes": 12}
+        model = make_model("mobilenet_v2", make_attention("channel-fc", reduction=1), **options)
+    report = load_weights(model, theirs.state_dict())
+    assert report.unused == ("features.0.0.weight",)
 
 
 @pytest.mark.parametrize(
@@ -164,27 +154,11 @@ def test_version_1_refuses_version_1_5_before_any_download(downloads):
 
 
 def test_refuses_the_weights_of_other_networks(plain18):
-    """Also of timm's with a deep stem, and with names that begin with something else."""
     state = plain18.state_dict()
-    prefixed = {f"model.{key}": value for key, value in state.items()}
-    for model, weights, message in (
-        (make_model("mobilenet_v2"), state, "not fit MobileNetV2, nothing was loaded"),
-        (
-            resnet18(),
-            prefixed,
-            "not in the weights; model.layer4.1.* is not in the",
-        ),
-        (
-            resnet18(),
-            timm.create_model("resnet18d").state_dict(),
-            "conv1.weight is ",
-        ),
-        (
-            *(resnet18(), torchvision.models.resnet34().state_dict()),
-            r"layer1.2.conv1.weight is not in the network, \[64, .* 96 in all$",
-        ),
-    ):
-        refuses(model, weights, message)
+    deeper = torchvision.models.resnet34().state_dict()
+    refuses(make_model("mobilenet_v2"), state, "not fit MobileNetV2, nothing was loaded")
+    message = r"layer1.2.conv1.weight is not in the network, \[64, .* 96 in all$"
+    refuses(resnet18(), deeper, message)
     with pytest.raises(ValueError, match="what was given as weights is no state dict, .* got "):
         resnet18(weights={"fc.weight": 3})
     with pytest.raises(ValueError, match="'IMAGENET' are neither a file nor .* for wide_resnet18"):
@@ -203,28 +177,6 @@ def test_one_key_too_few_or_too_many_or_of_another_shape():
         rf"{key} is \[16, 16, 3, 3\] in the network, \[16, 8, 3, 3\] in the weights; 1 in all$"
     )
     refuses(model, {**theirs, key: wrong}, message)
-
-
-# timm's: what loads, and what fits although it computes something else
-TIMM = {
-    # timm rounds the hidden units up to a multiple of 8.
-    "seresnet18": (lambda c: SqueezeExcitation(c, 8 if c == 64 else 16), "resnet18"),
-    "resnext50_32x4d": (None, "resnext50_32x4d"),
-    "resnetaa50": (None, "resnet50"),  # a stem that pools by averages has no keys of its own
-}
-
-
-@pytest.mark.parametrize("name", TIMM)
-def test_checkpoints_of_timm(name):
-    attention, ours = TIMM[name]
-    torch.manual_seed(0)
-    theirs = networks.randomize_statistics(timm.create_model(name, num_classes=10))
-    network = make_model(ours, attention, weights=theirs.state_dict(), num_classes=10).eval()
-    assert network.load_report.fresh == network.load_report.unused == ()
-    x = torch.randn(1, 3, 64, 64)
-    with torch.no_grad():
-        same = torch.allclose(network(x), theirs(x), rtol=1e-4, atol=1e-4)
-    assert same == (name != "resnetaa50")
 
 
 # -- attention -------------------------------------------------------------------------------------
@@ -246,24 +198,13 @@ def test_a_block_loads_whole_or_not_at_all(name, options):
     refuses(model, theirs, "layer1.0.attention is another attention block.* 2 in all$")
 
 
-def test_a_network_of_torchvisions_with_attention_put_in(plain18, tmp_path):
-    """Pretrained weights, then attention, then a file: the course's own network takes it whole."""
+def test_linear_layers_and_convolutions_of_1x1_take_each_others_weights():
     torch.manual_seed(2)
-    model = torchvision.models.resnet18(num_classes=10)
-    insert_attention(model, make_attention("se", layer="linear"))
-    report = load_weights(model, plain18.state_dict())
-    assert set(report.unused) == {"fc.bias", "fc.weight"} and len(report.fresh) == 8 * 4 + 2
-    write(model.state_dict(), tmp_path / "own.pth")
-    again = resnet18("se", weights=tmp_path / "own.pth", num_classes=10)
-    assert str(again.load_report).splitlines() == [
-        f"loaded        154 tensors, {networks.parameters(model):,} parameters: "
-        "conv1, bn1, layer1 to layer4, fc",
-        "              8 attention blocks: layer1.0.attention to layer4.1.attention",
-        "starts fresh  nothing",
-        "unused        nothing",
-    ]
-    x = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(again.eval()(x), model.eval()(x))
+    linear = small(make_attention("se", reduction=2, layer="linear"))
+    model = small(make_attention("se", reduction=2))
+    assert load_weights(model, linear.state_dict()).fresh == ()
+    x = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(model(x), linear(x))
 
 
 # -- the layouts of others -------------------------------------------------------------------------

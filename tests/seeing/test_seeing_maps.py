@@ -50,15 +50,6 @@ def test_own_maps_change_nothing(name, x):
     assert torch.equal(seeing.predict(model, x, seeing.read_maps(model, x)), own)
 
 
-def test_ones_are_attention_off(x):
-    model = network()
-    ones = {n: torch.ones_like(m[:1]) for n, m in seeing.read_maps(model, x).items()}
-    with attention_off(model), torch.no_grad():
-        off = model(x)
-    assert torch.allclose(seeing.predict(model, x, ones), off)
-    assert not torch.allclose(seeing.predict(model, x), off)
-
-
 def test_later_gates_react(x):
     """A changed channel map reaches the spatial half, which computes its own map from it."""
     model, inside = network(), {}

@@ -34,14 +34,6 @@ def test_hits_by_hand():
     assert seeing.pointing_hits(coarse, ~mask).tolist() == [0]
 
 
-def test_energy_by_hand():
-    maps = torch.ones(2, 4, 4)
-    maps[0, 0, 3] = 5  # 8 of 20
-    maps[1] = 0
-    maps[1, 3, 0], maps[1, 0, 0] = 3, 1
-    assert torch.allclose(seeing.energy_inside(maps, MASKS), torch.tensor([0.4, 0.75]))
-
-
 @pytest.mark.parametrize(
     ("maps", "masks", "message"),
     [

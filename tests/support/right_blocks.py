@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.support.others import AuthorsECA, MoskomuleSE, OfficialCBAM
+
 
 class Linears(nn.Module):
     """Linear layers, functional pools, view and expand_as."""
@@ -57,29 +59,6 @@ class OneByOneOverTheBatch(nn.Module):
         a, m = self.fc[1](self.fc[0](z).relu()).chunk(2)
         x = x * (a + m).sigmoid().unsqueeze(-1)
         return x * self.conv(torch.cat([x.mean(1, True), x.amax(1, True)], 1)).sigmoid()
-
-
-class Kernels(nn.Module):
-    """Pools whose window is read off the input, and a sigmoid by its formula."""
-
-    def __init__(self, gate_channels, reduction_ratio=16):
-        super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Flatten(), nn.Linear(gate_channels, gate_channels // reduction_ratio), nn.ReLU(),
-            nn.Linear(gate_channels // reduction_ratio, gate_channels),
-        )  # fmt: skip
-        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-        self.bn = nn.BatchNorm2d(1, eps=1e-5, momentum=0.01, affine=True)
-
-    def forward(self, x):
-        size = (x.size(2), x.size(3))
-        total = None
-        for pool in (F.avg_pool2d, F.max_pool2d):
-            raw = self.mlp(pool(x, size, stride=size))
-            total = raw if total is None else total + raw
-        x = x * (1 / (1 + torch.exp(-total))).unsqueeze(2).unsqueeze(3).expand_as(x)
-        planes = torch.cat((torch.max(x, 1)[0].unsqueeze(1), torch.mean(x, 1).unsqueeze(1)), dim=1)
-        return x * torch.sigmoid(self.bn(self.conv(planes)))
 
 
 class NHWC(nn.Module):
@@ -159,39 +138,6 @@ def options(**given):
     return lambda c: Options(c, **given)
 
 
-class Eca(nn.Module):
-    """ECA as its authors write it."""
-
-    def __init__(self, channel, k_size=3):
-        super().__init__()
-        self.avg_pool = nn.AdaptiveAvgPool2d(1)
-        self.conv = nn.Conv1d(1, 1, kernel_size=k_size, padding=(k_size - 1) // 2, bias=False)
-        self.sigmoid = nn.Sigmoid()
-
-    def forward(self, x):
-        y = self.avg_pool(x)
-        y = self.conv(y.squeeze(-1).transpose(-1, -2)).transpose(-1, -2).unsqueeze(-1)
-        return x * self.sigmoid(y).expand_as(x)
-
-
-class Se(nn.Module):
-    """SE as most blogs write it."""
-
-    def __init__(self, channel, reduction=16):
-        super().__init__()
-        self.avg_pool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Sequential(
-            nn.Linear(channel, channel // reduction, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Linear(channel // reduction, channel, bias=False),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x):
-        b, c, _, _ = x.size()
-        return x * self.fc(self.avg_pool(x).view(b, c)).view(b, c, 1, 1).expand_as(x)
-
-
 class Spatial(nn.Module):
     """The spatial half by itself, which takes any number of channels."""
 
@@ -240,9 +186,7 @@ RIGHT = {
     "linear layers": (Linears, "CBAM", NOTHING),
     "einsum": (Einsum, "CBAM", NOTHING),
     "pools in the batch, biases": (OneByOneOverTheBatch, "CBAM", {"bias"}),
-    "window of the size of the map, BatchNorm, maximum first": (
-        Kernels, "CBAM", {"bias", "batch-norm", "max-first"},
-    ),
+    "CBAM's authors'": (OfficialCBAM, "CBAM", {"bias", "batch-norm", "max-first"}),
     "channels last inside": (NHWC, "CBAM", NOTHING),
     "lazy layers": (Lazy(), "CBAM", NOTHING),
     "plain": (options(), "CBAM", NOTHING),
@@ -270,8 +214,8 @@ RIGHT = {
     "channel half": (options(order="c"), "channel attention", NOTHING),
     "spatial map": (Spatial, "spatial attention", {"returns-map"}),
     "mode conv": (ConvMode, "CBAM", NOTHING),
-    "ECA": (Eca, "ECA", NOTHING),
-    "SE": (Se, "squeeze-and-excitation", NOTHING),
+    "ECA": (AuthorsECA, "ECA", NOTHING),
+    "SE": (MoskomuleSE, "squeeze-and-excitation", NOTHING),
     "starts as the identity": (Start, "CBAM", {"identity-start"}),
 }  # fmt: skip
 

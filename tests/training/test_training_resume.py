@@ -29,7 +29,6 @@ from tests.support.runs import (
 )
 
 KINDS = {
-    "onecycle": {},
     "plateau": {"schedule": "plateau", "optimizer": "sgd"},
     "held out": {"schedule": "plateau", "dropout": 0.5, "train_size": 30, "validation_size": 10,
                  "start_as_identity": True},
