@@ -1,4 +1,4 @@
-"""Every exercise: its notebook keeps the rules, its check tells right answers from wrong ones.
+"""Every exercise: its check tells right answers from wrong ones.
 
 Answers run in this process (exercise_running.py). That a kernel and nbval see the same is tested
 on one notebook.
@@ -16,18 +16,11 @@ import pytest
 
 from cbam_course.exercises import EXERCISES, check
 from tests import exercise_answers
-from tests.support import exercise_rules, notebook_format, project
-from tests.support.exercise_cells import (
-    CELL_METADATA,
-    FOLDER,
-    SEED,
-    exercise_notebooks,
-    with_answers,
-)
+from tests.support import notebook_format, project
+from tests.support.exercise_cells import CELL_METADATA, FOLDER, SEED, with_answers
 from tests.support.exercise_running import all_exercises, read, run
 from tests.support.notebook_rules import code_cells
 
-NOTEBOOKS = exercise_notebooks()
 NUMBERS = list(all_exercises())
 ANSWERS = exercise_answers.answers()
 IN_A_KERNEL = FOLDER / "02_squeeze_and_excitation.ipynb"
@@ -43,25 +36,6 @@ def title(answer):
 def of_the_solution(number, seed):
     """How the check of an exercise ends for its solution, which is compared with many answers."""
     return run(number, all_exercises()[number][1].solution_code, seed)
-
-
-# The notebooks.
-
-
-@pytest.mark.parametrize("rule", exercise_rules.RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_keeps_the_rule(path, rule):
-    chapter = exercise_rules.Chapter(path.relative_to(project.ROOT).as_posix(), project.address())
-    problems = list(rule(read(path), chapter))
-    assert not problems, f"{path.name}: {rule.__doc__}\n" + "\n".join(problems)
-
-
-def test_notebooks_have_the_names_and_titles_of_their_chapters():
-    assert NOTEBOOKS
-    for path in NOTEBOOKS:
-        chapter = read(project.ROOT / "notebooks" / path.name).cells[0].source.splitlines()[0]
-        own = read(path).cells[0].source.splitlines()[0]
-        assert own == chapter.replace("# ", "# Exercises: ", 1)
 
 
 def test_checks_and_notebooks_hold_the_same_exercises():
