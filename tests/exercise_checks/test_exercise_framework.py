@@ -3,7 +3,6 @@
 import linecache
 import warnings
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from cbam_course import exercises
 from cbam_course.attention import ECA, SpatialAttention
 from cbam_course.exercises import framework, matching, values
 from cbam_course.exercises.errors import NotSolved, Stopped, Wrong
-from cbam_course.exercises.trial import SEED, Trial, difference
+from cbam_course.exercises.trial import SEED, Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
