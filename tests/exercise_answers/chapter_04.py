@@ -17,7 +17,6 @@ no axis | kernel[0, 1, 1, 2] = -4 | kernel = torch.zeros(2, 3, 3) | has shape [2
 the maximum first, in place | [average, maximum] | [maximum, average] | x * torch.sigmoid(scores)
   | x.mul_(scores.sigmoid_()) | passed
 kernel 49 | =7 | =49 | conv.weight [1, 2, 49, 49]; expected
-default 3 | =7 | =3 | A kernel of 7x7
 always 7 | 2, 1, kernel_size, padding=kernel_size | 2, 1, 7, padding=7 | A kernel of 3x3
 a bias | , bias=False | | without a bias
 even accepted | % 2 == 0 | % 2 == 2 | there is no error

@@ -48,13 +48,6 @@ twice | (new if inside else trained).append(parameter)
   | more than one parameter group | Stopped
 no list | return [ | return 3, [ | only optimize Tensors | Stopped
 
-# by the modules
-def groups(network, blocks, slow, fast):
-    new = [p for b in blocks for p in network.get_submodule(b).parameters()]
-    known = {id(p) for p in new}
-    rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
-    return [{"params": rest, "lr": slow}, {"params": new, "lr": fast}]
-
 # the groups of an optimizer
 def groups(network, blocks, slow, fast):
     starts = tuple(b + "." for b in blocks)
@@ -77,5 +70,4 @@ left open | return len(differences), mean, sum(d > 0 for d in differences) | ret
 def paired(plain, gated):
     d = [gated[s] - plain[s] for s in plain if s in gated]
     return torch.tensor([len(d), sum(d) / len(d), sum(x > 0 for x in d)])
-
 """
