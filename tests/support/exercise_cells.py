@@ -1,18 +1,15 @@
 """What an exercise notebook is made of: page, answer, check and solution of each exercise.
 
-`python -m tests.support.exercise_cells FOLDER NOTEBOOK...` writes solved copies of notebooks into a
-folder. For the course's own notebooks, whose form is tested. What learners hand in may be anything,
-and cbam_course.grading reads it.
+For the course's own notebooks, whose form is tested. What learners hand in may be anything, and
+cbam_course.grading reads it.
 """
 
 import copy
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
 from tests.support import notebook_format
@@ -93,16 +90,3 @@ def solved(notebook: NotebookNode) -> NotebookNode:
     """Return a copy of `notebook` with every solution in its answer cell."""
     exercises = exercise_cells(notebook).items()
     return with_answers(notebook, {number: cells.solution_code for number, cells in exercises})
-
-
-def main(arguments: list[str]) -> int:
-    """Write solved copies of the notebooks that the command line names into the folder it names."""
-    folder, *notebooks = map(Path, arguments)
-    for path in notebooks:
-        notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-        nbformat.write(solved(notebook), folder / path.name)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
