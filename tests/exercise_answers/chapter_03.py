@@ -15,7 +15,6 @@ all channels | W2[0] = 1 | W2[:] = 1 | Scores, [vector, channel]: yours has the 
 ## 3.2
 
 in float32 | (scores) | (scores.float()) | passed
-no axes | [:, :, None, None] | | keep the axes of size 1
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
@@ -64,7 +63,6 @@ x itself | ((average + maximum) / 2).expand_as(x) | x | x itself
 positions turned | ((average + maximum) / 2).expand_as(x) | x.flip(2, 3) | FC cannot tell
 flat averages | (average + maximum) / 2 | average | average plus maximum should stay
 channels exchanged | ((average + maximum) / 2).expand_as(x) | x.flip(1) | Conv tells them apart
-not expanded | .expand_as(x) | | has shape
 nearly x | ((average + maximum) / 2).expand_as(x) | x + 1e-4 * ((average + maximum) / 2 - x)
   | hardly
 

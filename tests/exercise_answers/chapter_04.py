@@ -10,7 +10,6 @@ slices exchanged | kernel[0, 1, 1, 2] = -4 | kernel[0, 1, 1, 2] = -4; kernel = k
 left | kernel[0, 1, 1, 2] | kernel[0, 1, 1, 0] | reads the right neighbor
 below | kernel[0, 1, 1, 2] | kernel[0, 1, 2, 1] | Rows and columns
 the sum | -1 / 9 | -1 | The score map of your kernel has the right shape
-no axis | kernel[0, 1, 1, 2] = -4 | kernel = torch.zeros(2, 3, 3) | has shape [2, 3, 3]
 
 ## 4.2
 
@@ -81,7 +80,6 @@ kernel as it is | * scale, b | , b | kernel is not scaled
 no mean | beta - mean * scale | beta | mean does not arrive
 no root | (var + eps).sqrt() | (var + eps) | other values: at
 only the kernel | , beta - mean * scale | | a pair
-one slice | flip(1) | flip(1)[:, :1] | Your weight has shape
 a bias each | - mean * scale | - weight | expected one
 
 # one number for the bias, a parameter

@@ -106,7 +106,6 @@ one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bi
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
 what was loaded | return fresh | return sorted(fitting) | does not start fresh
-a number | return fresh | return len(fresh) | should return names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError
 

@@ -6,7 +6,6 @@ ANSWERS = r"""
 sets | steered = {4, 1}; picked = {3}; first_epoch_at_1 = 14.0 | passed
 a number for a list | steered = (4, 1); picked = 3 | passed
 the end overlooked | steered = [1] | 1 missing, 0 too many
-nothing picked | picked = [] | `picked`: 1 missing
 no new count | first_epoch_at_1 = 12 | the count begins again
 one epoch | first_epoch_at_1 = 13 | A second one
 
@@ -15,7 +14,6 @@ one epoch | first_epoch_at_1 = 13 | A second one
 own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
-channels last | .permute(0, 3, 1, 2) | | has shape
 
 # from 0 to 1, channels first
 def normalize(train, images):
@@ -39,7 +37,6 @@ mostly mirrored | < 0.5 | < 0.8 | two sides are not equally
 4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | is not image 0 of `images`
 a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
 shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | of your batch is not image
-not cut | torch.stack(cut) | padded | has shape
 one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
   | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifts up or down
 one number for rows and columns | padding + 1, (batch, 2)) | padding + 1, (batch, 1)).expand(-1, 2)

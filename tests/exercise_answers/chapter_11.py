@@ -110,8 +110,6 @@ all bytes | bytes_once = operators[0][1] + operators[-1][2]
   | bytes_once = sum(r + w for _, r, w in operators) | neither read nor written
 one number | return eager, max(macs / peak, bytes_once / bandwidth) | return eager
   | should return 2 numbers
-nothing | return eager, max(macs / peak, bytes_once / bandwidth) | pass
-  | returns nothing | NotSolved
 
 # in one expression
 def times(operators, peak, bandwidth):

@@ -13,13 +13,11 @@ of the input | hidden_v3 = 20 | Which channels
 of the widened | hidden_b0 = 120 | Which channels
 one product | moved = 196**2 * 256 | one of the two
 one position each | moved = 2 * 196 * 256 | looks at every position
-left open | moved = ... | still open | NotSolved
 
 ## 12.2
 
 the average | return (weights * values).sum(dim=2) | return values.mean(dim=2) | has no effect
 no sharpness | (sharpness * values) | values | multiplies the scores
-no axes | [:, :, None, None] | | keep the axes of size 1
 over the channels | softmax(dim=2) | softmax(dim=1) | over the channels
 
 # a product of matrices, in float32

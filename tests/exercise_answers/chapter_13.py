@@ -5,8 +5,6 @@ ANSWERS = r"""
 
 not clamped | .clamp(min=0) | | apart from each other
 the sum | covered - shared | covered | counted twice
-transposed | return shared / (covered - shared) | return (shared / (covered - shared)).T
-  | has shape
 left open | return shared / (covered - shared) | pass | returns nothing | NotSolved
 
 # torchvision's
@@ -63,8 +61,6 @@ turned round | gated[seed] - plain[seed] | plain[seed] - gated[seed] | not the o
 as they stand | [gated[seed] - plain[seed] for seed in seeds]
   | [g - p for g, p in zip(gated.values(), plain.values())] | whatever their order
 two numbers | return len(differences), | return | 3 numbers
-left open | return len(differences), mean, sum(d > 0 for d in differences) | return
-  | returns nothing | NotSolved
 
 # a tensor
 def paired(plain, gated):

@@ -12,13 +12,11 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from tests.support import notebook_format
 from tests.support.project import ROOT
 
 FOLDER = ROOT / "notebooks" / "exercises"
 SEED = "CBAM_COURSE_SEED"
 KEY = "cbam_course"
-CELL_METADATA = {*notebook_format.CELL_METADATA, KEY}
 # The first line of an answer cell, for notebooks whose editor lost the cell's metadata.
 MARKER = "# Answer {}"
 
