@@ -24,12 +24,6 @@ PYTHON = "3.13"
 ALSO = ("matplotlib", "scikit-learn", "tqdm", "click", "nbclient", "pandas", "pip", "setuptools")
 KEPT = "PATH LANG OMP_NUM_THREADS PIP_INDEX_URL PIP_CERT SSL_CERT_FILE".split()
 KEPT += "HTTP_PROXY HTTPS_PROXY http_proxy https_proxy".split()
-RUN = """
-import sys, nbformat
-from nbclient import NotebookClient
-notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-"""
 
 
 def installed(python: str) -> dict[str, str]:
@@ -53,7 +47,7 @@ def run(notebook: Path, python: str) -> str:
         variables = {name: os.environ[name] for name in KEPT if name in os.environ}
         variables |= {"HOME": home, "GIT_CONFIG_GLOBAL": str(config)}
         outcome = subprocess.run(
-            [python, "-c", RUN, notebook.name],
+            [Path(python).with_name("jupyter-execute"), notebook.name, "--timeout=600"],
             cwd=folder,
             env=variables,
             capture_output=True,
