@@ -5,7 +5,7 @@ PYTHON ?= python3
 JOBS ?= 2
 OMP_NUM_THREADS ?= 1
 PORT ?= 8000
-# More for pytest or for the matrix: make test ARGS="-k attention", make matrix ARGS="--list".
+# More for pytest or for the matrix: make test ARGS="-k attention", make matrix ARGS="py3.12".
 ARGS ?=
 
 export OMP_NUM_THREADS
@@ -72,10 +72,12 @@ checker: python
 	@.venv/bin/python -m tests.tools.checker
 
 matrix: python
-	@"$(PYTHON)" -m tests.tools.matrix $(ARGS)
+	@"$(PYTHON)" -m tests.tools.environment test
+	@.venv/bin/python -m tests.tools.matrix $(ARGS)
 
 colab: python
-	@"$(PYTHON)" -m tests.tools.colab $(ARGS)
+	@"$(PYTHON)" -m tests.tools.environment test
+	@.venv/bin/python -m tests.tools.colab $(ARGS)
 
 address: python
 	@"$(PYTHON)" -m tests.tools.address

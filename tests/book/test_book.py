@@ -271,18 +271,6 @@ def small_site(folder: Path, text: str, title: str = "One") -> Site:
     return Site(folder)
 
 
-GOOD = (
-    "<a href='two.html#here'>two</a> <a href='https://example.org/#x'>out</a>"
-    "<img src='map.png' alt='A map.'><script>const a = 1</script>"
-    "<pre>{ref}`x`</pre>"
-)
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_a_good_site_passes(tmp_path, check):
-    assert list(check(small_site(tmp_path, GOOD))) == []
-
-
 @pytest.mark.parametrize(
     "check, text",
     [
@@ -298,6 +286,7 @@ def test_a_good_site_passes(tmp_path, check):
         (without_alt_text, "<img src='map.png' alt=' '>"),
         (without_alt_text, "<img src='map.png' alt='../map.png'>"),
         (without_title, "<h1>Another</h1>"),
+        (headers_without_text, "<table><tr><th></th><th>b</th></tr></table>"),
         (raw_markup, "<p>See {cite:p}`woo2018cbam`.</p>"),
         (raw_markup, "<p>:::{note}</p>"),
         (raw_markup, "<p>See [chapter 2](02.ipynb).</p>"),

@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 from PIL import Image
 
-from cbam_course import diagrams, records
+from cbam_course import diagrams
 from cbam_course.cli import main
 from tests.support.project import ROOT, chapters
 from tests.tools import welcome_image
@@ -102,34 +102,3 @@ def test_the_welcome_page_lists_all_chapters_with_their_minutes():
     assert [row[1:] for row in listed] == [row[1:] for row in said]
     for (short, *_), (title, *_) in zip(listed, said, strict=True):
         assert title.startswith(short)
-
-
-def test_the_welcome_page_tells_what_the_records_say():
-    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
-    text = " ".join(page.split())
-    said = re.search(
-        r"CBAM gained ([\d.]+) points in a ResNet-20 "
-        r"\((\w+) seeds, 95 % interval ([\d.]+) to ([\d.]+)\)",
-        text,
-    )
-    runs = records.summary(records.table("small-replication"))
-    row = runs.loc["CBAM (FC)"]
-    assert said[2] == "fifteen" and row["seeds"] == 15
-    assert f"at {runs.loc['no attention', 'accuracy']:.0f} % accuracy" in text
-    found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
-    assert [said[1], said[3], said[4]] == found
-
-    row = records.summary(records.table("small-resnet-controls")).loc["constant gate"]
-    found = [f"{row[name]:.2f}" for name in ("difference", "difference_low", "difference_high")]
-    assert f"gained {found[0]} ({found[1]} to {found[2]})" in text and row["seeds"] == 15
-    se = records.imagenet_pairs().query("block == 'SE'")["difference"]
-    said = f"{(se > 0).sum()} of {len(se)} public pairs, each trained by one recipe"
-    assert f"{said}, {se.median():+.1f} points in the median" in text
-    epochs = records.curves("small-blocks").groupby("variant")["seconds"].min()
-    said = f"from {epochs['no attention']:.1f} to {epochs['CBAM (FC)']:.1f} seconds"
-    assert said in text
-
-    # "A network without shortcuts lost accuracy with CBAM, and no loss showed once ..."
-    start = records.summary(records.table("small-start"))
-    assert start.loc["plain + CBAM", "difference_high"] < 0
-    assert start.loc["plain + CBAM, from the identity", "difference"] > 0

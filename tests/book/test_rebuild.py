@@ -27,62 +27,35 @@ def site_rebuild():
 @pytest.fixture
 def book(tmp_path):
     """A book that was built after the last change of its files."""
-    for name in (*build_book.EVERYWHERE, "notebooks/05_cbam.ipynb", "cbam_course/a.py"):
-        path = tmp_path / name
-        if "." in path.name or path.name == "ready":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        else:
-            path.mkdir(parents=True)
-            (path / "file.txt").touch()
+    names = [f"{name}/file.txt" if "." not in name else name for name in build_book.EVERYWHERE]
+    for name in (*names, "notebooks/05_cbam.ipynb", "cbam_course/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     (tmp_path / "_build").mkdir()
     now = build_book.sources(tmp_path)
     (tmp_path / "_build" / "ready").write_text(json.dumps(now))
     return tmp_path
 
 
-def test_the_book_is_as_new_as_its_sources_until_one_changes(book):
-    def fresh():
-        return build_book.built_from(book) == build_book.sources(book)
+def is_fresh(book):
+    return build_book.built_from(book) == build_book.sources(book)
 
+
+def test_a_page_that_changes_is_built_again_with_what_was_built_before(book):
     # Python keeps what it has compiled beside the source.
-    (book / "book" / "_ext" / "__pycache__").mkdir()
-    (book / "book" / "_ext" / "__pycache__" / "a.pyc").touch()
-    assert fresh()
-    page = book / "notebooks" / "05_cbam.ipynb"
-    kept = page.stat()
-    os.utime(page, (300, 300))
-    assert not fresh()
-    os.utime(page, ns=(kept.st_atime_ns, kept.st_mtime_ns))
-    assert fresh()
-    (book / "cbam_course" / "b.py").touch()
-    assert not fresh()
-    (book / "cbam_course" / "b.py").unlink()
-    (book / "cbam_course" / "a.py").unlink()
-    assert not fresh()
-
-
-def test_a_book_without_a_finished_build_is_built_from_nothing(book):
-    assert not build_book.start_over(book)
-    (book / "_build" / "ready").unlink()
-    assert build_book.start_over(book)
-
-
-@pytest.mark.parametrize("name", build_book.EVERYWHERE)
-def test_what_shows_on_every_page_builds_from_nothing(book, name):
-    path = book / name
-    os.utime(path / "file.txt" if path.is_dir() else path, (300, 300))
-    assert build_book.start_over(book)
-
-
-def test_a_file_that_was_removed_builds_from_nothing(book):
-    (book / "book" / "_static" / "file.txt").unlink()
-    assert build_book.start_over(book)
-
-
-def test_a_page_of_its_own_does_not(book):
+    (book / "cbam_course" / "__pycache__").mkdir()
+    (book / "cbam_course" / "__pycache__" / "a.pyc").touch()
+    assert is_fresh(book)
     os.utime(book / "notebooks" / "05_cbam.ipynb", (300, 300))
-    assert not build_book.start_over(book)
+    assert not is_fresh(book) and not build_book.start_over(book)
+
+
+@pytest.mark.parametrize("name", [*build_book.EVERYWHERE, "_build/ready"])
+def test_what_shows_on_every_page_builds_from_nothing(book, name):
+    """A build that did not finish, too."""
+    path = book / name
+    (path / "file.txt" if path.is_dir() else path).unlink()
+    assert not is_fresh(book) and build_book.start_over(book)
 
 
 def test_all_that_shows_on_every_page_is_there():
@@ -111,62 +84,31 @@ def test_pages_are_compared_when_sphinx_has_numbered_the_figures(site_rebuild):
     assert event == "env-get-updated" and priority > 500
 
 
-@pytest.fixture
-def env():
-    """The parts of Sphinx's environment that pages show of each other."""
+def test_all_pages_are_written_when_one_shows_something_else_to_the_others(site_rebuild):
+    labels, names, cited, numbers = {}, {}, [], {}
     domains = {
-        "std": SimpleNamespace(labels={"cbam": ("book/intro", "id1", "CBAM")}, anonlabels={}),
-        "py": SimpleNamespace(objects={"CBAM": "book/api/models"}),
-        "cite": SimpleNamespace(citation_refs=[]),
+        "std": SimpleNamespace(labels=labels, anonlabels={}, objects={}),
+        "py": SimpleNamespace(objects=names),
+        "cite": SimpleNamespace(citation_refs=cited),
     }
-    domains["std"].objects = {}
-    titles = {name: SimpleNamespace(astext=lambda name=name: name) for name in PAGES}
-    return SimpleNamespace(
+    env = SimpleNamespace(
         found_docs=PAGES,
-        titles=titles,
-        toc_fignumbers={},
+        titles={"book/intro": SimpleNamespace(astext=lambda: "a title")},
+        toc_fignumbers=numbers,
         get_domain=domains.__getitem__,
-        get_doctree=lambda name: SimpleNamespace(astext=lambda: name),
+        get_doctree=lambda name: SimpleNamespace(astext=lambda: "an explanation"),
     )
-
-
-def rename(env):
-    """Change a page's title."""
-    env.titles["book/intro"] = SimpleNamespace(astext=lambda: "another title")
-
-
-def number(env):
-    """Add a figure with a number."""
-    env.toc_fignumbers["book/intro"] = {"figure": {"fig-strip": (1,)}}
-
-
-def label(env):
-    """Change the text of a label."""
-    env.get_domain("std").labels["cbam"] = ("book/intro", "id1", "another text")
-
-
-def define(env):
-    """Add a name to the reference."""
-    env.get_domain("py").objects["SE"] = "book/api/models"
-
-
-def cite(env):
-    """Cite a paper on one more page."""
     reference = SimpleNamespace(docname="book/intro", targets=[SimpleNamespace(key="woo2018cbam")])
-    env.get_domain("cite").citation_refs.append(reference)
-
-
-def explain(env):
-    """Change what the glossary says."""
-    env.get_doctree = lambda name: SimpleNamespace(astext=lambda: "another explanation")
-
-
-@pytest.mark.parametrize("change", [rename, number, label, define, cite, explain])
-def test_all_pages_are_written_when_one_shows_something_else_to_the_others(
-    site_rebuild, env, change
-):
-    assert site_rebuild.write_again(None, env) == PAGES
-    assert site_rebuild.write_again(None, env) == []
-    change(env)
-    assert site_rebuild.write_again(None, env) == PAGES
-    assert site_rebuild.write_again(None, env) == []
+    another = SimpleNamespace(astext=lambda: "another")
+    for change in (
+        lambda: None,  # the first build
+        lambda: env.titles.update({"book/intro": another}),
+        lambda: numbers.update({"book/intro": {"figure": {"fig-strip": (1,)}}}),
+        lambda: labels.update({"cbam": ("book/intro", "id1", "CBAM")}),
+        lambda: names.update({"SE": "book/api/models"}),
+        lambda: cited.append(reference),
+        lambda: setattr(env, "get_doctree", lambda glossary: another),
+    ):
+        change()
+        assert site_rebuild.write_again(None, env) == PAGES
+        assert site_rebuild.write_again(None, env) == []

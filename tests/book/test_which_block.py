@@ -1,16 +1,15 @@
-"""The page on the choice: its costs are counted, and its own evidence is that of the records."""
+"""The page on the choice: its costs are counted."""
 
 import re
 
 import pytest
 import torch
 
-from cbam_course import cost, models, records
+from cbam_course import cost, models
 from cbam_course.attention import fast
 from tests.support.project import ROOT
 
 PAGE = (ROOT / "book" / "which_block.md").read_text(encoding="utf-8")
-INTERVAL = ("difference", "difference_low", "difference_high")
 COSTS = re.findall(
     r"^\| `?([\w:-]+)`? \| ([\d,]+) \| ([\d.]+) × 10⁹ \| (\d+) MB \|$", PAGE, re.MULTILINE
 )
@@ -55,23 +54,3 @@ def test_the_costs_are_counted(name, parameters, billion, megabytes, monkeypatch
     if name == "cbam-fc":
         written = kept_for_backward(name, "meta")
         assert f"as it is usually written CBAM keeps {written / 1e6:.0f} MB" in PAGE
-
-
-def test_the_own_evidence_is_that_of_the_records():
-    row = records.summary(records.table("small-replication")).loc["CBAM (FC)"]
-    gain, low, high = (f"{row[name]:.2f}" for name in INTERVAL)
-    said = f"CBAM gained {gain} points with fifteen seeds, 95 % interval {low} to {high}."
-    assert row["seeds"] == 15 and said in PAGE
-    row = records.summary(records.table("small-resnet-controls")).loc["constant gate"]
-    gain, low, high = (f"{row[name]:.2f}" for name in INTERVAL)
-    assert row["seeds"] == 15 and f"gained {gain} there ({low} to {high})" in PAGE
-    assert f"draws all {len(records.imagenet_pairs())} pairs" in PAGE
-
-    blocks = records.summary(records.table("small-blocks")).drop(index="no attention")
-    assert "no block of seven beat the network without attention, with five seeds each" in PAGE
-    assert len(blocks) == 7 and (blocks["seeds"] == 5).all()
-    assert (blocks["difference_low"] < 0).all()
-
-    start = records.summary(records.table("small-start"))
-    assert start.loc["plain + CBAM", "difference_high"] < 0
-    assert start.loc["plain + CBAM, from the identity", "difference"] > 0

@@ -7,7 +7,6 @@ no edges | feature_map = [4, 16, 32, 48] | Without padding
 a channel a color | feature_map = [4, 48, 28, 44] | adds up the colors
 no batch | feature_map = [16, 28, 44] | another number of axes
 no axes of size 1 | channel_map = [4, 16] | the axes of size 1
-no channel axis | spatial_map = [4, 28, 44] | the axes of size 1
 four images | saved = 73856 | for four images
 the small maps | saved = 1248 | How many do they save
 

@@ -65,7 +65,6 @@ no biases | + hidden + channels | | the biases
 one of the biases | + hidden + channels | + channels | expected 2,530,992
 below the budget | <= | < | the smallest ratio is
 the last one anyway | return 0, 0 | return ratio, parameters | expected (0, 0)
-a ratio of 1 too | (2, 4, | (1, 2, 4, | expected (2,
 all ratios | (2, 4, 8, 16, 32, 64) | range(2, 65) | expected (32
 
 # a tensor

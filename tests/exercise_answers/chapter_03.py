@@ -9,14 +9,12 @@ another scale | W1 = torch.zeros(2, 8) | W1 = torch.zeros(2, 8, dtype=torch.floa
 transposed | W2[0] = 1 | W2[0] = 1; W2 = W2.T | `W2` has shape [2, 8]
 ragged | W2[0] = 1 | W2 = [[1, 2], [3]] | lists of numbers of one length
 one unit | W2[0] = 1 | W2[0, 0] = 1 | One unit is not enough
-the other unit | W2[0] = 1 | W2[0, 1] = 1 | One unit is not enough
 signed | W2[0] = 1 | W2[0, 0], W2[0, 1] = 1, -1 | is negative where channel 7
 all channels | W2[0] = 1 | W2[:] = 1 | Scores, [vector, channel]: yours has the right shape
 
 ## 3.2
 
 in float32 | (scores) | (scores.float()) | passed
-no axes | [:, :, None, None] | | keep the axes of size 1
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
@@ -40,8 +38,6 @@ in place | return x * gates[ | return x.mul_(gates)[ | gates)[:, :, None, None]
 kernel still overridden | if kernel_size is None:\n            kernel_size = | kernel_size =
   | Who obeys the argument
 window left | AdaptiveMaxPool2d(1) | MaxPool2d(7) | first 7 x 7 positions
-window cut to the map | self.largest(x)[:, :, 0, 0] | x[:, :, :7, :7].amax((2, 3))
-  | first 7 x 7 positions
 no adaptive size | eca_kernel_size(channels) | 3 | With kernel_size=None
 a bias | bias=False | bias=True | one kernel, no bias
 maximum lost | conv(maximum | conv(average | The maximum does not arrive
@@ -67,7 +63,6 @@ x itself | ((average + maximum) / 2).expand_as(x) | x | x itself
 positions turned | ((average + maximum) / 2).expand_as(x) | x.flip(2, 3) | FC cannot tell
 flat averages | (average + maximum) / 2 | average | average plus maximum should stay
 channels exchanged | ((average + maximum) / 2).expand_as(x) | x.flip(1) | Conv tells them apart
-not expanded | .expand_as(x) | | has shape
 nearly x | ((average + maximum) / 2).expand_as(x) | x + 1e-4 * ((average + maximum) / 2 - x)
   | hardly
 

@@ -10,14 +10,12 @@ slices exchanged | kernel[0, 1, 1, 2] = -4 | kernel[0, 1, 1, 2] = -4; kernel = k
 left | kernel[0, 1, 1, 2] | kernel[0, 1, 1, 0] | reads the right neighbor
 below | kernel[0, 1, 1, 2] | kernel[0, 1, 2, 1] | Rows and columns
 the sum | -1 / 9 | -1 | The score map of your kernel has the right shape
-no axis | kernel[0, 1, 1, 2] = -4 | kernel = torch.zeros(2, 3, 3) | has shape [2, 3, 3]
 
 ## 4.2
 
 the maximum first, in place | [average, maximum] | [maximum, average] | x * torch.sigmoid(scores)
   | x.mul_(scores.sigmoid_()) | passed
 kernel 49 | =7 | =49 | conv.weight [1, 2, 49, 49]; expected
-default 3 | =7 | =3 | A kernel of 7x7
 always 7 | 2, 1, kernel_size, padding=kernel_size | 2, 1, 7, padding=7 | A kernel of 3x3
 a bias | , bias=False | | without a bias
 even accepted | % 2 == 0 | % 2 == 2 | there is no error
@@ -82,7 +80,6 @@ kernel as it is | * scale, b | , b | kernel is not scaled
 no mean | beta - mean * scale | beta | mean does not arrive
 no root | (var + eps).sqrt() | (var + eps) | other values: at
 only the kernel | , beta - mean * scale | | a pair
-one slice | flip(1) | flip(1)[:, :1] | Your weight has shape
 a bias each | - mean * scale | - weight | expected one
 
 # one number for the bias, a parameter

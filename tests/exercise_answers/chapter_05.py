@@ -8,7 +8,6 @@ one number | spatial_map = [6] | spatial_map = 6 | passed
 twice as large | channel_map = [1, 2, 6] | channel_map = [1, 2, 5, 6] | 0 missing, 1 too many
 the order of the channels | spatial_map = [6] | spatial_map = [3, 6] | behind the channel map
 mirrored | spatial_map_of_f = [3, 4, 6] | spatial_map_of_f = [1, 3, 4, 6] | in which channel
-one too few | spatial_map_of_f = [3, 4, 6] | spatial_map_of_f = [3, 6] | 1 missing
 
 # measured
 from cbam_course.attention import CBAM
@@ -50,7 +49,6 @@ added first | ) + self.mlp(x.amax(dim=(2, 3))) | + x.amax(dim=(2, 3))) | before 
 a bias | padding=padding, bias=False | padding=padding | nothing has a bias
 16 for good | // reduction\n | // 16\n | 6 hidden units
 default 49 | kernel_size=7 | kernel_size=49 | `kernel_size` 7
-default 8 | reduction=16 | reduction=8 | `reduction` is 16
 no hidden unit | hidden < 1 | False | leave no hidden unit
 even | kernel_size % 2 == 0 | False | has no middle
 
@@ -77,7 +75,6 @@ class Block(nn.Module):
 from cbam_course.attention import ChannelAttention, SpatialAttention
 
 Block = lambda c, r=16, k=7: nn.Sequential(ChannelAttention(c, r), SpatialAttention(k))
-
 
 ## 5.3
 
@@ -109,10 +106,7 @@ no test for residuals | return "residual" | return "right" | largest factor
 no test of signs | return "twice" | return "right" | sign of a negative
 no test of maxima | return "no maximum" | return "right" | only maxima change
 no test of the order | return "unrefined" | return "right" | another order
-tolerances too narrow | torch.allclose(spatial_pattern(x), spatial_pattern(x.flip(1)))
-  | torch.equal(spatial_pattern(x), spatial_pattern(x.flip(1))) | another order
 tolerances too wide | x.flip(1))) | x.flip(1)), atol=100) | its tolerance
-near the spike | slice(8, None) | slice(2) | no maximum
 another word | return "right" | return "fine" | the words are ['right'
 
 # by gradients, capitals

@@ -16,8 +16,6 @@ behind the addition | block.bn2 = nn.Sequential(block.bn2, attention)
   | block.gate = attention | No gradient arrives
 before the normalization | nn.Sequential(block.bn2, attention) | nn.Sequential(attention, block.bn2)
   | Is the new block behind `bn2`
-in its place | nn.Sequential(block.bn2, attention) | attention | and `bn2` still there?
-the network's own blocks alone | list(network.modules()) | list(network) | and 1 new blocks
 the parameters returned | torch.optim.SGD(new, lr=0.1) | new | it returns list
 another rate | lr=0.1 | lr=0.01 | After one step a new parameter has the right shape
 
@@ -38,8 +36,6 @@ def prepare(network, make):
 in place | return self.relu(x + shortcut) | x += shortcut; return x.relu_() | passed
 after the addition | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
   | x + shortcut | self.attention(x + shortcut) | after the addition
-at the very end | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x))
-  | self.relu(x + shortcut) | self.attention(self.relu(x + shortcut)) | after the addition
 on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | x + shortcut
   | x + self.attention(shortcut) | on the shortcut
 not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
@@ -110,7 +106,6 @@ one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bi
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
 what was loaded | return fresh | return sorted(fitting) | does not start fresh
-a number | return fresh | return len(fresh) | should return names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError
 

@@ -33,14 +33,6 @@ one run | calls = 1 | in one run
 places of the kernel | kernel_size = 25 | 25 weights a map
 biases multiplied | fc_macs = 650 | are biases
 
-# numbers
-side = 24
-groups = 4
-hidden = 8
-calls = 2
-kernel_size = 5
-fc_macs = 640
-
 ## 7.3
 
 a tensor | return total | return torch.tensor(total) | passed
@@ -75,12 +67,10 @@ def count_macs(network, x):
 
 cut | round(number, digits) | int(number * 10**digits) / 10**digits | fits
 decimal alone | (10**9, 2**30) | (10**9,) | 1073741824
-half an operation | (1, 2) | (1, 2, 0.5, 4) | 0.5, 1000000000) does not fit
 names alone | (version, operations, billion) | version | tuples of three
 a set | return found | return set(found) | passed
 half a digit | round(number, digits) == float(printed)
   | abs(number - float(printed)) <= 0.5 * 0.1**digits | passed
-digits of the float | len(printed.partition(".")[2]) | len(str(float(printed)).split(".")[1]) | fits
 nearly | round(number, digits) == float(printed) | abs(number - float(printed)) < 0.1 | does not fit
 
 # decimals and a generator

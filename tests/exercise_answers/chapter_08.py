@@ -6,8 +6,6 @@ ANSWERS = r"""
 sets | steered = {4, 1}; picked = {3}; first_epoch_at_1 = 14.0 | passed
 a number for a list | steered = (4, 1); picked = 3 | passed
 the end overlooked | steered = [1] | 1 missing, 0 too many
-every halving | steered = [1, 2, 4, 6] | 0 missing, 2 too many
-nothing picked | picked = [] | `picked`: 1 missing
 no new count | first_epoch_at_1 = 12 | the count begins again
 one epoch | first_epoch_at_1 = 13 | A second one
 
@@ -16,7 +14,6 @@ one epoch | first_epoch_at_1 = 13 | A second one
 own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
-channels last | .permute(0, 3, 1, 2) | | has shape
 
 # from 0 to 1, channels first
 def normalize(train, images):
@@ -36,12 +33,10 @@ def normalize(train, images):
 one coin | torch.rand(batch) < 0.5 | torch.rand(1) < 0.5 | two sides are not equally
 on its head | flip(3) | flip(2) | from left to right
 one end lost | padding + 1 | padding | not equally likely
-never mirrored | images.flip(3) | images | two sides are not equally
 mostly mirrored | < 0.5 | < 0.8 | two sides are not equally
 4 for good | F.pad(images, 4 * [padding]) | F.pad(images, 4 * [4]) | is not image 0 of `images`
 a seed | padded = | torch.manual_seed(0)\n    padded = | Two calls
 shuffled | torch.stack(cut) | torch.stack(cut)[torch.randperm(batch)] | of your batch is not image
-not cut | torch.stack(cut) | padded | has shape
 one corner | torch.randint(2 * padding + 1, (batch, 2)).tolist()
   | torch.randint(2 * padding + 1, (1, 2)).tolist() * batch | shifts up or down
 one number for rows and columns | padding + 1, (batch, 2)) | padding + 1, (batch, 1)).expand(-1, 2)
@@ -66,20 +61,6 @@ def augment(images, padding=4):
         columns[:, None, None, :],
     ]
 
-# NumPy's chance, in float32 and in place
-import numpy as np
-
-def augment(images, padding=4):
-    images = images.float()
-    padded = F.pad(images, [padding] * 4)
-    height, width = images.shape[-2:]
-    corners = np.random.randint(0, 2 * padding + 1, (len(images), 2))
-    for k, (top, left) in enumerate(corners):
-        images[k] = padded[k, :, top:top + height, left:left + width]
-    mirrored = torch.from_numpy(np.random.rand(len(images)) < 0.5)
-    images[mirrored] = images[mirrored].flip(3)
-    return images
-
 ## 8.4
 
 labels left | labels[chosen] | labels[start : start + batch_size] | do not belong together
@@ -97,12 +78,6 @@ the last batch lost | for start in range(0, len(images), batch_size):\n        c
 gradients cleared at the end, tensors | optimizer.zero_grad() | | optimizer.step()
   | optimizer.step(); model.zero_grad() | loss.item() | loss.detach() | return losses
   | return torch.stack(losses) | .sum().item() | .sum() | passed
-
-# all at once in the test
-SOLUTION 8.4
-@torch.inference_mode()
-def accuracy(model, images, labels, batch_size):
-    return (model.eval()(images).argmax(-1) == labels).float().mean().item()
 
 # mean of the batches | last one has fewer
 SOLUTION 8.4
@@ -136,7 +111,6 @@ def accuracy(model, images, labels, batch_size):
 ## 8.5
 
 the next seed | shown = [2, 3, 5] | shown = [1, 2, 3, 5] | 1 too many
-nothing shown | shown = [2, 3, 5] | shown = [2] | 2 missing
 the best epoch | run["test_accuracy"][-1] | max(run["test_accuracy"]) | best epoch
 divided by n | / (n - 1) | / n | n - 1
 1.96 | T95[n - 1] | 1.96 | t is larger

@@ -9,7 +9,6 @@ no pairs | mean_b = 1 | no partner
 a missing run is a 0 | mean_b = 1.5 | no difference of 0
 runs with A | runs_apart = 12 | without
 largest difference | differences_apart = 4 | from the smallest
-the large means | settled = [1, 2, 5] | 1 missing, 2 too many
 1.96 for t | settled = [1, 2, 3, 4] | 0 missing, 2 too many
 
 # computed
@@ -29,12 +28,6 @@ ddof 0 | ddof=1 | ddof=0 | not by n
 no root of n | / n**0.5 | | single differences
 no level | (1 + level) / 2 | 0.975 | whatever the
 zero wide | float("nan") | mean | limits are NaN
-normal | stats.t.ppf((1 + level) / 2, n - 1) | stats.norm.ppf((1 + level) / 2) | normal distribution
-
-# scipy's interval
-def interval(differences, level=0.95):
-    n, mean = len(differences), np.mean(differences)
-    return mean, *stats.t.interval(level, n - 1, mean, stats.sem(differences))
 
 # scipy's test
 def interval(differences, level=0.95):
@@ -53,8 +46,6 @@ best epoch and worst pair left | .last() | .max() | .dropna() | .dropna().sort_v
   | 2 bugs are left
 sorted by seed | (accuracy[variant] - accuracy[baseline]).dropna()
   | pd.Series([a - b for a, b in zip(accuracy[variant], accuracy[baseline])]) | expected -0.77456, 4
-two means | differences.mean() | accuracy[variant].mean() - accuracy[baseline].mean()
-  | len(differences) | min(len(accuracy[variant]), len(accuracy[baseline])) | expected -0.77456, 4
 a pair is no pair | differences.mean() | differences.mean() if len(differences) > 1 else 0
   | For table 5
 
@@ -64,17 +55,6 @@ def gain(curves, variant, baseline):
     wide = last.pivot(index="seed", columns="variant", values="test_accuracy")
     both = wide[[variant, baseline]].dropna().to_numpy()
     return torch.tensor([(both[:, 0] - both[:, 1]).mean(), len(both)])
-
-# merged
-def gain(curves, variant, baseline):
-    chosen = curves.loc[curves.reset_index(drop=True).pipe(
-        lambda c: c.groupby(["variant", "seed"])["epoch"].idxmax()
-    ).map(dict(enumerate(curves.index)))]
-    ours = chosen[chosen["variant"] == variant]
-    theirs = chosen[chosen["variant"] == baseline]
-    both = ours.merge(theirs, on="seed")
-    difference = both["test_accuracy_x"] - both["test_accuracy_y"]
-    return [np.float64(difference.mean()), np.int64(difference.count())]
 
 # pairs by position left | It pairs runs by their position
 def gain(curves, variant, baseline):
@@ -98,18 +78,6 @@ def against(table, variant, control):
     row = records.summary(table.assign(baseline=control)).loc[variant]
     return row[["difference", "difference_low", "difference_high"]]
 
-# Series, and scipy's test of pairs
-def against(table, variant, control):
-    ours, theirs = (
-        table[table["variant"] == v].set_index("seed")["test_accuracy"]
-        for v in (variant, control)
-    )
-    seeds = ours.index.intersection(theirs.index)
-    if len(seeds) < 2:
-        return (ours[seeds] - theirs[seeds]).iloc[0], math.nan, math.nan
-    found = stats.ttest_rel(ours[seeds], theirs[seeds]).confidence_interval()
-    return (found.low + found.high) / 2, found.low, found.high
-
 # by position | are no pairs
 def against(table, variant, control):
     a, b = (table.test_accuracy[table.variant == v].array for v in (variant, control))
@@ -123,9 +91,7 @@ not rounded | math.ceil | | part of a pair
 not seen | .abs() > | .abs() < | `power` returns 0.105
 1.96 for t | stats.t.ppf(0.975, n - 1) | 1.96 | t is larger
 above 0 only | .abs() | | An interval below 0
-0.95 | 0.975 | 0.95 | `power` returns 0.98
 no root of n | / n**0.5 | | `power` returns 0.55
-percent | return seen | return 100 * seen | returns 89
 
 # exactly
 def pairs(s, delta):

@@ -53,14 +53,6 @@ def points(maps, masks):
     top = maps == maps.amax(dim=(1, 2), keepdim=True)
     return shares[top]
 
-# stretched to the pixels
-def points(maps, masks):
-    down = masks.shape[1] // maps.shape[1]
-    across = masks.shape[2] // maps.shape[2]
-    top = maps == maps.amax(dim=(1, 2), keepdim=True)
-    top = top.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)
-    return (top & masks).sum(dim=(1, 2)) / (down * across)
-
 # stretched as in the chapter | other values: at [0]
 def points(maps, masks):
     fine = torch.nn.functional.interpolate(
@@ -74,13 +66,6 @@ def points(maps, masks):
 as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
 the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
   | return block.spatial_attention(x) | return x * spatial_map | what reaches it
-
-# by an index
-def swapped(block, x):
-    _, maps = block.channel_attention(x, return_map=True)
-    following = (torch.arange(len(x)) + 1) % len(x)
-    x = x * maps[following]
-    return x * block.spatial_attention.attention_map(x)
 
 # a hook that goes
 def swapped(block, x):
@@ -107,7 +92,6 @@ def swapped(block, x):
 the place left | best // W, best % W | best % W, best // W | row by row
 signs left | maps.flatten | maps.abs().flatten | far below zero
 no signs | maps.flatten | maps.relu().flatten | negative everywhere
-misses | hits.sum() / B | 1 - hits.sum() / B | row by row
 the rate left | hits.sum() / B | hits.sum() / masks.any(dim=2).sum() | Two of two maps
 
 # where it is largest

@@ -31,8 +31,6 @@ a new tensor in place | return grad * gate * (1 + x * (1 - gate))
 once differentiable | return grad | return grad.detach().clone() | passed
 half of the map | save_for_backward(x) | save_for_backward(x); ctx.gate = x.sigmoid().half()
   | maps are kept beyond
-two maps | save_for_backward(x) | save_for_backward(x); ctx.all = x.sigmoid(), x + 1
-  | 2 maps are kept
 the gate alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate
   | The gate depends on
 the input alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate * x * (1 - gate)
@@ -97,19 +95,6 @@ swapped | return to_x, to_weights | return to_weights, to_x
 no gradient | return to_x, to_weights | return to_x, None | of input 2
 the forward pass | return x * weights | return x + weights | the output
 
-# the axes by hand
-class Weigh(Function):
-    @staticmethod
-    def forward(ctx, x, weights):
-        ctx.x, ctx.weights = x, weights
-        return torch.mul(x, weights)
-
-    @staticmethod
-    def backward(ctx, grad):
-        axes = [k for k in range(4) if ctx.weights.shape[k] < ctx.x.shape[k]]
-        product = torch.einsum("bchw,bchw->bchw", grad, ctx.x)
-        return grad * ctx.weights, product.sum(axes, keepdim=True) if axes else product
-
 # plain autograd
 def Weigh(x, weights):
     return x * weights
@@ -125,8 +110,6 @@ all bytes | bytes_once = operators[0][1] + operators[-1][2]
   | bytes_once = sum(r + w for _, r, w in operators) | neither read nor written
 one number | return eager, max(macs / peak, bytes_once / bandwidth) | return eager
   | should return 2 numbers
-nothing | return eager, max(macs / peak, bytes_once / bandwidth) | pass
-  | returns nothing | NotSolved
 
 # in one expression
 def times(operators, peak, bandwidth):

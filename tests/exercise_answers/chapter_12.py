@@ -13,20 +13,12 @@ of the input | hidden_v3 = 20 | Which channels
 of the widened | hidden_b0 = 120 | Which channels
 one product | moved = 196**2 * 256 | one of the two
 one position each | moved = 2 * 196 * 256 | looks at every position
-left open | moved = ... | still open | NotSolved
 
 ## 12.2
 
 the average | return (weights * values).sum(dim=2) | return values.mean(dim=2) | has no effect
 no sharpness | (sharpness * values) | values | multiplies the scores
-no axes | [:, :, None, None] | | keep the axes of size 1
 over the channels | softmax(dim=2) | softmax(dim=1) | over the channels
-
-# exponentials, with the largest taken off
-def soft_pool(x, sharpness):
-    scores = sharpness * x
-    weights = torch.exp(scores - scores.amax(dim=(2, 3), keepdim=True))
-    return (weights * x).sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True)
 
 # a product of matrices, in float32
 def soft_pool(x, sharpness):
@@ -39,7 +31,6 @@ def soft_pool(x, sharpness):
 def soft_pool(x, sharpness):
     weights = torch.exp(sharpness * x)
     return (weights * x).sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True)
-
 
 ## 12.3
 
@@ -94,20 +85,9 @@ bare with a mean | norm.mean(dim=1, | norm.mean(dim=-1, | return x + gamma | ret
   | 2 bugs are left
 no beta | + beta.view(1, -1, 1, 1) | | other values: at
 
-# sums of squares
-def grn(x, gamma, beta):
-    norm = (x * x).sum(dim=(2, 3), keepdim=True).sqrt()
-    n = norm / (norm.mean(dim=1, keepdim=True) + 1e-6)
-    g, b = gamma[None, :, None, None], beta[None, :, None, None]
-    return x * (1 + g * n) + b
-
 # einsum
 def grn(x, gamma, beta):
     norm = torch.linalg.vector_norm(x, dim=(2, 3))
     n = norm / (norm.mean(dim=1, keepdim=True) + 1e-6)
     return x + torch.einsum("c,bc,bchw->bchw", gamma, n, x) + beta.reshape(-1, 1, 1)
-
-# nothing at all | other values
-def grn(x, gamma, beta):
-    return x * 1
 """

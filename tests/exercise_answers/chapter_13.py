@@ -5,8 +5,6 @@ ANSWERS = r"""
 
 not clamped | .clamp(min=0) | | apart from each other
 the sum | covered - shared | covered | counted twice
-transposed | return shared / (covered - shared) | return (shared / (covered - shared)).T
-  | has shape
 left open | return shared / (covered - shared) | pass | returns nothing | NotSolved
 
 # torchvision's
@@ -48,13 +46,6 @@ twice | (new if inside else trained).append(parameter)
   | more than one parameter group | Stopped
 no list | return [ | return 3, [ | only optimize Tensors | Stopped
 
-# by the modules
-def groups(network, blocks, slow, fast):
-    new = [p for b in blocks for p in network.get_submodule(b).parameters()]
-    known = {id(p) for p in new}
-    rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
-    return [{"params": rest, "lr": slow}, {"params": new, "lr": fast}]
-
 # the groups of an optimizer
 def groups(network, blocks, slow, fast):
     starts = tuple(b + "." for b in blocks)
@@ -70,12 +61,9 @@ turned round | gated[seed] - plain[seed] | plain[seed] - gated[seed] | not the o
 as they stand | [gated[seed] - plain[seed] for seed in seeds]
   | [g - p for g, p in zip(gated.values(), plain.values())] | whatever their order
 two numbers | return len(differences), | return | 3 numbers
-left open | return len(differences), mean, sum(d > 0 for d in differences) | return
-  | returns nothing | NotSolved
 
 # a tensor
 def paired(plain, gated):
     d = [gated[s] - plain[s] for s in plain if s in gated]
     return torch.tensor([len(d), sum(d) / len(d), sum(x > 0 for x in d)])
-
 """

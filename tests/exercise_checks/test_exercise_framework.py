@@ -3,7 +3,6 @@
 import linecache
 import warnings
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,7 +11,7 @@ from cbam_course import exercises
 from cbam_course.attention import ECA, SpatialAttention
 from cbam_course.exercises import framework, matching, values
 from cbam_course.exercises.errors import NotSolved, Stopped, Wrong
-from cbam_course.exercises.trial import SEED, Trial, difference
+from cbam_course.exercises.trial import SEED, Trial
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -54,14 +53,6 @@ def test_only_known_exercises_with_all_their_answers_are_checked():
         exercises.check("2.1", 160)
 
 
-@pytest.mark.parametrize("answer", [..., None])
-def test_an_open_answer_is_not_solved(own_exercise, answer):
-    own_exercise(lambda trial, first, second: None)
-    with pytest.raises(NotSolved, match="`second` is still open") as caught:
-        exercises.check("2.99", 1, answer)
-    assert rendered(caught.value).startswith("NotSolved: Exercise 2.99 is not solved yet.\n")
-
-
 def test_the_learners_part_of_a_traceback_is_kept(own_exercise):
     own_exercise(lambda trial, f: trial.call(f, torch.ones(2, 3)))
     f = learner(
@@ -94,18 +85,6 @@ def test_what_stops_an_answer_is_told(code, says):
     with pytest.raises(Stopped) as caught:
         Trial("2.1").call(learner(code), torch.ones(2, 2, dtype=torch.float64))
     assert says in str(caught.value) and str(caught.value).count("\n") < 20
-
-
-@pytest.mark.parametrize(
-    ("code", "says"),
-    [
-        ("def f(x):\n    raise NotImplementedError\n", "still raises NotImplementedError"),
-        ("def f(x):\n    ...\n", "`f` returns nothing yet"),
-    ],
-)
-def test_what_is_not_written_is_not_solved(code, says):
-    with pytest.raises(NotSolved, match=says):
-        Trial("2.1").call(learner(code), torch.ones(2))
 
 
 def test_an_interrupt_is_handed_on(own_exercise):
@@ -178,18 +157,6 @@ def test_the_seed_comes_from_the_environment(monkeypatch):
     assert Trial("2.2").randn(3).tolist() != Trial("2.1").randn(3).tolist()
 
 
-def test_shapes_and_values_are_told_apart():
-    for got, expected, says in (
-        ((2, 8), (2, 8, 1, 1), "has shape [2, 8], expected [2, 8, 1, 1]: keep the axes of size 1."),
-        ((8, 2), (2, 8), "expected [2, 8]."),
-    ):
-        assert says in difference(torch.zeros(got), torch.zeros(expected))
-    right, got = torch.zeros(2, 3), torch.zeros(2, 3)
-    got[1, 2] = 0.25
-    assert "at [1, 2] it is 0.25, expected 0" in difference(got, right)
-    assert "it is nan, expected 0" in difference(right / 0, right)
-
-
 def test_equal_values_pass_in_any_type_and_memory_format():
     trial, x = Trial("2.1"), torch.rand(2, 3, 4, 5, dtype=torch.float64)
     last = x.to(memory_format=torch.channels_last)
@@ -209,27 +176,7 @@ def test_a_known_mistake_is_named_if_it_makes_a_difference():
         trial.compare(torch.full((3,), 2.0), right, "Your map", mistakes)
 
 
-def test_shown_values_are_rounded_and_spread():
-    trial = Trial("2.1")
-    trial.show("A", torch.arange(11.0))
-    trial.show("B", [-1e-9, 1 / 3, 2, np.float64(0.5)])
-    trial.show("C", 0.12346, digits=4)
-    assert trial.lines == [
-        "A: 0.000 2.000 4.000 6.000 8.000 10.000",
-        "B: 0.000 0.333 2 0.500",
-        "C: 0.1235",
-    ]
-
-
 # Predictions.
-
-
-def test_numbers_and_shapes_of_any_type():
-    for answer in (7, 7.0, np.int32(7), np.array(7), torch.tensor(7)):
-        found = values.number(answer, 7, "n")
-        assert (found, type(found)) == (7, int)
-    for answer in ((2, 3), torch.Size([2, 3]), np.array([2, 3]), iter([2, 3])):
-        assert values.shape(answer, (2, 3), "s") == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -245,10 +192,7 @@ def test_wrong_numbers_and_shapes(read, right, answers):
             read(answer, right, "n")
 
 
-def test_sets_and_open_entries():
-    assert values.numbers({3, 1}, (1, 3), "n", "") == (1, 3)
-    with pytest.raises(Wrong, match="`n`: 1 missing, 2 too many. Look."):
-        values.numbers([1, 8, 9], (1, 3), "n", "Look.")
+def test_an_open_entry_is_not_solved():
     with pytest.raises(NotSolved, match="`s` is still open"):
         values.shape([1, ...], (1, 2), "s")
 

@@ -72,21 +72,9 @@ def own_requirements() -> list[Requirement]:
 # The address
 
 
-def test_the_address_is_one_that_colab_can_open():
-    assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository())
-
-
 def test_the_configuration_and_the_citation_hold_the_address():
     assert CONFIG["repository"]["url"] == repository()
     assert CITATION["repository-code"] == repository()
-
-
-def test_the_files_are_found_with_git_and_without(tmp_path):
-    assert {ROOT / "pyproject.toml", *chapters()} <= set(tracked_files())
-    (tmp_path / ".venv-book" / "lib").mkdir(parents=True)
-    for name in ("kept.txt", ".venv-book/lib/made.py"):
-        (tmp_path / name).touch()
-    assert tracked_files(tmp_path) == [tmp_path / "kept.txt"]
 
 
 def test_no_file_holds_another_address_of_this_project():
@@ -232,54 +220,43 @@ def test_other_pythons_are_refused_by_name():
 
 
 @pytest.fixture
-def installs(monkeypatch):
-    """Let environments be made without pip: return the list of what pip was asked for."""
-    calls, run = [], subprocess.run
-    outcome = {"returncode": 0}
+def installs(monkeypatch, tmp_path):
+    """What makes an environment, pip ending in `code` without doing anything; and its steps."""
+    done, run = [], subprocess.run
 
-    def fake(command, **options):
-        if "venv" in command:
-            python = Path(environment.python_of(command[-1]))
-            python.parent.mkdir(parents=True)
-            python.symlink_to(sys.executable)
-            calls.append("venv")
-            return subprocess.CompletedProcess(command, 0)
-        if "pip" in command:
-            calls.append("pip")
-            return subprocess.CompletedProcess(command, outcome["returncode"])
-        return run(command, **options)
+    def install(pins, *wanted, code=0):
+        def fake(command, **options):
+            step = "venv" if "venv" in command else "pip" if "pip" in command else ""
+            if step == "venv":
+                python = Path(environment.python_of(command[-1]))
+                python.parent.mkdir(parents=True)
+                python.symlink_to(sys.executable)
+            done.extend([step] if step else [])
+            if not step:
+                return run(command, **options)
+            return subprocess.CompletedProcess(command, code if step == "pip" else 0)
 
-    monkeypatch.setattr(environment.subprocess, "run", fake)
-    return calls, outcome
+        monkeypatch.setattr(environment.subprocess, "run", fake)
+        (tmp_path / "pins").write_text(pins)
+        environment.make(str(tmp_path / "env"), list(wanted), str(tmp_path / "pins"))
 
-
-def make(tmp_path, *wanted):
-    """Make an environment of `wanted` under tmp_path, with the constraints that lie there."""
-    return environment.make(
-        str(tmp_path / "env"), list(wanted), str(tmp_path / "pins"), say=lambda text: None
-    )
+    return install, done
 
 
-def test_a_second_set_up_installs_what_changed(installs, tmp_path):
-    (tmp_path / "pins").write_text("a==1\n")
-    assert make(tmp_path, "a")
-    assert not make(tmp_path, "a")
-    (tmp_path / "pins").write_text("a==2\n")
-    assert make(tmp_path, "a")
-    assert make(tmp_path, "a", "b")
-    assert installs[0] == ["venv", "pip", "pip", "pip"]
+def test_a_second_set_up_installs_what_changed(installs):
+    install, done = installs
+    for pins, *wanted in (("a==1", "a"), ("a==1", "a"), ("a==2", "a"), ("a==2", "a", "b")):
+        install(pins, *wanted)
+    assert done == ["venv", "pip", "pip", "pip"]
 
 
-def test_an_interrupted_set_up_starts_again(installs, tmp_path, capsys):
-    calls, outcome = installs
-    (tmp_path / "pins").write_text("a==1\n")
-    outcome["returncode"] = 1
+def test_an_interrupted_set_up_starts_again(installs, capsys):
+    install, done = installs
     with pytest.raises(SystemExit):
-        make(tmp_path, "a")
+        install("a==1", "a", code=1)
     assert "pip could not install a" in capsys.readouterr().err
-    outcome["returncode"] = 0
-    assert make(tmp_path, "a")
-    assert calls == ["venv", "pip", "venv", "pip"]
+    install("a==1", "a")
+    assert done == ["venv", "pip", "venv", "pip"]
 
 
 def test_a_missing_venv_module_is_explained(monkeypatch, capsys):

@@ -1,28 +1,22 @@
 """What an exercise notebook is made of: page, answer, check and solution of each exercise.
 
-`python -m tests.support.exercise_cells FOLDER NOTEBOOK...` writes solved copies of notebooks into a
-folder. For the course's own notebooks, whose form is tested. What learners hand in may be anything,
-and cbam_course.grading reads it.
+For the course's own notebooks, whose form is tested. What learners hand in may be anything, and
+cbam_course.grading reads it.
 """
 
 import copy
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
-from tests.support import notebook_format
 from tests.support.project import ROOT
 
 FOLDER = ROOT / "notebooks" / "exercises"
 SEED = "CBAM_COURSE_SEED"
 KEY = "cbam_course"
-CELL_METADATA = {*notebook_format.CELL_METADATA, KEY}
-ROLES = ("answer", "check", "solution")
 # The first line of an answer cell, for notebooks whose editor lost the cell's metadata.
 MARKER = "# Answer {}"
 
@@ -59,15 +53,9 @@ class ExerciseCells:
 
     @property
     def solution_code(self) -> str:
-        """The solution's code, as it stands in the answer cell of a solved notebook.
-
-        Raises:
-            ValueError: if the solution holds no block of Python, or several.
-        """
-        blocks = _CODE.findall(self.solution.source)
-        if len(blocks) != 1:
-            raise ValueError(f"solution {self.number} has {len(blocks)} blocks of Python, not one")
-        return f"{MARKER.format(self.number)}\n{blocks[0].rstrip()}"
+        """The solution's code, as it stands in the answer cell of a solved notebook."""
+        (block,) = _CODE.findall(self.solution.source)
+        return f"{MARKER.format(self.number)}\n{block.rstrip()}"
 
 
 def exercise_notebooks(folder: Path = FOLDER) -> list[Path]:
@@ -76,29 +64,15 @@ def exercise_notebooks(folder: Path = FOLDER) -> list[Path]:
 
 
 def exercise_cells(notebook: NotebookNode) -> dict[str, ExerciseCells]:
-    """Return the exercises of a notebook by number, in order.
-
-    Raises:
-        ValueError: if an exercise lacks one of its cells or has one twice.
-    """
-    found: dict[str, dict[str, NotebookNode]] = {}
+    """Return the exercises of a notebook by number, in order."""
     pages = {cell.id: cell for cell in notebook.cells}
+    found: dict[str, dict[str, NotebookNode]] = {}
     for cell in notebook.cells:
-        about = cell.metadata.get(KEY)
-        if not about:
-            continue
-        number, role = about["exercise"], about["role"]
-        cells = found.setdefault(number, {})
-        if role in cells or role not in ROLES:
-            raise ValueError(f"exercise {number} has the cell {role!r} twice, or has no use for it")
-        cells[role] = cell
-    exercises = {}
-    for number, cells in found.items():
-        cells["page"] = pages.get(f"exercise-{number.replace('.', '-')}")
-        if missing := [role for role in ("page", *ROLES) if not cells.get(role)]:
-            raise ValueError(f"exercise {number} lacks its {' and '.join(missing)}")
-        exercises[number] = ExerciseCells(number, **cells)
-    return exercises
+        if about := cell.metadata.get(KEY):
+            number = about["exercise"]
+            page = pages[f"exercise-{number.replace('.', '-')}"]
+            found.setdefault(number, {"page": page})[about["role"]] = cell
+    return {number: ExerciseCells(number, **cells) for number, cells in found.items()}
 
 
 def with_answers(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:
@@ -114,16 +88,3 @@ def solved(notebook: NotebookNode) -> NotebookNode:
     """Return a copy of `notebook` with every solution in its answer cell."""
     exercises = exercise_cells(notebook).items()
     return with_answers(notebook, {number: cells.solution_code for number, cells in exercises})
-
-
-def main(arguments: list[str]) -> int:
-    """Write solved copies of the notebooks that the command line names into the folder it names."""
-    folder, *notebooks = map(Path, arguments)
-    for path in notebooks:
-        notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
-        nbformat.write(solved(notebook), folder / path.name)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -7,14 +7,14 @@ import nbformat
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python"}
 # What a cell may say about itself; editors add folding, timing and more.
-CELL_METADATA = {"mystnb", "tags"}
+CELL_METADATA = {"cbam_course", "mystnb", "tags"}
 
 
-def normalize(notebook: nbformat.NotebookNode, keep=CELL_METADATA) -> nbformat.NotebookNode:
+def normalize(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Strip from `notebook` what says nothing about the chapter; return it."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     for cell in notebook.cells:
-        for key in set(cell.metadata) - keep:
+        for key in set(cell.metadata) - CELL_METADATA:
             del cell.metadata[key]
         if cell.cell_type != "code":
             continue

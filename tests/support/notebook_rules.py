@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import nbformat
 
-from tests.support.notebook_format import CELL_METADATA, normalize
+from tests.support.notebook_format import normalize
 from tests.support.project import colab_link, first_cell
 
 # What the box in a chapter's first cell says, and the headings at its end, in this order.
@@ -92,7 +92,7 @@ def asserts(source: str) -> bool:
     )
 
 
-def valid_format(notebook, chapter, keep=CELL_METADATA):
+def valid_format(notebook, chapter):
     """nbformat 4.5 or newer, valid, and free of what editors and kernels leave behind."""
     if (notebook.nbformat, notebook.nbformat_minor) < (4, 5):
         yield f"format {notebook.nbformat}.{notebook.nbformat_minor}; 4.5 gives cells their ids"
@@ -102,7 +102,7 @@ def valid_format(notebook, chapter, keep=CELL_METADATA):
     except nbformat.ValidationError as error:
         yield f"not a valid notebook: {error.message}"
         return
-    if normalize(nbformat.from_dict(notebook), keep) != notebook:
+    if normalize(nbformat.from_dict(notebook)) != notebook:
         yield "metadata of an editor or a kernel is left: `make notebooks` removes it"
 
 

@@ -8,7 +8,6 @@ replace nothing that Colab has.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 from pathlib import Path
 
 from tests.support.project import ROOT, address
-from tests.tools.matrix import TOOLS, every_notebook, find_python, prepare, solved
+from tests.tools.matrix import TOOLS, copied, find_python, prepare, selected
 
 FOLDER = ROOT / ".venv-matrix-colab-bare"
 CONSTRAINTS = TOOLS / "colab-constraints.txt"
@@ -25,18 +24,6 @@ PYTHON = "3.13"
 ALSO = ("matplotlib", "scikit-learn", "tqdm", "click", "nbclient", "pandas", "pip", "setuptools")
 KEPT = "PATH LANG OMP_NUM_THREADS PIP_INDEX_URL PIP_CERT SSL_CERT_FILE".split()
 KEPT += "HTTP_PROXY HTTPS_PROXY http_proxy https_proxy".split()
-RUN = """
-import sys, nbformat
-from nbclient import NotebookClient
-notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-"""
-
-
-def pins() -> list[str]:
-    """Return Colab's versions as requirements."""
-    lines = CONSTRAINTS.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if "==" in line]
 
 
 def installed(python: str) -> dict[str, str]:
@@ -54,15 +41,13 @@ def run(notebook: Path, python: str) -> str:
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "content"
         folder.mkdir()
-        (copy,) = solved([notebook], python, folder)
-        if copy == notebook:
-            shutil.copy(notebook, folder)
+        (folder / notebook.name).write_bytes(copied(notebook, folder).read_bytes())
         config = Path(home) / "gitconfig"
         config.write_text(f'[url "{ROOT.as_uri()}"]\n\tinsteadOf = {address()}\n')
         variables = {name: os.environ[name] for name in KEPT if name in os.environ}
         variables |= {"HOME": home, "GIT_CONFIG_GLOBAL": str(config)}
         outcome = subprocess.run(
-            [python, "-c", RUN, notebook.name],
+            [Path(python).with_name("jupyter-execute"), notebook.name, "--timeout=600"],
             cwd=folder,
             env=variables,
             capture_output=True,
@@ -87,9 +72,10 @@ def main(arguments: list[str]) -> int:
     if interpreter is None:
         print(f"not run: there is no Python {PYTHON} here, Colab's", file=sys.stderr)
         return 2
-    python = prepare(interpreter, FOLDER, CONSTRAINTS, [*pins(), *ALSO])
+    pins = [line for line in CONSTRAINTS.read_text("utf-8").splitlines() if "==" in line]
+    python = prepare(interpreter, FOLDER, CONSTRAINTS, [*pins, *ALSO])
     failures = 0
-    for notebook in [Path(name).resolve() for name in arguments] or every_notebook():
+    for notebook in selected(arguments):
         start = time.perf_counter()
         problem = run(notebook, python)
         failures += bool(problem)

@@ -17,7 +17,7 @@ SUPPORTED = ((3, 11), (3, 13))
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CONSTRAINTS = os.path.join(ROOT, "constraints.txt")
 FOLDERS = {"test": ".venv", "book": ".venv-book"}
-COSTS = {"test": "two minutes, several GB with PyTorch", "book": "half a minute"}
+COST = "two minutes at first, and several GB with PyTorch"
 
 
 def fail(message):
@@ -81,23 +81,19 @@ def python_of(folder):
     return os.path.join(folder, "bin", "python")
 
 
-def make(folder, wanted, constraints=CONSTRAINTS, say=print):
-    """Make or update the environment in `folder`; return whether anything was installed."""
-    stamp = os.path.join(folder, "ready")
-    key = key_of(wanted, constraints)
-    finished = os.path.isfile(stamp)
-    if finished:
+def make(folder, wanted, constraints=CONSTRAINTS):
+    """Make or update the environment in `folder`, unless it is what is wanted already."""
+    stamp, version = os.path.join(folder, "ready"), sys.version.split()[0]
+    key, stored = key_of(wanted, constraints), []
+    if os.path.isfile(stamp):
         with open(stamp) as file:
             stored = file.read().split()
-        if stored and stored[0] == key and works(folder):
-            return False
-        # The same interpreter, other requirements: pip changes only what differs.
-        finished = len(stored) == 2 and stored[1] == sys.version.split()[0] and works(folder)
+        if stored[:1] == [key] and works(folder):
+            return
         os.remove(stamp)
-        name, python = os.path.basename(folder), sys.version.split()[0]
-        what = "Updating" if finished else f"Making again, with Python {python},"
-        say(f"{what} {name} ...")
-    if not finished:
+    print(f"Setting up {os.path.basename(folder)} with Python {version}: {COST} ...", flush=True)
+    # With the same interpreter and other requirements, pip changes only what differs.
+    if stored[1:] != [version] or not works(folder):
         shutil.rmtree(folder, ignore_errors=True)
         if subprocess.run([sys.executable, "-m", "venv", folder]).returncode:
             fail(f"Python could not make an environment in {folder}: see above.")
@@ -108,9 +104,8 @@ def make(folder, wanted, constraints=CONSTRAINTS, say=print):
     if subprocess.run(pip).returncode:
         fail("pip could not install {} into {}: see above.".format(" ".join(wanted), folder))
     with open(stamp, "w") as file:
-        file.write(key + "\n" + sys.version.split()[0] + "\n")
-    say(f"... done in {time.time() - start:.0f} s")
-    return True
+        file.write(f"{key}\n{version}\n")
+    print(f"... done in {time.time() - start:.0f} s")
 
 
 def works(folder):
@@ -131,12 +126,7 @@ def main(arguments):
         running = [subprocess.Popen([*command, name], cwd=ROOT) for name in arguments]
         raise SystemExit(max(process.wait() for process in running))
     (name,) = arguments
-    folder = os.path.join(ROOT, FOLDERS[name])
-    if not os.path.isfile(os.path.join(folder, "ready")):
-        python = sys.version.split()[0]
-        print(f"Setting up {FOLDERS[name]} with Python {python}: about {COSTS[name]} ...")
-        sys.stdout.flush()
-    make(folder, requirements(name))
+    make(os.path.join(ROOT, FOLDERS[name]), requirements(name))
 
 
 if __name__ == "__main__":

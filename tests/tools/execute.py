@@ -18,30 +18,23 @@ from tests.support import exercise_cells, notebook_format
 from tests.support.project import ROOT, chapters
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run `notebook` in `folder`; it then holds its outputs."""
+def execute(path: Path) -> None:
+    """Run the notebook at `path`, an exercise solved, in its folder and store its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    ran = exercise_cells.solved(notebook) if path.parent == exercise_cells.FOLDER else notebook
     client = NotebookClient(
-        notebook,
+        ran,
         timeout=1800,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(folder)}},
+        resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
-
-
-def execute(path: Path) -> None:
-    """Run the notebook at `path`, an exercise solved, in its folder and store its outputs."""
-    notebook = nbformat.read(path, as_version=4)
-    keep, ran = notebook_format.CELL_METADATA, notebook
-    if path.parent == exercise_cells.FOLDER:
-        keep, ran = exercise_cells.CELL_METADATA, exercise_cells.solved(notebook)
-    run(ran, path.parent)
     for cell, executed in zip(notebook.cells, ran.cells, strict=True):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
-    notebook_format.write(notebook_format.normalize(notebook, keep), path)
+    notebook_format.write(notebook_format.normalize(notebook), path)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,12 +1,11 @@
 """Run every notebook under other Pythons, versions, processors and thread counts, and compare.
 
 Each environment is made once, in .venv-matrix-NAME, and each run is `pytest --nbval` over the
-chapters and over solved copies of the exercises, with their stored outputs. The exit code is 0
-if everything ran and passed, 1 if something failed, 2 if nothing failed but something selected
-could not run here.
+chapters and over solved copies of the exercises, with their stored outputs. The command line may
+name environments and notebooks: all without a name. The exit code is 0 if everything ran and
+passed, 1 if something failed, 2 if nothing failed but something selected could not run here.
 """
 
-import argparse
 import itertools
 import os
 import re
@@ -15,12 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
+
+from tests.support import exercise_cells
 from tests.support.project import ROOT, chapters
 from tests.tools import environment
 
-EXERCISES = ROOT / "notebooks" / "exercises"
 PINNED, TOOLS = ROOT / "constraints.txt", ROOT / "tests" / "tools"
 CAPABILITIES = ("default", "avx2")
 THREADS = (1, 2)
@@ -33,21 +35,22 @@ ENVIRONMENTS: dict[str, tuple[str, Path | None]] = {
     "colab": ("3.13", TOOLS / "colab-constraints.txt"),
     "lowest": ("3.11", TOOLS / "lowest-constraints.txt"),
 }
-ROW = "{:11}  {:9}  {:7}  {:10}  {}"
+ROW = "{:11}  {:9}  {:7}  {:7}  {}"
 
 
-def every_notebook() -> list[Path]:
-    """Return the chapters, then their exercises."""
-    return [*chapters(), *sorted(EXERCISES.glob("*.ipynb"))]
+def selected(arguments: list[str]) -> list[Path]:
+    """Return the notebooks that the command line names, or the chapters, then their exercises."""
+    named = [Path(name).resolve() for name in arguments]
+    return named or [*chapters(), *exercise_cells.exercise_notebooks()]
 
 
-def solved(notebooks: list[Path], python: Path | str, folder: Path) -> list[Path]:
-    """Return `notebooks` with a solved copy, made in `folder`, in the place of each exercise."""
-    unsolved = [path for path in notebooks if path.parent == EXERCISES]
-    if unsolved:  # nbformat, which reads them, is in the environment and maybe not here
-        module = "tests.support.exercise_cells"
-        subprocess.run([python, "-m", module, folder, *unsolved], cwd=ROOT, check=True)
-    return [folder / path.name if path in unsolved else path for path in notebooks]
+def copied(path: Path, folder: Path) -> Path:
+    """Return a solved copy of an exercise notebook, made in `folder`; a chapter as it is."""
+    if path.parent != exercise_cells.FOLDER:
+        return path
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.write(exercise_cells.solved(notebook), folder / path.name)
+    return folder / path.name
 
 
 def find_python(wanted: str) -> str | None:
@@ -77,8 +80,9 @@ def prepare(python: str, folder: Path, constraints: Path | None, wanted: list[st
 
 def run(python: str, capability: str, threads: int, notebooks: list[Path]) -> tuple[str, str]:
     """Run the notebooks once; return "passed", "failed" or "not run", and how or why."""
-    if reason := cannot_run(capability):
-        return "not run", reason
+    cpu = Path("/proc/cpuinfo")
+    if capability not in ("default", *(cpu.read_text().split() if cpu.is_file() else ())):
+        return "not run", f"this processor has no {capability}"
     variables = os.environ | {
         "ATEN_CPU_CAPABILITY": capability,
         "OMP_NUM_THREADS": str(threads),
@@ -90,7 +94,7 @@ def run(python: str, capability: str, threads: int, notebooks: list[Path]) -> tu
     with tempfile.TemporaryDirectory(prefix=".venv-matrix-exercises-", dir=ROOT) as folder:
         command = [python, "-m", "pytest", "-q", "--nbval", "-n", str(workers)]
         pytest = subprocess.run(
-            [*command, *map(str, solved(notebooks, python, Path(folder)))],
+            [*command, *(copied(path, Path(folder)) for path in notebooks)],
             cwd=ROOT,
             env=variables,
             stdout=subprocess.PIPE,
@@ -105,17 +109,20 @@ def run(python: str, capability: str, threads: int, notebooks: list[Path]) -> tu
     return "failed", note
 
 
-def cannot_run(capability: str) -> str:
-    """Say why this processor cannot run by an instruction set; nothing if it can."""
-    return "" if capability in ("default", *_processor()) else f"this processor has no {capability}"
-
-
-def _processor() -> list[str]:
-    """The words that describe this processor, its instruction sets among them."""
+def runs(name: str, notebooks: list[Path]) -> Iterator[tuple]:
+    """Make an environment and run the notebooks in it, by each instruction set and thread count."""
+    version, constraints = ENVIRONMENTS[name]
+    if not (python := find_python(version)):
+        yield name, "", "", "not run", f"there is no Python {version} here"
+        return
     try:
-        return Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return []
+        wanted = environment.requirements("test")
+        interpreter = prepare(python, ROOT / f".venv-matrix-{name}", constraints, wanted)
+    except subprocess.CalledProcessError:
+        yield name, "", "", "failed", "set-up"
+        return
+    for choice in itertools.product(CAPABILITIES, THREADS):
+        yield name, *choice, *run(interpreter, *choice, notebooks)
 
 
 def exit_code(outcomes: set[str]) -> int:
@@ -125,38 +132,14 @@ def exit_code(outcomes: set[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run what the command line selects, print a row for each run, return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--env", action="append", choices=ENVIRONMENTS, help="again for another")
-    parser.add_argument("--processor", action="append", choices=CAPABILITIES)
-    parser.add_argument("--threads", action="append", type=int, choices=THREADS)
-    parser.add_argument("--list", action="store_true", help="say what would run, and stop")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="all without a name")
-    options = parser.parse_args(arguments)
-    notebooks = [path.resolve() for path in options.notebooks] or every_notebook()
-    rows = []
-    for name in options.env or ENVIRONMENTS:
-        version, constraints = ENVIRONMENTS[name]
-        python, interpreter = find_python(version), None
-        told = ("not run", "" if python else f"there is no Python {version} here")
-        if python and not options.list:
-            try:
-                folder, wanted = ROOT / f".venv-matrix-{name}", environment.requirements("test")
-                interpreter = prepare(python, folder, constraints, wanted)
-            except subprocess.CalledProcessError:
-                told = ("failed", "set-up")
-        for choice in itertools.product(
-            options.processor or CAPABILITIES, options.threads or THREADS
-        ):
-            outcome = run(interpreter, *choice, notebooks) if interpreter else told
-            if options.list:
-                reason = told[1] or cannot_run(choice[0])
-                outcome = ("cannot run", reason) if reason else ("would run", "")
-            rows.append((name, *choice, *outcome))
-            if interpreter:
-                print(ROW.format(*rows[-1]), flush=True)
-    print("\n" + ROW.format("environment", "processor", "threads", "outcome", "").rstrip())
-    print("\n".join(ROW.format(*row).rstrip() for row in rows))
-    return 0 if options.list else exit_code({row[3] for row in rows})
+    notebooks = selected([name for name in arguments if name not in ENVIRONMENTS])
+    rows = [("environment", "processor", "threads", "outcome", "")]
+    for name in [name for name in ENVIRONMENTS if name in arguments] or ENVIRONMENTS:
+        for row in runs(name, notebooks):
+            print(ROW.format(*row), flush=True)
+            rows.append(row)
+    print("", *(ROW.format(*row).rstrip() for row in rows), sep="\n")
+    return exit_code({row[3] for row in rows[1:]})
 
 
 if __name__ == "__main__":

@@ -24,21 +24,6 @@ CONFUSED = """
     sorted list, relu sigmoid tanh, ReLU Sigmoid Tanh, AdaptiveAvgPool2d AdaptiveMaxPool2d,
     channel_attention spatial_attention
 """
-# Mistakes of public code that no other operator makes. In this order: the reduction ratio ignored,
-# sigmoid twice, a spatial kernel of 49, max pooling with a fixed window, a residual inside the
-# block, an argument swallowed.
-MUSEUM = {
-    r"channels // reduction": "channels // 16",
-    r"(torch\.sigmoid)\(.*\)": r"\1(\g<0>)",
-    r"nn\.Sigmoid\(\)": "nn.Sequential(nn.Sigmoid(), nn.Sigmoid())",
-    r"7": "49",
-    r"(\w+)(\.amax\(dim=\(2, 3\).*\))": r"\1[:, :, :3, :3]\2",
-    r"nn\.AdaptiveMaxPool2d\(1\)": "nn.MaxPool2d(7)",
-    r"x \* .*": r"x + \g<0>",
-    r"\w+\.attention\((.*)\)": r"\1 + \g<0>",
-    r"(nn\.Conv2d\(2, 1, )kernel_size, padding=[^,]*(.*)": r"\g<1>7, padding=3\2",
-    r"(attention|make)\(.*\)": "nn.Identity()",
-}
 FREE = (ast.Import, ast.ImportFrom, ast.Raise, ast.JoinedStr)
 Changes = Iterator[tuple[ast.AST, str]]
 
@@ -188,14 +173,6 @@ def variable(node: ast.AST) -> Changes:
                 yield from ((used, name) for _, name in sorted(before)[-1:])
 
 
-def museum(node: ast.AST) -> Changes:
-    """What the exercises let learners meet, chapter by chapter."""
-    if isinstance(node, ast.Call | ast.BinOp | ast.Constant):
-        for old, new in MUSEUM.items():
-            if found := re.fullmatch(old, unparse(node)):
-                yield node, found.expand(new)
-
-
 def _fewer(parts: list) -> Iterator[list]:
     for k in range(len(parts)):
         yield parts[:k] + parts[k + 1 :]
@@ -208,7 +185,7 @@ def _swapped(parts: list) -> Iterator[list]:
 
 OPERATORS = (
     arithmetic, condition, number, function, arguments, elements, index, statement, rounds,
-    variable, museum,
+    variable,
 )  # fmt: skip
 
 
@@ -242,10 +219,7 @@ def put(code: str, node: ast.AST, new: str) -> str:
 
 
 def mutants(number: str, code: str, most: int | None = None) -> list[Mutant]:
-    """The mutants of an answer to exercise `number`, each text once.
-
-    All of them; or the museum's, and about `most` of the others.
-    """
+    """The mutants of an answer to exercise `number`, each text once: all, or about `most`."""
     original = plain(code)
     changes = [
         (operator.__name__, *change)
@@ -254,7 +228,6 @@ def mutants(number: str, code: str, most: int | None = None) -> list[Mutant]:
         for change in operator(node)
     ]
     step = len(changes) // most if most else 1
-    chosen = changes[step // 2 :: step] + [change for change in changes if change[0] == "museum"]
-    found = {put(original, old, new): name for name, old, new in chosen}
+    found = {put(original, old, new): name for name, old, new in changes[step // 2 :: step]}
     found.pop(original, None)
     return [Mutant(number, name, original, text) for text, name in found.items()]
