@@ -11,6 +11,7 @@ from cbam_course.attention import (
     CBAM,
     ECA,
     ConstantGate,
+    SqueezeExcitation,
 )
 from cbam_course.checker import check
 from cbam_course.cli import main
