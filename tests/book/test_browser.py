@@ -52,8 +52,13 @@ TOO_WIDE = """() => {
     .filter((e) => e.getBoundingClientRect().right > room + 1)
     .map((e) => 'too wide: ' + e.tagName + '.' + e.className).slice(0, 5);
 }"""
-# Reading colors takes a time that grows with the square of a page's length.
-FEWER_CELLS = "[...document.querySelectorAll('.cell')].slice(8).forEach((cell) => cell.remove())"
+# Reading colors takes a time that grows with the square of a page's length: of what is alike a few
+# remain.
+FEWER = """() => {
+  for (const [alike, few] of [[".cell", 8], ["mjx-container", 3]]) {
+    [...document.querySelectorAll(alike)].slice(few).forEach((element) => element.remove());
+  }
+}"""
 SEARCHED = """() => {
   const said = document.querySelector("#search-results .search-summary");
   return said && said.textContent.trim();
@@ -89,7 +94,7 @@ def problems(opened, address) -> list[str]:
 def unreadable(page) -> list[str]:
     """What axe-core says of an open page in a wide window."""
     page.set_viewport_size(WIDE)
-    page.evaluate(FEWER_CELLS)
+    page.evaluate(FEWER)
     return [line for line in browsers.axe(page) if line.split(":")[0] not in LEFT]
 
 
@@ -106,8 +111,7 @@ def test_every_page(window, address, site_folder):
     assert set(KINDS) <= set(names)
     lines = []
     for name in names:
-        window.page.set_viewport_size(WIDE)
-        window.open(address + name)
+        window.open(address + name, WIDE)
         found = problems(window, address)
         if name in KINDS:
             found += unreadable(window.page)
