@@ -55,9 +55,14 @@ TOO_WIDE = """() => {
 # Reading colors takes a time that grows with the square of a page's length: of what is alike a few
 # remain.
 FEWER = """() => {
-  for (const [alike, few] of [[".cell", 8], ["mjx-container", 3]]) {
+  for (const [alike, few] of [[".cell", 5], ["mjx-container", 3]]) {
     [...document.querySelectorAll(alike)].slice(few).forEach((element) => element.remove());
   }
+  const later = [
+    "tbody > tr:nth-child(n + 5)", "dl.glossary > :nth-child(n + 17)",
+    ".citation:nth-child(n + 9)", ".toctree-l1:nth-child(n + 6)",
+  ];
+  document.querySelectorAll(later.join()).forEach((element) => element.remove());
 }"""
 SEARCHED = """() => {
   const said = document.querySelector("#search-results .search-summary");
