@@ -5,7 +5,6 @@ from functools import partial
 import torch
 from torch import nn
 
-from cbam_course import models
 from cbam_course.attention import (
     ConstantGate,
     attention_blocks,
@@ -21,6 +20,8 @@ def build_model(config: TrainConfig, num_classes: int, in_channels: int = 3) -> 
     Raises:
         ValueError: if the model is ``"custom"``, or for whatever the network or the block refuses.
     """
+    from cbam_course import models  # whose torchvision takes seconds to load
+
     if config.model == "custom":
         raise ValueError("the model 'custom' has to be handed over: train(config, model=...)")
     given = {name: getattr(config, name) for name in ("widths", "dropout")}

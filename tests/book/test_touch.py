@@ -35,7 +35,12 @@ START = {
     "95 % interval −0.98 to +0.86, which contains zero.",
 }
 # axe-core lays out the whole page, whatever part of it is to be read.
-CELLS_GONE = "document.querySelectorAll('.cell').forEach((cell) => cell.remove())"
+ALONE = """() => {
+  let kept = document.querySelector(".cbam-touch");
+  for (; kept.tagName !== "ARTICLE"; kept = kept.parentElement) {
+    for (const other of [...kept.parentElement.children]) other === kept || other.remove();
+  }
+}"""
 DISC = "The network says: disc, 99 %. With all gates let go: heart, 60 %. Drawn is: heart."
 
 
@@ -367,16 +372,23 @@ def test_the_seeds(browser, tmp_path):
 # On the site.
 
 
+@pytest.fixture(scope="module")
+def phone(browser):
+    """One narrow window for all pages, which keeps the files that they share."""
+    with browsers.visit(browser, "about:blank", width=390) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_the_pages_of_the_site(visit, address, name):
-    with visit(address + name, width=390) as opened:
-        before = [r.url for r in opened.requests if "/touch/" in r.url]
-        assert [url.partition("?")[0].rpartition("/")[2] for url in before] == ["touch.js"]
-        says(near(opened.page), START[PAGES[name]])
-        assert opened.problems == []
-        assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
-        opened.page.evaluate(CELLS_GONE)
-        assert browsers.axe(opened.page, ".cbam-touch") == []
+def test_the_pages_of_the_site(phone, address, name):
+    phone.open(address + name)
+    before = [r.url for r in phone.requests if "/touch/" in r.url]
+    assert [url.partition("?")[0].rpartition("/")[2] for url in before] == ["touch.js"]
+    says(near(phone.page), START[PAGES[name]])
+    assert phone.problems == []
+    assert phone.page.evaluate("document.documentElement.scrollWidth") == 390
+    phone.page.evaluate(ALONE)
+    assert browsers.axe(phone.page, ".cbam-touch") == []
 
 
 def test_other_pages_do_without(site_folder):
@@ -389,11 +401,11 @@ def test_other_pages_do_without(site_folder):
     assert names == {*PAGES, "index.html"}  # the front door is the first page
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_without_scripts_there_is_a_sentence_and_a_figure(browser, site_folder, name):
+def test_without_scripts_there_is_a_sentence_and_a_figure(browser, site_folder):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto((site_folder / name).as_uri())
-    assert "scripts" in page.locator(".cbam-touch p").inner_text()
-    assert page.locator("article figure img[alt]").count() > 0
+    for name in PAGES:
+        page.goto((site_folder / name).as_uri(), wait_until="domcontentloaded")
+        assert "scripts" in page.locator(".cbam-touch p").inner_text(), name
+        assert page.locator("article figure img[alt]").count() > 0, name
     context.close()

@@ -14,7 +14,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
 
 # What axe-core finds in light, then the colors in dark.
 AXE = """async (part) => {
@@ -51,15 +51,26 @@ def chromium() -> Iterator[Browser]:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder under a prefix, without a line for each request."""
+    """Serves a folder under a prefix, without a line for each request.
+
+    As GitHub Pages does, it keeps a connection for the next request, and lets a browser keep a
+    file for ten minutes: what the pages of a site share is asked for once.
+    """
 
     prefix = "/"
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def translate_path(self, path: str) -> str:
         """Return the file of an address; outside the prefix there is none."""
         if not path.startswith(self.prefix):
             return ""
         return super().translate_path("/" + path.removeprefix(self.prefix))
+
+    def end_headers(self) -> None:
+        """Say how long a file may be kept."""
+        self.send_header("Cache-Control", "max-age=600")
+        super().end_headers()
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
@@ -104,9 +115,14 @@ class Visit:
         if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.host:
             self.note("outside", request.url)
 
-    def open(self, address: str) -> None:
-        """Go to a page, and wait until all it loads is there; what was written down is gone."""
+    def open(self, address: str, size: ViewportSize | None = None) -> None:
+        """Go to a page, and wait until all it loads is there; what was written down is gone.
+
+        The window keeps its size if it gets no other one.
+        """
         self.page.goto("about:blank")  # what the page before has asked for is not its affair
+        if size:
+            self.page.set_viewport_size(size)
         self.requests.clear()
         self.problems.clear()
         self.host = urlsplit(address).netloc
