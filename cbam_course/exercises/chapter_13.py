@@ -23,12 +23,17 @@ def overlap_of_boxes(trial: Trial, iou) -> None:
         shared, areas = overlaps(some, others), area(some)[:, None] + area(others)
         right = shared / (areas - shared)
         unclamped = overlaps(some, others, clamp=False)
+        products = some[:, 2:].prod(dim=1)[:, None] + others[:, 2:].prod(dim=1)
         mistakes = [
             (
                 unclamped / (areas - unclamped),
                 "Boxes apart from each other share nothing: a negative width or height is 0.",
             ),
             (shared / areas, "What both cover is counted twice in the sum of the areas."),
+            (
+                shared / (products - shared),
+                "A width is right minus left, a height bottom minus top.",
+            ),
         ]
         got = trial.call(iou, some, others)
         got = trial.compare(got, right, "Your IoU", mistakes)
@@ -62,15 +67,25 @@ def row_more(trial: Trial, insert_row) -> None:
         rows = listed_rows(trial, count, position)
         new = [[-1], "cbam"]
         given, row = deepcopy(rows), deepcopy(new)
-        got = trial.call(insert_row, given, position, row)
+        returned = trial.call(insert_row, given, position, row)
         if given != rows:
             raise Wrong("The list that was handed over has changed: other code may use it.")
         right = inserted(rows, position, new)
-        if not isinstance(got, list) or len(got) != len(right):
+        got = as_rows(returned)
+        if got is None or len(got) != len(right):
             size = f"a list of {len(right)} rows"
-            raise Wrong(f"`insert_row` should return {size}; it returns {got!r:.200}.")
-        back = "Numbers that count back change too, where they reach across the new row."
-        hint = back if got == inserted(rows, position, new, back=False) else ""
+            raise Wrong(f"`insert_row` should return {size}; it returns {returned!r:.200}.")
+        hints = (
+            (
+                inserted(rows, position, new, back=False),
+                "Numbers that count back change too, where they reach across the new row.",
+            ),
+            (
+                inserted(rows, position, new, around=True),
+                "The row right behind the new one is to read it, and yours goes around it.",
+            ),
+        )
+        hint = next((said for wrong, said in hints if got == wrong), "")
         for k, (mine, expected) in enumerate(zip(got, right, strict=True)):
             about = f"With a row at {position}, row {k} is {mine}; expected {expected}."
             trial.expect(mine == expected, f"{about} {hint}".rstrip())
@@ -87,13 +102,26 @@ def listed_rows(trial: Trial, count: int, position: int) -> Rows:
             sources.append(trial.integer(0, number - 1) - trial.choice((0, number)))
         rows.append([sources, f"conv{trial.integer(8, 99)}"])
     rows[position][0] = [-1, -3]  # the first is to read the new row, the other goes around it
-    rows[position + 1][0] = [-1, -3]  # across the new row
-    rows[position + 2][0] = [-1, position, position - 1]
+    rows[position + 1][0] = [-1, -2, -3]  # across the new row, at once and by one row more
+    rows[position + 2][0] = [-1, -2, position, position - 1]  # none across it
     return rows
 
 
-def inserted(rows: Rows, position: int, row: list, *, back: bool = True) -> Rows:
-    """The rows with one more; without ``back`` numbers that count back are not corrected."""
+def as_rows(value: object) -> Rows | None:
+    """Rows of any sequences as lists of lists; None if it is something else."""
+    try:
+        return [[list(sources), *rest] for sources, *rest in value]
+    except (TypeError, ValueError):
+        return None
+
+
+def inserted(
+    rows: Rows, position: int, row: list, *, back: bool = True, around: bool = False
+) -> Rows:
+    """The rows with one more.
+
+    Without ``back`` numbers that count back are not corrected; with ``around`` no row reads it.
+    """
     made: Rows = []
     for number, (sources, *rest) in enumerate(rows):
         moved = []
@@ -101,7 +129,8 @@ def inserted(rows: Rows, position: int, row: list, *, back: bool = True) -> Rows
             if source >= 0:
                 source += source >= position
             elif back and number + source < position <= number:
-                source -= number != position or source != -1  # that row reads the new one
+                follows = number == position and source == -1  # that row reads the new one
+                source -= around or not follows
             moved.append(source)
         made.append([moved, *rest])
     return [*made[:position], row, *made[position:]]
@@ -146,11 +175,21 @@ def read_the_pairs(trial: Trial, paired) -> None:
         differences = [gated[seed] - plain[seed] for seed in sorted(plain.keys() & gated.keys())]
         count, above = len(differences), sum(value > 0 for value in differences)
         right = [count, sum(differences) / count, above]
+        apart = sum(gated.values()) / len(gated) - sum(plain.values()) / len(plain)
         zipped = [g - p for g, p in zip(gated.values(), plain.values(), strict=False)]
         in_order = [len(zipped), sum(zipped) / len(zipped), sum(v > 0 for v in zipped)]
         mistakes = [
             ([count, -right[1], count - above], "Gated minus plain, not the other way round."),
             (in_order, "The runs of a pair have the same seed, whatever their order."),
+            (
+                [count, right[1], sum(value >= 0 for value in differences)],
+                "A detector that is as good as the other one is not better.",
+            ),
+            ([count, right[1], above / count], "The last number counts seeds; yours is a share."),
+            (
+                [count, apart, above],
+                "The difference of two means takes in seeds without a partner: pair them first.",
+            ),
         ]
         result = trial.call(paired, dict(plain), dict(gated))
         name = f"`paired`, with {len(plain)} plain and {len(gated)} gated runs,"

@@ -21,6 +21,9 @@ the average | return (weights * values).sum(dim=2) | return values.mean(dim=2) |
 no sharpness | (sharpness * values) | values | multiplies the scores
 no axes | [:, :, None, None] | | keep the axes of size 1
 over the channels | softmax(dim=2) | softmax(dim=1) | over the channels
+along the columns | (sharpness * values).softmax(dim=2)
+  | (sharpness * x).softmax(dim=3).flatten(2) | along one axis only
+a mean | .sum(dim=2) | .mean(dim=2) | do not average
 
 # exponentials, with the largest taken off
 def soft_pool(x, sharpness):
@@ -65,7 +68,7 @@ def fold(conv, gate):
             new.bias.copy_(conv.bias)
     return new
 
-# the gate as it was
+# the gate as it was | once and for all
 def fold(conv, gate):
     return lambda x: conv(gate * x)
 
@@ -93,6 +96,7 @@ bare | return x + gamma | return gamma | should be the identity
 bare with a mean | norm.mean(dim=1, | norm.mean(dim=-1, | return x + gamma | return gamma
   | 2 bugs are left
 no beta | + beta.view(1, -1, 1, 1) | | other values: at
+one mean for all | norm.mean(dim=1, keepdim=True) | norm.mean() | each has its own
 
 # sums of squares
 def grn(x, gamma, beta):
