@@ -16,7 +16,10 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
     hidden = {10: "10 is the number of hidden units."}
     channels = number(channels, 160, "channels", hidden)
     reduction = number(reduction, 16, "reduction", hidden)
-    mistakes = {(6, 160): "Keep two axes of size 1, or the map does not multiply `x`."}
+    mistakes = {
+        (6, 160): "Keep two axes of size 1, or the map does not multiply `x`.",
+        (1, 160, 1, 1): "Each image has a map of its own.",
+    }
     map_shape = shape(map_shape, (6, 160, 1, 1), "map_shape", mistakes)
     parameters = number(parameters, 3370, "parameters", {3200: "The biases are parameters too."})
     block = trial.fill(SqueezeExcitation(channels, reduction))

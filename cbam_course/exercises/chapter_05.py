@@ -98,11 +98,21 @@ def diagnosed(truth: CBAM, x: Tensor) -> dict[str, Tensor]:
 
 def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
     """Outputs of blocks with mistakes, and what to say of them."""
-    added = truth.channel_attention.mlp(x.mean((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True))
+    excite, spatial = truth.channel_attention.mlp, truth.spatial_attention
+    average, maximum = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    refined = truth.channel_attention(x)
+    scores = spatial.attention_map(refined).logit()
+    one_each = excite(average).sigmoid() + excite(maximum).sigmoid()
     return [
         *with_bugs(lambda *bugs: cbam(truth, x, *bugs), *BUGS),
         (x + cbam(truth, x), "Your block adds its input: there is no residual inside it."),
-        (truth.spatial_attention(x * added.sigmoid()), "You add the pools before the MLP."),
+        (spatial(x * excite(average + maximum).sigmoid()), "You add the pools before the MLP."),
+        (spatial(x * one_each), "Add the scores first, then take the sigmoid: one for the sum."),
+        (refined * scores, "Your spatial map is not between 0 and 1: where is its sigmoid?"),
+        (
+            spatial(x * (excite(average) + excite(maximum))),
+            "Your channel map is not between 0 and 1: where is its sigmoid?",
+        ),
     ]
 
 

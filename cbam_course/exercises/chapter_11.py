@@ -139,6 +139,13 @@ def one_pass_or_many(trial: Trial, times) -> None:
         mistakes = [
             ((max(sum(macs), sum(moved)), fused), "Each operator waits for its own limit."),
             ((eager, max(sum(macs), sum(moved))), "What lies between is neither read nor written."),
+            (
+                (sum(macs) + sum(moved), sum(macs) + outer),
+                "The slower of the two limits is the time: arithmetic and bytes go on together.",
+            ),
+            ((1000 * eager, 1000 * fused), "Seconds are asked for."),
+            ((eager, max(macs[0], outer)), "All multiply-accumulates remain in the single pass."),
+            ((eager, outer), "All multiply-accumulates remain in the single pass."),
         ]
         found = trial.call(times, list(operators), peak, bandwidth)
         found = same_numbers(found, (eager, fused), f"{name}: `times`", mistakes)

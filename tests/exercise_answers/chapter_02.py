@@ -5,6 +5,7 @@ ANSWERS = r"""
 
 hidden units for the ratio | reduction = 10 | is the number of hidden units
 no axes of size 1 | map_shape = [6, 160] | two axes of size 1
+one map for all | map_shape = [1, 160, 1, 1] | map of its own
 biases forgotten | parameters = 3200 | The biases
 
 # measured

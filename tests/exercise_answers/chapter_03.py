@@ -11,7 +11,9 @@ ragged | W2[0] = 1 | W2 = [[1, 2], [3]] | lists of numbers of one length
 one unit | W2[0] = 1 | W2[0, 0] = 1 | One unit is not enough
 the other unit | W2[0] = 1 | W2[0, 1] = 1 | One unit is not enough
 signed | W2[0] = 1 | W2[0, 0], W2[0, 1] = 1, -1 | is negative where channel 7
-all channels | W2[0] = 1 | W2[:] = 1 | Scores, [vector, channel]: yours has the right shape
+all channels | W2[0] = 1 | W2[:] = 1 | Which rows of `W2`
+a channel each | W2[0] = 1 | W1 = torch.eye(8)[6:]; W2[0, 0], W2[0, 1] = 1, -1 | reads one channel
+other channels | W2[0] = 1 | W1, W2[0] = W1.roll(-1, dims=1), 1 | Scores, [vector, channel]
 
 ## 3.2
 

@@ -123,6 +123,14 @@ sums first | return eager, | moved = sum(r + w for _, r, w in operators)\n    re
   | waits for its own limit
 all bytes | bytes_once = operators[0][1] + operators[-1][2]
   | bytes_once = sum(r + w for _, r, w in operators) | neither read nor written
+both limits | max(macs / peak, (read + written) / bandwidth)
+  | macs / peak + (read + written) / bandwidth | max(macs / peak, bytes_once / bandwidth)
+  | macs / peak + bytes_once / bandwidth | go on together
+milliseconds | return eager, max | return 1000 * eager, 1000 * max | Seconds
+bytes alone | max(macs / peak, bytes_once / bandwidth) | bytes_once / bandwidth
+  | remain in the single pass
+macs of the first | sum(operator[0] for operator in operators) | operators[0][0]
+  | remain in the single pass
 one number | return eager, max(macs / peak, bytes_once / bandwidth) | return eager
   | should return 2 numbers
 nothing | return eager, max(macs / peak, bytes_once / bandwidth) | pass
