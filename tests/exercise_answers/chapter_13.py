@@ -46,7 +46,10 @@ def insert_row(rows, position, row):
 ## 13.3
 
 without the dot | f"{block}." | block | layer 10
-frozen too | if not parameter.requires_grad: | if False: | expected none
+frozen too | if not parameter.requires_grad: | if False: | expected none. It is frozen
+the block's own layer | name.startswith(f"{block}.") | name.split(".")[0] == block.split(".")[0]
+  | is a trained one
+the first part alone | name.startswith(f"{block}.") | name.split(".")[0] == block | is a trained one
 one rate | "lr": fast | "lr": slow | expected 0.0
 blocks only | {"params": trained, "lr": slow}, | | is none, expected
 twice | new.append(parameter) | new.append(parameter); trained.append(parameter)
@@ -55,7 +58,7 @@ no list | return [ | return 3, [ | only optimize Tensors | Stopped
 
 # by the modules
 def groups(network, blocks, slow, fast):
-    new = [p for b in blocks for p in network.get_submodule(b).parameters()]
+    new = [p for b in blocks for p in network.get_submodule(b).parameters() if p.requires_grad]
     known = {id(p) for p in new}
     rest = [p for p in network.parameters() if id(p) not in known and p.requires_grad]
     return [{"params": rest, "lr": slow}, {"params": new, "lr": fast}]
