@@ -59,9 +59,11 @@ def mistakes_of_the_map(truth: ChannelAttention, x: Tensor) -> Mistakes:
     """Maps with one mistake each, and what to say of it."""
     average, maximum = x.mean(dim=(2, 3)), x.amax(dim=(2, 3))
     a, m = truth.mlp(average), truth.mlp(maximum)
+    first, _, second = truth.mlp
     known = [
         (truth.mlp(average + maximum).sigmoid(), "You add averages and maxima before the MLP."),
         ((a + a).sigmoid(), "Your map does not change with the maxima."),
+        (second(first(average + maximum)).sigmoid(), "No ReLU is between the two layers."),
         (a.sigmoid() + m.sigmoid(), "Add first, then take the sigmoid: one for the sum."),
     ]
     return [(wrong[:, :, None, None], message) for wrong, message in known]

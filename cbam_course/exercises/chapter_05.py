@@ -108,6 +108,8 @@ def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
         (x + cbam(truth, x), "Your block adds its input: there is no residual inside it."),
         (spatial(x * excite(average + maximum).sigmoid()), "You add the pools before the MLP."),
         (spatial(x * one_each), "Add the scores first, then take the sigmoid: one for the sum."),
+        (spatial.attention_map(refined), "Your block returns the map. Multiply F' by it."),
+        (truth.channel_attention(spatial(x)), "You weigh the positions first; CBAM the channels."),
         (refined * scores, "Your spatial map is not between 0 and 1: where is its sigmoid?"),
         (
             spatial(x * (excite(average) + excite(maximum))),

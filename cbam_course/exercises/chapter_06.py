@@ -254,6 +254,11 @@ def misfits(trial: Trial) -> list[tuple[str, ResNet, State]]:
             small(make_attention("se", reduction=8)),
             gated,
         ),
+        (
+            "weights with a layer that is not there",
+            small(),
+            {**plain, "layer1.0.fc.bias": torch.zeros(4)},
+        ),
         ("weights for three input channels and a network for six", small(in_channels=6), plain),
     ]
 

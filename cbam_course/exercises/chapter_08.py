@@ -71,6 +71,11 @@ def normalized(train: Tensor, images: Tensor) -> list[tuple[Tensor, str]]:
     right = (images - mean) / std
     return [
         (right, ""),
+        (
+            (images - mean) / train.std((2, 3)).mean(0)[:, None, None],
+            "That is the mean of the images' deviations; that of all pixels is larger.",
+        ),
+        ((images - mean) / std**2, "You divide by the variance. The deviation is its root."),
         (by_statistics(images, (0, 2, 3)), "These are the statistics of `images`, not of `train`."),
         (by_statistics(train, (0, 1, 2, 3)), "Each color has a mean and deviation of its own."),
         ((images / 255 - mean) / std, "The images are divided by 255, and the statistics are not."),
@@ -174,6 +179,11 @@ def the_loop(trial: Trial, train_epoch, accuracy) -> None:
                 expected = run_epoch(ours, steps, images, labels, order, *bugs)
             return state(ours), expected
 
+        pairs = zip(model.parameters(), start.parameters(), strict=True)
+        trial.expect(
+            not all(torch.equal(mine, before) for mine, before in pairs),
+            "No weight has changed. Which gradients are there when the optimizer steps?",
+        )
         right, expected = trained(False, False, False)
         about = (
             f"After epoch {epoch} the state of your network is not what one step for each batch "

@@ -57,6 +57,7 @@ def keep_less(trial: Trial, Swish) -> None:
         slope = gate * (1 - gate)
         mistakes = [
             (grad * gate, "The gate depends on `x` too: a product has two derivatives."),
+            (gate + x * slope, "The gradient that comes in is a factor too, by the chain rule."),
             (grad * x * slope, "`x` is a factor as well: a product has two derivatives."),
         ]
         trial.compare(found, grad * (gate + x * slope), "The gradient", mistakes)
@@ -108,7 +109,11 @@ def gradient_that_looks_right(trial: Trial, Weigh) -> None:
             total = product.sum_to_size(weights.shape)
             return total * weights.numel() / product.numel() if mean else total
 
-        bugs = with_bugs(given_bugs, *messages)
+        without_x = grad.sum_to_size(weights.shape)
+        bugs = [
+            *with_bugs(given_bugs, *messages),
+            (without_x, "The derivative of `x * weights` by the weights is `x`: it is a factor."),
+        ]
         name = f"{about} the gradient of `weights`"
         trial.compare(to_weights, given_bugs(False, False), name, bugs)
         unharmed(trial, given, grad)

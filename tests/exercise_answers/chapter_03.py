@@ -21,6 +21,7 @@ in float32 | (scores) | (scores.float()) | passed
 no axes | [:, :, None, None] | | keep the axes of size 1
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
+no ReLU | torch.relu | | No ReLU
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
   | torch.sigmoid(scores) | scores | one for the sum
 

@@ -111,6 +111,8 @@ attention left over | if not name.startswith("fc.")
   | For weights with attention blocks and a network without it should
 a name too many let through | for name in left_over if | for name in left_over[1:] if
   | For weights with a tensor too many it should
+the classifier anywhere | not name.startswith("fc.") | "fc." not in name
+  | For weights with a layer that is not there it should
 one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bias` it should
 another shape let through | weights.keys() - fitting.keys() | weights.keys() - own.keys()
   | For weights whose attention has other shapes it should

@@ -17,6 +17,9 @@ own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
 channels last | .permute(0, 3, 1, 2) | | still the last axis
+each image's deviations | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
+  | of all pixels is larger
+the variance | pixels.std | pixels.var | by the variance
 axes reshaped | permute(0, 3, 1, 2) | reshape(len(images), 3, *images.shape[1:3]) | moves no axis
 statistics divided by 255 | train.double() | train.double() / 255 | the images are not divided
 
@@ -86,6 +89,8 @@ def augment(images, padding=4):
 
 labels left | labels[chosen] | labels[start : start + batch_size] | do not belong together
 gradients left | optimizer.zero_grad() | | The gradients of a step
+gradients cleared too late | optimizer.zero_grad() | | optimizer.step()
+  | optimizer.zero_grad(); optimizer.step() | No weight has changed
 mode left | model.train() | | in evaluation mode
 the training repaired only | model.eval() | | running averages
 order ignored | order[start | torch.arange(99)[: len(order)][start | in the order of `order`

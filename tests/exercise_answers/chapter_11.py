@@ -35,6 +35,7 @@ two maps | save_for_backward(x) | save_for_backward(x); ctx.all = x.sigmoid(), x
   | 2 maps are kept
 the gate alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate
   | The gate depends on
+the gradient forgotten | return grad * gate | return gate | by the chain rule
 the input alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate * x * (1 - gate)
   | is a factor as well
 in place | return grad * gate | return grad.mul_(gate) | is changed
@@ -92,6 +93,7 @@ in place last | to_x = grad * weights | to_x = grad
 positions | .sum_to_size(weights.shape) | .sum(dim=(2, 3), keepdim=True) | Over which axes
 two bugs | to_x = grad * weights | to_x = grad.mul_(weights)
   | .sum_to_size(weights.shape) | .mean(dim=(2, 3), keepdim=True) | as it came
+no x | (grad * x).sum_to_size | grad.sum_to_size | it is a factor
 swapped | return to_x, to_weights | return to_weights, to_x
   | invalid gradient at index 0 | Stopped
 no gradient | return to_x, to_weights | return to_x, None | of input 2
