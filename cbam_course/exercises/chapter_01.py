@@ -121,7 +121,7 @@ def cheapest_way(trial: Trial, cheapest, full: Tensor, about: str) -> int:
         "full": True,
     }
     right = min((way for way in WAYS if possible[way]), key=prices.get)
-    case = f"For a map of shape {[C, H, W]}, {about}, `cheapest` returns {got!r}"
+    case = f"For a map of shape {[C, H, W]}, {about}, `cheapest` returns {got!r:.200}"
     try:
         way, numbers = str(got[0]).strip().lower(), float(got[1])
         trial.expect(possible[way], f"{case}. That way cannot make it.")

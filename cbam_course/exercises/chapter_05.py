@@ -130,7 +130,7 @@ def diagnosis(trial: Trial, diagnose) -> None:
     rows = []
     for word in (cases[k] for k in order):
         said = str(trial.call(diagnose, black_box(lively(trial), word))).strip().lower()
-        trial.expect(said in SIGNS, f"`diagnose` says {said!r}; the words are {list(SIGNS)}.")
+        trial.expect(said in SIGNS, f"`diagnose` says {said!r:.200}; the words are {list(SIGNS)}.")
         trial.expect(
             said == word, f"`diagnose` says {said!r} of a block that is {word!r}. {SIGNS[word]}"
         )

@@ -275,8 +275,12 @@ def fits(
     for name in changed(network, {**before, **loaded}):
         message = "fits, and was not loaded" if name in loaded else "should start fresh"
         raise Wrong(f"{label}: `{name}` {message}.")
-    trial.expect(isinstance(found, Iterable), f"`load` should return names; it returns {found!r}.")
-    found, fresh = set(found), before.keys() - loaded.keys()
+    names = [*found] if isinstance(found, Iterable) and not isinstance(found, str) else [None]
+    trial.expect(
+        all(isinstance(name, str) for name in names),
+        f"`load` should return a list of names; it returns {found!r:.200}.",
+    )
+    found, fresh = set(names), before.keys() - loaded.keys()
     for name in sorted(fresh ^ found):
         raise Wrong(
             f"{label}: `{name}` starts fresh, and you do not return it."

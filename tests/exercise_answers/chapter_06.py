@@ -119,7 +119,11 @@ another shape let through | weights.keys() - fitting.keys() | weights.keys() - o
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
 what was loaded | return fresh | return sorted(fitting) | does not start fresh
-a number | return fresh | return len(fresh) | should return names
+a number | return fresh | return len(fresh) | a list of names
+one text | return fresh | return ", ".join(fresh) | a list of names
+two lists | return fresh | return fresh, left_over | a list of names
+PyTorch's own report | network.load_state_dict(fitting, strict=False)\n    return fresh
+  | return network.load_state_dict(fitting, strict=False) | a list of names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError
 
