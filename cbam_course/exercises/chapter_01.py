@@ -14,11 +14,16 @@ def from_images_to_weights(trial: Trial, feature_map, channel_map, spatial_map, 
     mistakes = {
         (4, 16, 32, 48): "Without padding a filter of 5 does not fit everywhere.",
         (4, 48, 28, 44): "A filter adds up the colors: one channel a filter.",
+        (4, 3, 28, 44): "Each filter makes a channel, whatever the colors.",
+        (4, 16, 27, 43): "At how many positions of a row of 6 can a filter of 5 begin?",
     }
     feature_map = shape(feature_map, (4, 16, 28, 44), "feature_map", mistakes)
     keep = "Keep the axes of size 1, or it does not multiply the features."
-    channel_map = shape(channel_map, (4, 16, 1, 1), "channel_map", {(4, 16): keep})
-    spatial_map = shape(spatial_map, (4, 1, 28, 44), "spatial_map", {(4, 28, 44): keep})
+    own = "Each image has a map of its own."
+    mistakes = {(4, 16): keep, (1, 16, 1, 1): own}
+    channel_map = shape(channel_map, (4, 16, 1, 1), "channel_map", mistakes)
+    mistakes = {(4, 28, 44): keep, (1, 1, 28, 44): own}
+    spatial_map = shape(spatial_map, (4, 1, 28, 44), "spatial_map", mistakes)
     mistakes = {
         73856: "That is for four images. One is asked for.",
         1248: "That is what the two small maps have. How many do they save?",
@@ -116,7 +121,7 @@ def cheapest_way(trial: Trial, cheapest, full: Tensor, about: str) -> int:
         "full": True,
     }
     right = min((way for way in WAYS if possible[way]), key=prices.get)
-    case = f"For a map of shape {[C, H, W]}, {about}, `cheapest` returns {got!r}"
+    case = f"For a map of shape {[C, H, W]}, {about}, `cheapest` returns {got!r:.200}"
     try:
         way, numbers = str(got[0]).strip().lower(), float(got[1])
         trial.expect(possible[way], f"{case}. That way cannot make it.")

@@ -16,7 +16,10 @@ def read_checkpoint(trial: Trial, channels, reduction, map_shape, parameters) ->
     hidden = {10: "10 is the number of hidden units."}
     channels = number(channels, 160, "channels", hidden)
     reduction = number(reduction, 16, "reduction", hidden)
-    mistakes = {(6, 160): "Keep two axes of size 1, or the map does not multiply `x`."}
+    mistakes = {
+        (6, 160): "Keep two axes of size 1, or the map does not multiply `x`.",
+        (1, 160, 1, 1): "Each image has a map of its own.",
+    }
     map_shape = shape(map_shape, (6, 160, 1, 1), "map_shape", mistakes)
     parameters = number(parameters, 3370, "parameters", {3200: "The biases are parameters too."})
     block = trial.fill(SqueezeExcitation(channels, reduction))
@@ -54,6 +57,9 @@ def block_like_the_course(trial: Trial, Block) -> None:
         expect_parameters(trial, Block, arguments, right, hint)
 
 
+NO_RELU = "No ReLU is between the two layers: two linear layers in a row are one."
+
+
 def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> Mistakes:
     """Outputs of blocks with one mistake each, and what to say of it."""
     scores, average = truth.mlp, x.mean(dim=(2, 3), keepdim=True)
@@ -64,6 +70,15 @@ def mistakes_of_squeeze_excitation(truth: SqueezeExcitation, x: Tensor) -> Mista
         (x * scores(average), "Your gates are not between 0 and 1: where is the sigmoid?"),
         (x * gates.sigmoid(), "The sigmoid is applied twice: no gate can be below one half."),
         (x * scores(average.mean(0, True)).sigmoid(), "The squeeze runs over the batch too."),
+        (
+            x * scores(x.amax((2, 3), True)).sigmoid(),
+            "You squeeze by the maximum: take the average.",
+        ),
+        (
+            x * scores(average).softmax(1),
+            "With a softmax the gates compete. Take a sigmoid of each.",
+        ),
+        (x * scores[2](scores[0](average)).sigmoid(), NO_RELU),
     ]
 
 

@@ -20,11 +20,21 @@ def at_a_distance(trial: Trial, W1, W2) -> None:
     z = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))])
     apart = torch.zeros_like(z)
     apart[:, 0] = z[:, 6] - z[:, 7]
+    too_late = torch.zeros_like(z)
+    too_late[:, 0] = z[:, 6].relu() - z[:, 7].relu()
     one_unit = "One unit is not enough: a ReLU makes the difference 0 where it is negative."
     mistakes = [
         (apart, "The score of channel 0 is negative where channel 7 is larger."),
         (apart.relu(), one_unit),
         ((-apart).relu(), one_unit),
+        (
+            apart.abs()[:, :1].expand_as(apart),
+            "The other channels get the score of channel 0 too. Which rows of `W2` should be zero?",
+        ),
+        (
+            too_late,
+            "Each unit reads one channel: a ReLU of a difference is wanted, not the reverse.",
+        ),
     ]
     scores = (z @ W1.T).relu() @ W2.T
     scores = trial.compare(scores, apart.abs(), "Scores, [vector, channel]: yours", mistakes)
@@ -49,9 +59,11 @@ def mistakes_of_the_map(truth: ChannelAttention, x: Tensor) -> Mistakes:
     """Maps with one mistake each, and what to say of it."""
     average, maximum = x.mean(dim=(2, 3)), x.amax(dim=(2, 3))
     a, m = truth.mlp(average), truth.mlp(maximum)
+    first, _, second = truth.mlp
     known = [
         (truth.mlp(average + maximum).sigmoid(), "You add averages and maxima before the MLP."),
         ((a + a).sigmoid(), "Your map does not change with the maxima."),
+        (second(first(average + maximum)).sigmoid(), "No ReLU is between the two layers."),
         (a.sigmoid() + m.sigmoid(), "Add first, then take the sigmoid: one for the sum."),
     ]
     return [(wrong[:, :, None, None], message) for wrong, message in known]

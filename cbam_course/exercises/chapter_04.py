@@ -22,14 +22,21 @@ def where_something_ends(trial: Trial, kernel) -> None:
     for size in ((2, 5, 4, 6), (1, 3, 1, 4)):
         x = trial.features(*size)
         pooled = torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
+        summed, added, once = (right.clone() for _ in range(3))
+        summed[0, 0] *= 9
+        added[0, 0] *= -1
+        once[0, 1] /= 4
+        turned = right.flip(1), right.flip(3), right.transpose(2, 3)
         scores, *wrong = (
-            F.conv2d(pooled, each, padding=1)
-            for each in (right, right.flip(1), right.flip(3), right.transpose(2, 3))
+            F.conv2d(pooled, each, padding=1) for each in (right, *turned, summed, added, once)
         )
         said = (
             "The slices are exchanged: the block reads the average map first.",
             "Left and right are exchanged: the last column of a slice reads the right neighbor.",
             "Rows and columns are exchanged: the last axis runs from left to right.",
+            "The averages are added up, and not divided by their number.",
+            "The mean of the averages is to be taken off, and yours is added.",
+            "The difference of the maxima counts four times.",
         )
         mistakes = zip(wrong, said, strict=True)
         trial.compare(block.conv(pooled), scores, "The score map of your kernel", mistakes)
@@ -85,6 +92,10 @@ def mistakes_of_spatial(truth: SpatialAttention, x: Tensor) -> Mistakes:
         ),
         (right, "Your block returns the map. Did you multiply the feature map by it?"),
         (x * scores, "Your weights are not between 0 and 1: where is the sigmoid?"),
+        (
+            x * truth.conv(torch.cat([average, average], dim=1)).sigmoid(),
+            "The maximum does not arrive: the convolution reads the average twice.",
+        ),
     ]
 
 
@@ -137,4 +148,13 @@ def mistakes_of_converting(
         ((weight * scale, right), "The slices are not in the order of the new block's maps."),
         ((swapped, right), "The kernel is not scaled: the scores come out too small or too large."),
         ((swapped * scale, beta), "The mean does not arrive in your bias."),
+        ((swapped * scale, beta - mean), "The scale multiplies the mean too."),
+        *(
+            ((swapped * other, beta - mean * other), said)
+            for other, said in (
+                (gamma / (var + eps), "v + eps is a variance: where is its root?"),
+                (gamma / var.sqrt(), "The number eps does not arrive in your scale."),
+                (gamma / (var.sqrt() + eps), "eps belongs under the root."),
+            )
+        ),
     ]

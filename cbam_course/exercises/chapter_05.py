@@ -98,11 +98,23 @@ def diagnosed(truth: CBAM, x: Tensor) -> dict[str, Tensor]:
 
 def mistakes_of_cbam(truth: CBAM, x: Tensor) -> Mistakes:
     """Outputs of blocks with mistakes, and what to say of them."""
-    added = truth.channel_attention.mlp(x.mean((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True))
+    excite, spatial = truth.channel_attention.mlp, truth.spatial_attention
+    average, maximum = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+    refined = truth.channel_attention(x)
+    scores = spatial.attention_map(refined).logit()
+    one_each = excite(average).sigmoid() + excite(maximum).sigmoid()
     return [
         *with_bugs(lambda *bugs: cbam(truth, x, *bugs), *BUGS),
         (x + cbam(truth, x), "Your block adds its input: there is no residual inside it."),
-        (truth.spatial_attention(x * added.sigmoid()), "You add the pools before the MLP."),
+        (spatial(x * excite(average + maximum).sigmoid()), "You add the pools before the MLP."),
+        (spatial(x * one_each), "Add the scores first, then take the sigmoid: one for the sum."),
+        (spatial.attention_map(refined), "Your block returns the map. Multiply F' by it."),
+        (truth.channel_attention(spatial(x)), "You weigh the positions first; CBAM the channels."),
+        (refined * scores, "Your spatial map is not between 0 and 1: where is its sigmoid?"),
+        (
+            spatial(x * (excite(average) + excite(maximum))),
+            "Your channel map is not between 0 and 1: where is its sigmoid?",
+        ),
     ]
 
 
@@ -118,7 +130,7 @@ def diagnosis(trial: Trial, diagnose) -> None:
     rows = []
     for word in (cases[k] for k in order):
         said = str(trial.call(diagnose, black_box(lively(trial), word))).strip().lower()
-        trial.expect(said in SIGNS, f"`diagnose` says {said!r}; the words are {list(SIGNS)}.")
+        trial.expect(said in SIGNS, f"`diagnose` says {said!r:.200}; the words are {list(SIGNS)}.")
         trial.expect(
             said == word, f"`diagnose` says {said!r} of a block that is {word!r}. {SIGNS[word]}"
         )

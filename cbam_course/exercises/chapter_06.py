@@ -105,7 +105,8 @@ def where_attention_may_be(truth: BasicBlock, x: Tensor) -> list[tuple[Tensor, s
     """The block's output, then those with the attention elsewhere and what to say of them."""
     gate, relu = truth.attention, torch.relu
     s = x if truth.downsample is None else truth.downsample(x)
-    f = truth.bn2(truth.conv2(relu(truth.bn1(truth.conv1(x)))))
+    raw = truth.conv2(relu(truth.bn1(truth.conv1(x))))
+    f = truth.bn2(raw)
     after = "The attention comes after the addition: a shut gate would cut the network in two."
     return [
         (relu(gate(f) + s), ""),
@@ -113,6 +114,11 @@ def where_attention_may_be(truth: BasicBlock, x: Tensor) -> list[tuple[Tensor, s
         (relu(gate(f + s)), after),
         (relu(f + gate(s)), "The attention is on the shortcut, where a shut gate cuts it."),
         (relu(f + s), "The attention is made, and never called."),
+        (
+            relu(truth.bn2(gate(raw)) + s),
+            "The attention comes before the last batch normalization, which divides gates away.",
+        ),
+        (gate(f) + s, "The last ReLU is missing."),
     ]
 
 
@@ -175,7 +181,15 @@ def gates_learn(
     with_x, change = ((weights * at).sum(dim=(0, 2, 3)) for at in (block(x), block(x) - x))
     added = "With all gates open your module is not the block alone: is `x` still added?"
     got = found[0].reshape(-1)
-    got = trial.compare(got, change, "The gradient of your gates", [(with_x, added)])
+    mistakes = [(with_x, added)]
+    for axis in (2, 3):
+        if x.shape[axis] == len(change):
+            others = [k for k in range(4) if k != axis]
+            along = (weights * (block(x) - x)).sum(dim=others)
+            mistakes.append(
+                (along, f"Your gates meet axis {axis} of `x`; the channels are axis 1.")
+            )
+    got = trial.compare(got, change, "The gradient of your gates", mistakes)
     trial.show(f"Gradients of {len(got)} gates", got)
 
 
@@ -235,6 +249,16 @@ def misfits(trial: Trial) -> list[tuple[str, ResNet, State]]:
         ("weights without `bn1.bias`", small(), lacking),
         ("weights with a tensor too many", small(), {**plain, "bn1.shift": torch.zeros(16)}),
         ("weights with attention blocks and a network without", small(), gated),
+        (
+            "weights whose attention has other shapes",
+            small(make_attention("se", reduction=8)),
+            gated,
+        ),
+        (
+            "weights with a layer that is not there",
+            small(),
+            {**plain, "layer1.0.fc.bias": torch.zeros(4)},
+        ),
         ("weights for three input channels and a network for six", small(in_channels=6), plain),
     ]
 
@@ -251,8 +275,12 @@ def fits(
     for name in changed(network, {**before, **loaded}):
         message = "fits, and was not loaded" if name in loaded else "should start fresh"
         raise Wrong(f"{label}: `{name}` {message}.")
-    trial.expect(isinstance(found, Iterable), f"`load` should return names; it returns {found!r}.")
-    found, fresh = set(found), before.keys() - loaded.keys()
+    names = [*found] if isinstance(found, Iterable) and not isinstance(found, str) else [None]
+    trial.expect(
+        all(isinstance(name, str) for name in names),
+        f"`load` should return a list of names; it returns {found!r:.200}.",
+    )
+    found, fresh = set(names), before.keys() - loaded.keys()
     for name in sorted(fresh ^ found):
         raise Wrong(
             f"{label}: `{name}` starts fresh, and you do not return it."

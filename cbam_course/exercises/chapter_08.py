@@ -68,11 +68,26 @@ def normalized(train: Tensor, images: Tensor) -> list[tuple[Tensor, str]]:
         return (images - mean) / std
 
     std, mean = torch.std_mean(train, (0, 2, 3), keepdim=True)
+    right = (images - mean) / std
     return [
-        ((images - mean) / std, ""),
+        (right, ""),
+        (
+            (images - mean) / train.std((2, 3)).mean(0)[:, None, None],
+            "That is the mean of the images' deviations; that of all pixels is larger.",
+        ),
+        ((images - mean) / std**2, "You divide by the variance. The deviation is its root."),
         (by_statistics(images, (0, 2, 3)), "These are the statistics of `images`, not of `train`."),
         (by_statistics(train, (0, 1, 2, 3)), "Each color has a mean and deviation of its own."),
         ((images / 255 - mean) / std, "The images are divided by 255, and the statistics are not."),
+        (
+            (images - mean / 255) * 255 / std,
+            "The statistics are of bytes divided by 255; the images are not divided.",
+        ),
+        (right.movedim(1, 3), "The channels are still the last axis."),
+        (
+            right.movedim(1, 3).reshape(right.shape),
+            "`reshape` moves no axis: it mixes colors and positions. `permute` moves them.",
+        ),
     ]
 
 
@@ -164,6 +179,11 @@ def the_loop(trial: Trial, train_epoch, accuracy) -> None:
                 expected = run_epoch(ours, steps, images, labels, order, *bugs)
             return state(ours), expected
 
+        pairs = zip(model.parameters(), start.parameters(), strict=True)
+        trial.expect(
+            not all(torch.equal(mine, before) for mine, before in pairs),
+            "No weight has changed. Which gradients are there when the optimizer steps?",
+        )
         right, expected = trained(False, False, False)
         about = (
             f"After epoch {epoch} the state of your network is not what one step for each batch "
@@ -264,10 +284,13 @@ def five_seeds(trial: Trial, shown, compare) -> None:
         ]
         mistakes = [([mean, high - mean], said) for (mean, _, high), said in mistakes]
         mean, _, high = limits(d)
+        half = high - mean
+        mistakes += [
+            ([-mean, half], "The mean is positive if the attention has done better."),
+            ([100 * mean, 100 * half], "Fractions are asked for, as the accuracies are."),
+        ]
         name = f"For {len(plain)} and {len(attention)} made-up runs `compare`, as (mean, half),"
-        got = same_numbers(
-            trial.call(compare, plain, attention), [mean, high - mean], name, mistakes
-        )
+        got = same_numbers(trial.call(compare, plain, attention), [mean, half], name, mistakes)
         trial.show(f"Made-up runs {k}: mean and half, in points", [100 * value for value in got])
     trial.stamp("Stamp of the sentences", *shown)
 

@@ -78,7 +78,7 @@ def gain_in_every_table(trial: Trial, gain) -> None:
     found.append(trial.call(gain, single.copy(), VARIANT, BASELINE))
     for k, (got, table) in enumerate(zip(found, tables, strict=True), 1):
         name = f"For table {k}, `gain`, as (mean, pairs),"
-        mean, pairs = same_numbers(got, gain_of(table), name)
+        mean, pairs = same_numbers(got, gain_of(table), name, mistakes_of_pairs(table))
         if k < 5:
             trial.show(f"Table {k}: mean difference and pairs", [mean, int(pairs)])
 
@@ -95,6 +95,22 @@ def gain_of(
         ours, theirs = (side.reset_index(drop=True) for side in (ours, theirs))
     differences = (ours - theirs).dropna().sort_values()[int(worst_out) :]
     return differences.mean(), len(differences)
+
+
+def mistakes_of_pairs(table: pd.DataFrame) -> Mistakes:
+    """What mistakes of a repaired function give, and what to say of them."""
+    mean, pairs = gain_of(table)
+    runs = table.groupby(["variant", "seed"], sort=False)
+    last_row = runs["test_accuracy"].last()
+    end = table.loc[runs["epoch"].idxmax()].set_index(["variant", "seed"])["test_accuracy"]
+    all_seeds = end[VARIANT].index.union(end[BASELINE].index)
+    as_it_stands = (last_row[VARIANT] - last_row[BASELINE]).dropna()
+    apart = end[VARIANT].mean() - end[BASELINE].mean()
+    return [
+        ([mean, len(all_seeds)], "A seed without a partner is no pair."),
+        ([as_it_stands.mean(), pairs], "The last row of a run need not be its last epoch."),
+        ([apart, pairs], "These are the means of all runs: take differences of pairs first."),
+    ]
 
 
 def epochs_of(trial: Trial, count: int, lacking: tuple, order: str) -> pd.DataFrame:
@@ -185,11 +201,24 @@ def mistakes_of_controls(ours: pd.Series, theirs: pd.Series, plain: pd.Series) -
     d = (ours - theirs).dropna().to_numpy()
     by_row = (ours.reset_index(drop=True) - theirs.reset_index(drop=True)).dropna().to_numpy()
     gain = limits((ours - plain).dropna().to_numpy())
-    welch = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    others = limits((theirs - plain).dropna().to_numpy())
+    unpaired = [
+        stats.ttest_ind(ours, theirs, equal_var=equal).confidence_interval()
+        for equal in (False, True)
+    ]
+    mean, low, high = limits(d)
     return [
         (gain, f"That is the difference from {BASELINE!r}, whatever the control."),
         (limits(by_row), "Rows in the same position are no pairs: look at their seeds."),
-        ([ours.mean() - theirs.mean(), *welch], "These are two means: where are the pairs?"),
+        *(
+            ([ours.mean() - theirs.mean(), *each], "These are two means: where are the pairs?")
+            for each in unpaired
+        ),
+        (
+            [one - other for one, other in zip(gain, others, strict=True)],
+            f"Both were compared with {BASELINE!r} first. Limits of two intervals do not subtract.",
+        ),
+        ([-mean, -high, -low], "The variant minus the control, not the other way round."),
         *mistakes_of_intervals(d, 0.95),
     ]
 
@@ -234,6 +263,7 @@ def share_of_tries(trial: Trial, power: Callable, n: int, s: float, delta: float
         seen(n, delta / s)[0]: " An interval below 0 does not contain 0, either.",
     }
     hint = next((said for share, said in hints.items() if abs(share - found) < near), "")
+    hint = hint if 0 <= found <= 1 else " A share lies between 0 and 1."
     case = f"For n = {n}, s = {s:.3f} and delta = {delta:.3f} the share is {right:.3f}"
     trial.expect(abs(found - right) < near, f"{case}; `power` returns {found:.3f}.{hint}")
     return found

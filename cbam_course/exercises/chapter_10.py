@@ -43,6 +43,10 @@ def map_behind_score(trial: Trial, activation_maps) -> None:
         mistakes = [
             (right.relu(), "All signs are wanted: leave the ReLU to whoever draws the maps."),
             (right / channels, "Add up the channels; do not average them."),
+            (
+                torch.einsum("kc,bchw->bkhw", weight, features),
+                "These are the maps of all classes: each image wants that of its own.",
+            ),
             (maps(chosen[:1]), "Each image has a class of its own: take its row of `weight`."),
         ]
         got = trial.call(activation_maps, features, weight, classes)
@@ -79,12 +83,22 @@ def somebody_elses_channels(trial: Trial, swapped) -> None:
             own = block.channel_attention.attention_map(x)
             refined, (_, own_positions) = block(x, return_map=True)
             mixed = x * own.roll(-1, dims=0)
+            moved = block.channel_attention(x.roll(-1, dims=0))
             mistakes = [
                 (refined, "That is the block as it is: each image still has its own channel map."),
                 (
                     mixed * own_positions,
                     "The spatial half has to compute its map from what reaches it.",
                 ),
+                (
+                    mixed * own_positions.roll(-1, dims=0),
+                    "The spatial map is that of the next image: it is to be computed as always.",
+                ),
+                (
+                    spatial(x * own.roll(1, dims=0)),
+                    "Each image has the map of the one before it: the next one's is wanted.",
+                ),
+                (spatial(moved), "You have moved the features, too: only the maps change places."),
             ]
             got = trial.call(swapped, block, x)
             got = trial.compare(got, spatial(mixed), "Your result", mistakes)

@@ -57,6 +57,7 @@ def keep_less(trial: Trial, Swish) -> None:
         slope = gate * (1 - gate)
         mistakes = [
             (grad * gate, "The gate depends on `x` too: a product has two derivatives."),
+            (gate + x * slope, "The gradient that comes in is a factor too, by the chain rule."),
             (grad * x * slope, "`x` is a factor as well: a product has two derivatives."),
         ]
         trial.compare(found, grad * (gate + x * slope), "The gradient", mistakes)
@@ -108,7 +109,11 @@ def gradient_that_looks_right(trial: Trial, Weigh) -> None:
             total = product.sum_to_size(weights.shape)
             return total * weights.numel() / product.numel() if mean else total
 
-        bugs = with_bugs(given_bugs, *messages)
+        without_x = grad.sum_to_size(weights.shape)
+        bugs = [
+            *with_bugs(given_bugs, *messages),
+            (without_x, "The derivative of `x * weights` by the weights is `x`: it is a factor."),
+        ]
         name = f"{about} the gradient of `weights`"
         trial.compare(to_weights, given_bugs(False, False), name, bugs)
         unharmed(trial, given, grad)
@@ -139,6 +144,13 @@ def one_pass_or_many(trial: Trial, times) -> None:
         mistakes = [
             ((max(sum(macs), sum(moved)), fused), "Each operator waits for its own limit."),
             ((eager, max(sum(macs), sum(moved))), "What lies between is neither read nor written."),
+            (
+                (sum(macs) + sum(moved), sum(macs) + outer),
+                "The slower of the two limits is the time: arithmetic and bytes go on together.",
+            ),
+            ((1000 * eager, 1000 * fused), "Seconds are asked for."),
+            ((eager, max(macs[0], outer)), "All multiply-accumulates remain in the single pass."),
+            ((eager, outer), "All multiply-accumulates remain in the single pass."),
         ]
         found = trial.call(times, list(operators), peak, bandwidth)
         found = same_numbers(found, (eager, fused), f"{name}: `times`", mistakes)

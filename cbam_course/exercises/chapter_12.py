@@ -55,6 +55,7 @@ def one_pool_for_two(trial: Trial, soft_pool) -> None:
                 pooled(x, (sharpness * x).softmax(dim=1).flatten(2)),
                 "The softmax runs over the channels. It has to run over the positions.",
             ),
+            (right / x[0, 0].numel(), "The weights add up to 1 already: sum, and do not average."),
         ]
         got = trial.call(soft_pool, x, sharpness)
         if sharpness > 1000 and not trial.tensor(got).isfinite().all():
@@ -80,6 +81,9 @@ def gate_that_costs_nothing(trial: Trial, fold) -> None:
         x = trial.features(2, inputs, 5, 4)
         before = deepcopy(conv.state_dict())
         folded = trial.call(fold, conv, gate)
+        live = gate.clone()
+        later = fold(conv, live)  # `call` hands over a copy
+        live.zero_()
         with torch.no_grad():
             right, *mistakes = what_fold_may_give(conv, gate, x, before)
             trial.expect(
@@ -87,11 +91,20 @@ def gate_that_costs_nothing(trial: Trial, fold) -> None:
                 "The convolution that was handed over has changed: other code may use it. Work "
                 "on a copy, such as `copy.deepcopy(conv)`.",
             )
-            if isinstance(folded, nn.Module):
-                folded = folded.double()
-            got = trial.call(folded, x)
-            got = trial.compare(got, right, "What your convolution makes of x", mistakes)
+            name = "What your convolution makes of x"
+            got = trial.compare(applied(trial, folded, x), right, name, mistakes)
+            trial.expect(
+                close(applied(trial, later, x), right),
+                "The values are right, but they change when `gate` changes after `fold`. Multiply "
+                "it into the weights once and for all.",
+            )
         trial.show(f"{inputs} to {outputs} channels", got)
+
+
+def applied(trial: Trial, folded: object, x: Tensor) -> Tensor:
+    """What a module of any dtype, or a function, makes of ``x``."""
+    folded = folded.double() if isinstance(folded, nn.Module) else folded
+    return trial.tensor(trial.call(folded, x), "What your convolution makes of x")
 
 
 def what_fold_may_give(conv: nn.Conv2d, gate: Tensor, x: Tensor, given: dict) -> list:
@@ -137,12 +150,15 @@ def norm_over_what(trial: Trial, grn) -> None:
             return w * n * x + s + (0 if bare else x)
 
         right = given(False, False, False)
+        norms = x.norm(dim=(2, 3), keepdim=True)
+        shared_mean = x + weight * norms / (norms.mean() + 1e-6) * x + shift
         mistakes = [
             (given(True, True, True), AS_IT_CAME),
             (given(True, True, False), BOTH_AXES),
             (given(True, False, False), ONE_AXIS),
             (given(True, False, True), f"2 bugs are left. {ONE_AXIS} {IDENTITY}"),
             (given(False, False, True), IDENTITY),
+            (shared_mean, "The mean runs over the images of the batch too: each has its own."),
         ]
         got = trial.call(grn, x, gamma, beta)
         got = trial.compare(got, right, "Your result", mistakes)

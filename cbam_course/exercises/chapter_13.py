@@ -23,12 +23,17 @@ def overlap_of_boxes(trial: Trial, iou) -> None:
         shared, areas = overlaps(some, others), area(some)[:, None] + area(others)
         right = shared / (areas - shared)
         unclamped = overlaps(some, others, clamp=False)
+        products = some[:, 2:].prod(dim=1)[:, None] + others[:, 2:].prod(dim=1)
         mistakes = [
             (
                 unclamped / (areas - unclamped),
                 "Boxes apart from each other share nothing: a negative width or height is 0.",
             ),
             (shared / areas, "What both cover is counted twice in the sum of the areas."),
+            (
+                shared / (products - shared),
+                "A width is right minus left, a height bottom minus top.",
+            ),
         ]
         got = trial.call(iou, some, others)
         got = trial.compare(got, right, "Your IoU", mistakes)
@@ -62,15 +67,25 @@ def row_more(trial: Trial, insert_row) -> None:
         rows = listed_rows(trial, count, position)
         new = [[-1], "cbam"]
         given, row = deepcopy(rows), deepcopy(new)
-        got = trial.call(insert_row, given, position, row)
+        returned = trial.call(insert_row, given, position, row)
         if given != rows:
             raise Wrong("The list that was handed over has changed: other code may use it.")
         right = inserted(rows, position, new)
-        if not isinstance(got, list) or len(got) != len(right):
+        got = as_rows(returned)
+        if got is None or len(got) != len(right):
             size = f"a list of {len(right)} rows"
-            raise Wrong(f"`insert_row` should return {size}; it returns {got!r:.200}.")
-        back = "Numbers that count back change too, where they reach across the new row."
-        hint = back if got == inserted(rows, position, new, back=False) else ""
+            raise Wrong(f"`insert_row` should return {size}; it returns {returned!r:.200}.")
+        hints = (
+            (
+                inserted(rows, position, new, back=False),
+                "Numbers that count back change too, where they reach across the new row.",
+            ),
+            (
+                inserted(rows, position, new, around=True),
+                "The row right behind the new one is to read it, and yours goes around it.",
+            ),
+        )
+        hint = next((said for wrong, said in hints if got == wrong), "")
         for k, (mine, expected) in enumerate(zip(got, right, strict=True)):
             about = f"With a row at {position}, row {k} is {mine}; expected {expected}."
             trial.expect(mine == expected, f"{about} {hint}".rstrip())
@@ -87,13 +102,26 @@ def listed_rows(trial: Trial, count: int, position: int) -> Rows:
             sources.append(trial.integer(0, number - 1) - trial.choice((0, number)))
         rows.append([sources, f"conv{trial.integer(8, 99)}"])
     rows[position][0] = [-1, -3]  # the first is to read the new row, the other goes around it
-    rows[position + 1][0] = [-1, -3]  # across the new row
-    rows[position + 2][0] = [-1, position, position - 1]
+    rows[position + 1][0] = [-1, -2, -3]  # across the new row, at once and by one row more
+    rows[position + 2][0] = [-1, -2, position, position - 1]  # none across it
     return rows
 
 
-def inserted(rows: Rows, position: int, row: list, *, back: bool = True) -> Rows:
-    """The rows with one more; without ``back`` numbers that count back are not corrected."""
+def as_rows(value: object) -> Rows | None:
+    """Rows of any sequences as lists of lists; None if it is something else."""
+    try:
+        return [[list(sources), *rest] for sources, *rest in value]
+    except (TypeError, ValueError):
+        return None
+
+
+def inserted(
+    rows: Rows, position: int, row: list, *, back: bool = True, around: bool = False
+) -> Rows:
+    """The rows with one more.
+
+    Without ``back`` numbers that count back are not corrected; with ``around`` no row reads it.
+    """
     made: Rows = []
     for number, (sources, *rest) in enumerate(rows):
         moved = []
@@ -101,7 +129,8 @@ def inserted(rows: Rows, position: int, row: list, *, back: bool = True) -> Rows
             if source >= 0:
                 source += source >= position
             elif back and number + source < position <= number:
-                source -= number != position or source != -1  # that row reads the new one
+                follows = number == position and source == -1  # that row reads the new one
+                source -= around or not follows
             moved.append(source)
         made.append([moved, *rest])
     return [*made[:position], row, *made[position:]]
@@ -111,13 +140,16 @@ def inserted(rows: Rows, position: int, row: list, *, back: bool = True) -> Rows
 def two_learning_rates(trial: Trial, groups) -> None:
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3), CBAM(8, reduction=4),
-        *(nn.Conv2d(8, 8, 1) for _ in range(trial.integer(9, 12))), CBAM(8, reduction=4),
+        *(nn.Conv2d(8, 8, 1) for _ in range(trial.integer(9, 12))),
+        nn.Sequential(nn.Conv2d(8, 8, 1), CBAM(8, reduction=4)),
     )  # fmt: skip
-    blocks = ["1", str(len(network) - 1)]
-    for parameter in network[0].parameters():
+    last = len(network) - 1
+    blocks = ["1", f"{last}.1"]
+    for parameter in (*network[0].parameters(), network[1].spatial_attention.conv.weight):
         parameter.requires_grad = False
     slow = round(0.001 + 0.01 * float(trial.rand(1)), 4)
-    found = trial.call(groups, network, blocks, slow, 10 * slow)
+    fast = round(10 * slow, 3)
+    found = trial.call(groups, network, blocks, slow, fast)
     optimizer = trial.call(lambda: torch.optim.SGD(found, lr=0.0))
     rates = {
         id(parameter): group["lr"]
@@ -125,32 +157,49 @@ def two_learning_rates(trial: Trial, groups) -> None:
         for parameter in group["params"]
     }
     for name, parameter in network.named_parameters():
-        right = 10 * slow if name.split(".")[0] in blocks else slow
-        right = right if parameter.requires_grad else "none"  # frozen
-        hint = ' A name that begins with "1" may belong to layer 10.' if name[1] != "." else ""
-        trial.expect(
-            rates.get(id(parameter), "none") == right,
-            f"The rate of {name} is {rates.get(id(parameter), 'none')}, expected {right}.{hint}",
-        )
+        inside = name.startswith(tuple(f"{block}." for block in blocks))
+        right = fast if inside else slow
+        hint = ""
+        if not parameter.requires_grad:
+            right, hint = "none", " It is frozen."
+        elif name.startswith(f"{last}."):
+            hint = f' The block is "{blocks[1]}"; the layer beside it is a trained one.'
+        elif not inside and name.startswith("1"):
+            hint = ' A name that begins with "1" may belong to layer 10.'
+        found_rate = rates.get(id(parameter), "none")
+        about = f"The rate of {name} is {found_rate}, expected {right}.{hint}"
+        trial.expect(found_rate == right, about)
     trial.show("Sum of the rates", sum(rates.values()), digits=4)
 
 
 @exercise("13.4", "Read the pairs")
 def read_the_pairs(trial: Trial, paired) -> None:
-    for missing in (0, 1, 3):
+    for missing in (1, 3, 0):  # pairs by position have another mean in the first ones
         luck = {seed: 80 + 10 * float(trial.rand(1)) for seed in range(8)}
         plain = {seed: round(value, 1) for seed, value in luck.items()}
         gated = {s: round(v + float(trial.randn(1)), 1) for s, v in luck.items() if s >= missing}
+        gated[4] = plain[4]  # a tie
         plain.pop(7 if missing else None, None)
         gated = dict(sorted(gated.items(), reverse=True))
         differences = [gated[seed] - plain[seed] for seed in sorted(plain.keys() & gated.keys())]
         count, above = len(differences), sum(value > 0 for value in differences)
         right = [count, sum(differences) / count, above]
+        below = sum(value < 0 for value in differences)
+        apart = sum(gated.values()) / len(gated) - sum(plain.values()) / len(plain)
         zipped = [g - p for g, p in zip(gated.values(), plain.values(), strict=False)]
         in_order = [len(zipped), sum(zipped) / len(zipped), sum(v > 0 for v in zipped)]
         mistakes = [
-            ([count, -right[1], count - above], "Gated minus plain, not the other way round."),
+            ([count, -right[1], below], "Gated minus plain, not the other way round."),
             (in_order, "The runs of a pair have the same seed, whatever their order."),
+            (
+                [count, right[1], sum(value >= 0 for value in differences)],
+                "A detector that is as good as the other one is not better.",
+            ),
+            ([count, right[1], above / count], "The last number counts seeds; yours is a share."),
+            (
+                [count, apart, above],
+                "The difference of two means takes in seeds without a partner: pair them first.",
+            ),
         ]
         result = trial.call(paired, dict(plain), dict(gated))
         name = f"`paired`, with {len(plain)} plain and {len(gated)} gated runs,"

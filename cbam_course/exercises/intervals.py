@@ -26,10 +26,14 @@ def mistakes_of_intervals(d: np.ndarray, level: float = 0.95) -> Mistakes:
     if n < 2:
         return [([mean] * 3, "One number says nothing about its own scatter: the limits are NaN.")]
     t, z = stats.t.ppf((1 + level) / 2, n - 1), round(stats.norm.ppf((1 + level) / 2), 2)
+    one_sided = "The share that `level` leaves out lies on both sides, half of it on each."
+    freedom = "n differences have n - 1 degrees of freedom."
     normal = f"{z} is of the normal distribution, for many differences. For few t is larger."
     return [
         (around(mean, z * stats.sem(d)), normal),
         (around(mean, t * stats.sem(d, ddof=0)), "Divide the squares by n - 1, not by n."),
         (around(mean, t * d.std(ddof=1)), "So far single differences scatter. And their mean?"),
         (limits(d), "The interval of 95 % comes out whatever the `level`."),
+        (around(mean, stats.t.ppf(level, n - 1) * stats.sem(d)), one_sided),
+        (around(mean, stats.t.ppf((1 + level) / 2, n) * stats.sem(d)), freedom),
     ]

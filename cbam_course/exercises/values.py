@@ -24,7 +24,7 @@ def number(answer: object, expected: int, name: str, mistakes: Mapping[float, st
     """
     value = _plain(answer)
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise Wrong(f"`{name}` should be a number, and is {answer!r}.")
+        raise Wrong(f"`{name}` should be a number, and is {answer!r:.200}.")
     if (value := float(value)) != expected:
         raise Wrong(f"`{name}` is not {value:.12g}. {mistakes.get(value, 'Count again.')}")
     return int(value)
@@ -72,14 +72,14 @@ def _integers(answer: object, name: str) -> tuple[int, ...]:
     if isinstance(answer, Real):
         answer = (answer,)
     if isinstance(answer, str) or not isinstance(answer, Iterable):
-        raise Wrong(f"`{name}` should be a list of numbers, and is {answer!r}.")
+        raise Wrong(f"`{name}` should be a list of numbers, and is {answer!r:.200}.")
     values = [_plain(value) for value in answer]
     if any(value is ... or value is None for value in values):
         raise NotSolved(f"`{name}` is still open: write your answer in the cell above.")
     for value in values:
         real = isinstance(value, Real) and not isinstance(value, bool)
         if not real or not float(value).is_integer():
-            raise Wrong(f"`{name}` should hold whole numbers, and holds {value!r}.")
+            raise Wrong(f"`{name}` should hold whole numbers, and holds {value!r:.200}.")
     return tuple(int(value) for value in values)
 
 

@@ -7,6 +7,11 @@ no edges | feature_map = [4, 16, 32, 48] | Without padding
 a channel a color | feature_map = [4, 48, 28, 44] | adds up the colors
 no batch | feature_map = [16, 28, 44] | another number of axes
 no axes of size 1 | channel_map = [4, 16] | the axes of size 1
+no channel axis | spatial_map = [4, 28, 44] | the axes of size 1
+one map for all | channel_map = [1, 16, 1, 1] | map of its own
+one where for all | spatial_map = [1, 1, 28, 44] | map of its own
+a channel for each color | feature_map = [4, 3, 28, 44] | Each filter makes
+one position too few | feature_map = [4, 16, 27, 43] | can a filter of 5 begin
 four images | saved = 73856 | for four images
 the small maps | saved = 1248 | How many do they save
 

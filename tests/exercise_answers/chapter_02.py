@@ -5,6 +5,7 @@ ANSWERS = r"""
 
 hidden units for the ratio | reduction = 10 | is the number of hidden units
 no axes of size 1 | map_shape = [6, 160] | two axes of size 1
+one map for all | map_shape = [1, 160, 1, 1] | map of its own
 biases forgotten | parameters = 3200 | The biases
 
 # measured
@@ -22,6 +23,9 @@ a residual | x * gates[:, :, None, None] | x + x * gates[:, :, None, None] | res
 no sigmoid | torch.sigmoid | | where is the sigmoid
 sigmoid twice | torch.sigmoid(self.fc2(hidden)) | self.fc2(hidden).sigmoid().sigmoid() | twice
 over the batch | x.mean(dim=(2, 3)) | x.mean(dim=(0, 2, 3))[None] | the batch too
+no ReLU | torch.relu | | No ReLU
+softmax | torch.sigmoid(self.fc2(hidden)) | self.fc2(hidden).softmax(dim=1) | gates compete
+the maximum | x.mean | x.amax | by the maximum
 no biases | hidden)\n | hidden, bias=False)\n | both layers have biases
 16 for good | // reduction\n | // 16\n | the hidden layer has 6 units
 default 8 | reduction=16 | reduction=8 | `reduction` is 16 unless

@@ -10,13 +10,16 @@ transposed | W2[0] = 1 | W2[0] = 1; W2 = W2.T | `W2` has shape [2, 8]
 ragged | W2[0] = 1 | W2 = [[1, 2], [3]] | lists of numbers of one length
 one unit | W2[0] = 1 | W2[0, 0] = 1 | One unit is not enough
 signed | W2[0] = 1 | W2[0, 0], W2[0, 1] = 1, -1 | is negative where channel 7
-all channels | W2[0] = 1 | W2[:] = 1 | Scores, [vector, channel]: yours has the right shape
+all channels | W2[0] = 1 | W2[:] = 1 | Which rows of `W2`
+a channel each | W2[0] = 1 | W1 = torch.eye(8)[6:]; W2[0, 0], W2[0, 1] = 1, -1 | reads one channel
+other channels | W2[0] = 1 | W1, W2[0] = W1.roll(-1, dims=1), 1 | Scores, [vector, channel]
 
 ## 3.2
 
 in float32 | (scores) | (scores.float()) | passed
 added first | mlp(average) + mlp(maximum) | mlp(average + maximum) | before the MLP
 the average twice | mlp(maximum) | mlp(average) | with the maxima
+no ReLU | torch.relu | | No ReLU
 a sigmoid each | torch.relu(z @ W1.T) @ W2.T | torch.sigmoid(torch.relu(z @ W1.T) @ W2.T)
   | torch.sigmoid(scores) | scores | one for the sum
 

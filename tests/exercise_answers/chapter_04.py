@@ -9,7 +9,11 @@ slices exchanged | kernel[0, 1, 1, 2] = -4 | kernel[0, 1, 1, 2] = -4; kernel = k
   | average map first
 left | kernel[0, 1, 1, 2] | kernel[0, 1, 1, 0] | reads the right neighbor
 below | kernel[0, 1, 1, 2] | kernel[0, 1, 2, 1] | Rows and columns
-the sum | -1 / 9 | -1 | The score map of your kernel has the right shape
+the sum | -1 / 9 | -1 | not divided by their number
+added | -1 / 9 | 1 / 9 | yours is added
+not four times | = 4 | = 1 | = -4 | = -1 | counts four times
+half | -1 / 9 | -1 / 18 | The score map of your kernel has the right shape
+no axis | kernel[0, 1, 1, 2] = -4 | kernel = torch.zeros(2, 3, 3) | has shape [2, 3, 3]
 
 ## 4.2
 
@@ -22,6 +26,7 @@ even accepted | % 2 == 0 | % 2 == 2 | there is no error
 the map | x * torch.sigmoid(scores) | torch.sigmoid(scores) | Did you multiply
 no sigmoid | torch.sigmoid(scores) | scores | where is the sigmoid
 sigmoid twice | (scores) | (scores.sigmoid()) | applied twice
+the average twice | [average, maximum] | [average, average] | maximum does not arrive
 a border of copies | bias=False | bias=False, padding_mode="replicate" | other values
 
 # windows and a matrix
@@ -78,7 +83,11 @@ float32 | weight.flip(1) * scale | (weight.flip(1) * scale).float() | passed
 order kept | weight.flip(1) | weight | not in the order
 kernel as it is | * scale, b | , b | kernel is not scaled
 no mean | beta - mean * scale | beta | mean does not arrive
-no root | (var + eps).sqrt() | (var + eps) | other values: at
+no root | (var + eps).sqrt() | (var + eps) | where is its root
+no eps | var + eps | var | eps does not arrive
+eps outside | (var + eps).sqrt() | (var.sqrt() + eps) | under the root
+mean as it is | mean * scale | mean | multiplies the mean too
+the root of the root | .sqrt() | .sqrt().sqrt() | other values: at
 only the kernel | , beta - mean * scale | | a pair
 a bias each | - mean * scale | - weight | expected one
 

@@ -49,6 +49,12 @@ added first | ) + self.mlp(x.amax(dim=(2, 3))) | + x.amax(dim=(2, 3))) | before 
 a bias | padding=padding, bias=False | padding=padding | nothing has a bias
 16 for good | // reduction\n | // 16\n | 6 hidden units
 default 49 | kernel_size=7 | kernel_size=49 | `kernel_size` 7
+the map | return x * torch.sigmoid(scores) | return torch.sigmoid(scores) | Multiply F' by it
+no sigmoid of the channels | torch.sigmoid(scores)[:, | scores[:, | channel map is not between
+no sigmoid of the positions | torch.sigmoid(scores)  # | scores  # | spatial map is not between
+a sigmoid each | self.fc2(torch.relu(self.fc1(z))) | self.fc2(torch.relu(self.fc1(z))).sigmoid()
+  | torch.sigmoid(scores)[:, | scores[:, | one for the sum
+default 8 | reduction=16 | reduction=8 | `reduction` is 16
 no hidden unit | hidden < 1 | False | leave no hidden unit
 even | kernel_size % 2 == 0 | False | has no middle
 
@@ -70,6 +76,11 @@ class Block(nn.Module):
         x = x * sum(self.mlp(pool(x)) for pool in self.pools).sigmoid()
         both = torch.stack([x.max(dim=1).values, x.mean(dim=1)], dim=1)
         return x * self.spatial(both).sigmoid()
+
+# the halves exchanged | positions first
+from cbam_course.attention import ChannelAttention, SpatialAttention
+
+Block = lambda c, r=16, k=7: nn.Sequential(SpatialAttention(k), ChannelAttention(c, r))
 
 # a lambda, the course's halves one after the other
 from cbam_course.attention import ChannelAttention, SpatialAttention

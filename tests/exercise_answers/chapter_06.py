@@ -40,6 +40,9 @@ on the shortcut | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(
   | x + self.attention(shortcut) | on the shortcut
 not called | self.attention(self.bn2(self.conv2(x))) | self.bn2(self.conv2(x)) | never called
 shortcut for a stride alone | != 1 or c_in | != 1 and c_in | Unexpected key(s)
+before the normalization | self.attention(self.bn2(self.conv2(x)))
+  | self.bn2(self.attention(self.conv2(x))) | before the last batch normalization
+no ReLU at the end | return self.relu(x + shortcut) | return x + shortcut | last ReLU is missing
 a bias in the shortcut | bias=False | bias=True | downsample.0.bias
 no stride in the shortcut | stride=stride, | | line | Stopped
 another name | self.attention | self.gate | attention.mlp
@@ -68,6 +71,8 @@ a residual | * (self.block(x) - x) | * self.block(x) | is `x` still added
 open at first | zeros | ones | gates are open
 nearly shut | zeros(channels, 1, 1) | full((channels, 1, 1), 1e-8) | not to the last bit
 one gate | zeros(channels, 1, 1) | zeros(()) | one for each channel
+along the columns | zeros(channels, 1, 1) | zeros(channels) | meet axis 3
+along the rows | zeros(channels, 1, 1) | zeros(channels, 1) | meet axis 2
 no parameter | nn.Parameter(torch.zeros(channels, 1, 1)) | torch.zeros(channels, 1, 1)
   | nn.Parameter
 detached | self.gates * | self.gates.detach() * | No gradient arrives at
@@ -102,10 +107,19 @@ attention left over | if not name.startswith("fc.")
   | For weights with attention blocks and a network without it should
 a name too many let through | for name in left_over if | for name in left_over[1:] if
   | For weights with a tensor too many it should
+the classifier anywhere | not name.startswith("fc.") | "fc." not in name
+  | For weights with a layer that is not there it should
 one tensor let through | if wrong: | if wrong[1:]: | For weights without `bn1.bias` it should
+another shape let through | weights.keys() - fitting.keys() | weights.keys() - own.keys()
+  | For weights whose attention has other shapes it should
 loaded first | fresh = sorted | network.load_state_dict(fitting, strict=False)\n    fresh = sorted
   | Decide first
 what was loaded | return fresh | return sorted(fitting) | does not start fresh
+a number | return fresh | return len(fresh) | a list of names
+one text | return fresh | return ", ".join(fresh) | a list of names
+two lists | return fresh | return fresh, left_over | a list of names
+PyTorch's own report | network.load_state_dict(fitting, strict=False)\n    return fresh
+  | return network.load_state_dict(fitting, strict=False) | a list of names
 not loaded | network.load_state_dict(fitting, strict=False) | | was not loaded
 another error | ValueError( | RuntimeError( | should raise a ValueError; its error is RuntimeError
 

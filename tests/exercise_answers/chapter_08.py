@@ -14,6 +14,12 @@ one epoch | first_epoch_at_1 = 13 | A second one
 own numbers | train.double | images.double | of `images`
 one number for all colors | dim=(0, 1, 2) | | Each color
 divided by 255 once | images.double() | images.double() / 255 | and the statistics are not
+channels last | .permute(0, 3, 1, 2) | | still the last axis
+each image's deviations | pixels.std(dim=(0, 1, 2)) | pixels.std(dim=(1, 2)).mean(dim=0)
+  | of all pixels is larger
+the variance | pixels.std | pixels.var | by the variance
+axes reshaped | permute(0, 3, 1, 2) | reshape(len(images), 3, *images.shape[1:3]) | moves no axis
+statistics divided by 255 | train.double() | train.double() / 255 | the images are not divided
 
 # from 0 to 1, channels first
 def normalize(train, images):
@@ -65,6 +71,8 @@ def augment(images, padding=4):
 
 labels left | labels[chosen] | labels[start : start + batch_size] | do not belong together
 gradients left | optimizer.zero_grad() | | The gradients of a step
+gradients cleared too late | optimizer.zero_grad() | | optimizer.step()
+  | optimizer.zero_grad(); optimizer.step() | No weight has changed
 mode left | model.train() | | in evaluation mode
 the training repaired only | model.eval() | | running averages
 order ignored | order[start | torch.arange(99)[: len(order)][start | in the order of `order`
@@ -115,6 +123,9 @@ the best epoch | run["test_accuracy"][-1] | max(run["test_accuracy"]) | best epo
 divided by n | / (n - 1) | / n | n - 1
 1.96 | T95[n - 1] | 1.96 | t is larger
 no n | variance / n | variance | single differences
+n degrees of freedom | T95[n - 1] | T95[n] | n - 1 degrees
+turned round | after[seed] - before[seed] | before[seed] - after[seed] | is positive if
+in points | return mean, | return 100 * mean, 100 * | Fractions
 no missing runs | & after.keys() | | KeyError | Stopped
 
 # the statistics module

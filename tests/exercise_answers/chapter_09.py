@@ -27,6 +27,8 @@ settled = 1 + np.flatnonzero(mean > stats.t.ppf(0.975, n - 1) * s / np.sqrt(n))
 ddof 0 | ddof=1 | ddof=0 | not by n
 no root of n | / n**0.5 | | single differences
 no level | (1 + level) / 2 | 0.975 | whatever the
+one side | (1 + level) / 2 | level | on both sides
+n degrees of freedom | n - 1) | n) | n - 1 degrees
 zero wide | float("nan") | mean | limits are NaN
 
 # scipy's test
@@ -39,13 +41,15 @@ def interval(differences, level=0.95):
 ## 9.3
 
 best epoch left | .last() | .max() | It takes the best
-last row | .sort_values("epoch") | | For table 4
-all seeds count | .dropna() | | expected -0.77456, 4
+last row | .sort_values("epoch") | | need not be its last epoch
+all seeds count | .dropna() | | without a partner
 worst pair left | .dropna() | .dropna().sort_values()[1:] | It leaves the worst
 best epoch and worst pair left | .last() | .max() | .dropna() | .dropna().sort_values()[1:]
   | 2 bugs are left
 sorted by seed | (accuracy[variant] - accuracy[baseline]).dropna()
   | pd.Series([a - b for a, b in zip(accuracy[variant], accuracy[baseline])]) | expected -0.77456, 4
+two means | differences.mean() | accuracy[variant].mean() - accuracy[baseline].mean()
+  | means of all runs
 a pair is no pair | differences.mean() | differences.mean() if len(differences) > 1 else 0
   | For table 5
 
@@ -69,7 +73,8 @@ against the baseline | control] | 'no attention'] | whatever the control
 missing runs counted | .dropna() | | expected
 normal | stats.t.ppf(0.975, n - 1) | 1.96 | normal distribution
 ddof | std() | std(ddof=0) | not by n
-sign | accuracy[variant] - accuracy[control] | accuracy[control] - accuracy[variant] | expected
+sign | accuracy[variant] - accuracy[control] | accuracy[control] - accuracy[variant]
+  | not the other way round
 limits of 0 | * differences.std() | * np.nan_to_num(differences.std()) | stats.t.ppf(0.975, n - 1)
   | np.nan_to_num(stats.t.ppf(0.975, n - 1)) | limits are NaN
 
@@ -77,6 +82,16 @@ limits of 0 | * differences.std() | * np.nan_to_num(differences.std()) | stats.t
 def against(table, variant, control):
     row = records.summary(table.assign(baseline=control)).loc[variant]
     return row[["difference", "difference_low", "difference_high"]]
+
+# two intervals, subtracted | do not subtract
+def against(table, variant, control):
+    found = records.summary(table)[["difference", "difference_low", "difference_high"]]
+    return found.loc[variant] - found.loc[control]
+
+# two means, one variance | where are the pairs
+def against(table, variant, control):
+    a, b = (table.test_accuracy[table.variant == v] for v in (variant, control))
+    return a.mean() - b.mean(), *stats.ttest_ind(a, b).confidence_interval()
 
 # by position | are no pairs
 def against(table, variant, control):
@@ -92,6 +107,7 @@ not seen | .abs() > | .abs() < | `power` returns 0.105
 1.96 for t | stats.t.ppf(0.975, n - 1) | 1.96 | t is larger
 above 0 only | .abs() | | An interval below 0
 no root of n | / n**0.5 | | `power` returns 0.55
+percent | return seen | return 100 * seen | lies between 0 and 1
 
 # exactly
 def pairs(s, delta):

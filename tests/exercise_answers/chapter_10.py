@@ -27,6 +27,8 @@ share = 100 * between / ((w - 5) ** 2).sum()
 a ReLU | sum(dim=1) | sum(dim=1).relu() | ReLU
 a mean | sum(dim=1) | mean(dim=1) | do not average
 first class only | weight[classes] | weight[classes[:1]] | class of its own
+all classes | (w * features).sum(dim=1) | torch.einsum("kc,bchw->bkhw", weight, features)
+  | maps of all classes
 
 # a 1x1 convolution, in float32
 def activation_maps(features, weight, classes):
@@ -64,6 +66,12 @@ def points(maps, masks):
 ## 10.4
 
 as it is | channel_map.roll(-1, dims=0) | channel_map | the block as it is
+the one before | roll(-1, dims=0) | roll(1, dims=0) | one before it
+features moved | x * channel_map.roll(-1, dims=0) | (x * channel_map).roll(-1, dims=0)
+  | moved the features
+both maps moved | x = x *
+  | spatial_map = block(x, return_map=True)[1].spatial.roll(-1, 0)\n    x = x *
+  | return block.spatial_attention(x) | return x * spatial_map | that of the next image
 the kept map | x = x * | spatial_map = block(x, return_map=True)[1].spatial\n    x = x *
   | return block.spatial_attention(x) | return x * spatial_map | what reaches it
 

@@ -33,6 +33,7 @@ half of the map | save_for_backward(x) | save_for_backward(x); ctx.gate = x.sigm
   | maps are kept beyond
 the gate alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate
   | The gate depends on
+the gradient forgotten | return grad * gate | return gate | by the chain rule
 the input alone | return grad * gate * (1 + x * (1 - gate)) | return grad * gate * x * (1 - gate)
   | is a factor as well
 in place | return grad * gate | return grad.mul_(gate) | is changed
@@ -90,6 +91,7 @@ in place last | to_x = grad * weights | to_x = grad
 positions | .sum_to_size(weights.shape) | .sum(dim=(2, 3), keepdim=True) | Over which axes
 two bugs | to_x = grad * weights | to_x = grad.mul_(weights)
   | .sum_to_size(weights.shape) | .mean(dim=(2, 3), keepdim=True) | as it came
+no x | (grad * x).sum_to_size | grad.sum_to_size | it is a factor
 swapped | return to_x, to_weights | return to_weights, to_x
   | invalid gradient at index 0 | Stopped
 no gradient | return to_x, to_weights | return to_x, None | of input 2
@@ -108,6 +110,14 @@ sums first | return eager, | moved = sum(r + w for _, r, w in operators)\n    re
   | waits for its own limit
 all bytes | bytes_once = operators[0][1] + operators[-1][2]
   | bytes_once = sum(r + w for _, r, w in operators) | neither read nor written
+both limits | max(macs / peak, (read + written) / bandwidth)
+  | macs / peak + (read + written) / bandwidth | max(macs / peak, bytes_once / bandwidth)
+  | macs / peak + bytes_once / bandwidth | go on together
+milliseconds | return eager, max | return 1000 * eager, 1000 * max | Seconds
+bytes alone | max(macs / peak, bytes_once / bandwidth) | bytes_once / bandwidth
+  | remain in the single pass
+macs of the first | sum(operator[0] for operator in operators) | operators[0][0]
+  | remain in the single pass
 one number | return eager, max(macs / peak, bytes_once / bandwidth) | return eager
   | should return 2 numbers
 

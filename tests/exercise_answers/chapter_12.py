@@ -19,6 +19,7 @@ one position each | moved = 2 * 196 * 256 | looks at every position
 the average | return (weights * values).sum(dim=2) | return values.mean(dim=2) | has no effect
 no sharpness | (sharpness * values) | values | multiplies the scores
 over the channels | softmax(dim=2) | softmax(dim=1) | over the channels
+a mean | .sum(dim=2) | .mean(dim=2) | do not average
 
 # a product of matrices, in float32
 def soft_pool(x, sharpness):
@@ -56,7 +57,7 @@ def fold(conv, gate):
             new.bias.copy_(conv.bias)
     return new
 
-# the gate as it was
+# the gate as it was | once and for all
 def fold(conv, gate):
     return lambda x: conv(gate * x)
 
@@ -84,6 +85,7 @@ bare | return x + gamma | return gamma | should be the identity
 bare with a mean | norm.mean(dim=1, | norm.mean(dim=-1, | return x + gamma | return gamma
   | 2 bugs are left
 no beta | + beta.view(1, -1, 1, 1) | | other values: at
+one mean for all | norm.mean(dim=1, keepdim=True) | norm.mean() | each has its own
 
 # einsum
 def grn(x, gamma, beta):
