@@ -72,10 +72,11 @@ def main(arguments: list[str]) -> int:
     if interpreter is None:
         print(f"not run: there is no Python {PYTHON} here, Colab's", file=sys.stderr)
         return 2
+    notebooks = selected(arguments)
     pins = [line for line in CONSTRAINTS.read_text("utf-8").splitlines() if "==" in line]
     python = prepare(interpreter, FOLDER, CONSTRAINTS, [*pins, *ALSO])
     failures = 0
-    for notebook in selected(arguments):
+    for notebook in notebooks:
         start = time.perf_counter()
         problem = run(notebook, python)
         failures += bool(problem)

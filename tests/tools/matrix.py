@@ -41,6 +41,8 @@ ROW = "{:11}  {:9}  {:7}  {:7}  {}"
 def selected(arguments: list[str]) -> list[Path]:
     """Return the notebooks that the command line names, or the chapters, then their exercises."""
     named = [Path(name).resolve() for name in arguments]
+    if missing := [path for path in named if not path.is_file()]:
+        sys.exit(f"there is no notebook {missing[0]}")
     return named or [*chapters(), *exercise_cells.exercise_notebooks()]
 
 
@@ -72,7 +74,6 @@ def prepare(python: str, folder: Path, constraints: Path | None, wanted: list[st
         "import sys; from tests.tools import environment; "
         "environment.make(sys.argv[1], sys.argv[3:], sys.argv[2])"
     )
-    print(f"Setting up {folder.name} ...", flush=True)
     arguments = [str(folder), str(constraints or os.devnull), *wanted]
     subprocess.run([python, "-c", code, *arguments], cwd=ROOT, check=True)
     return environment.python_of(str(folder))
