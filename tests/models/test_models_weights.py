@@ -98,6 +98,22 @@ def test_the_first_convolution_starts_fresh_whatever_its_name():
     assert report.unused == ("features.0.0.weight",)
 
 
+def test_the_head_is_not_a_linear_layer_of_the_attention():
+    """MobileNet v2 has its attention, with linear layers here, behind its classifier."""
+    with META:
+        model = make_model("mobilenet_v2", make_attention("se", layer="linear"), num_classes=7)
+        given = make_model("mobilenet_v2")
+    weights = {
+        key: torch.empty_like(value, device="cpu") for key, value in given.state_dict().items()
+    }
+    report = load_weights(model.to_empty(device="cpu"), weights)
+    assert [key for key in report.fresh if "classifier" in key] == [
+        "classifier.1.weight",
+        "classifier.1.bias",
+    ]
+    assert report.reasons == {"classifier.1": "7 classes, the weights have 1000"}
+
+
 @pytest.mark.parametrize(
     ("name", "attention", "options"),
     [
