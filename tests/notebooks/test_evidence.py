@@ -27,8 +27,8 @@ def row(experiment, variant):
 @pytest.mark.parametrize(
     "page, said",
     [
-        ("intro", "CBAM gained {gain} points in a ResNet-20 (fifteen seeds, 95 % interval {low} to "
-         "{high}), at {accuracy} % accuracy"),
+        ("intro", "CBAM gained {gain} points in a narrow ResNet-20 (fifteen seeds, 95 % interval "
+         "{low} to {high}), at {accuracy} % accuracy"),
         ("which_block", "CBAM gained {gain} points with fifteen seeds, 95 % interval {low} to "
          "{high}."),
         ("copy_this", "gained {gain} points in fifteen pairs of short runs (95 % interval {low} to "
@@ -114,7 +114,7 @@ def test_the_welcome_page_tells_what_a_block_takes():
     )
     said = (
         f"it added {large[0]} to the training of a ResNet-50 and {large[1]} to its forward pass "
-        f"alone; to those of the small ResNet-20, {small[0]} and {small[1]}."
+        f"alone; to those of a ResNet-20 of the usual width, {small[0]} and {small[1]}."
     )
     assert said in PAGES["intro"]
 
