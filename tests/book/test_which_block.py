@@ -54,3 +54,17 @@ def test_the_costs_are_counted(name, parameters, billion, megabytes, monkeypatch
     if name == "cbam-fc":
         written = kept_for_backward(name, "meta")
         assert f"as it is usually written CBAM keeps {written / 1e6:.0f} MB" in PAGE
+
+
+def test_which_global_contexts_gate_and_which_add():
+    timm = pytest.importorskip("timm")
+    added = "The GC blocks of the rows above, GCNet's and those of timm's ResNet-33ts, add to them"
+    assert "(`timm:gc` gates the features." in PAGE and added in PAGE
+    with torch.device("meta"):
+        networks = models.make_model("resnet18", "timm:gc"), timm.create_model("gcresnet33ts")
+    gating, adding = (
+        [m for m in network.modules() if type(m).__name__ == "GlobalContext"]
+        for network in networks
+    )
+    assert gating and all(m.mlp_scale is not None and m.mlp_add is None for m in gating)
+    assert adding and all(m.mlp_scale is None and m.mlp_add is not None for m in adding)

@@ -5,6 +5,7 @@ import pytest
 
 from cbam_course import records
 from cbam_course.detector import results
+from cbam_course.records import experiments
 from tests.support.notebook_rules import markdown
 from tests.support.project import ROOT, chapters
 
@@ -26,8 +27,8 @@ def row(experiment, variant):
 @pytest.mark.parametrize(
     "page, said",
     [
-        ("intro", "CBAM gained {gain} points in a ResNet-20 (fifteen seeds, 95 % interval {low} to "
-         "{high}), at {accuracy} % accuracy"),
+        ("intro", "CBAM gained {gain} points in a narrow ResNet-20 (fifteen seeds, 95 % interval "
+         "{low} to {high}), at {accuracy} % accuracy"),
         ("which_block", "CBAM gained {gain} points with fifteen seeds, 95 % interval {low} to "
          "{high}."),
         ("copy_this", "gained {gain} points in fifteen pairs of short runs (95 % interval {low} to "
@@ -113,6 +114,91 @@ def test_the_welcome_page_tells_what_a_block_takes():
     )
     said = (
         f"it added {large[0]} to the training of a ResNet-50 and {large[1]} to its forward pass "
-        f"alone; to those of the small ResNet-20, {small[0]} and {small[1]}."
+        f"alone; to those of a ResNet-20 of the usual width, {small[0]} and {small[1]}."
     )
     assert said in PAGES["intro"]
+
+
+@pytest.mark.parametrize(
+    "experiment, variant, page, said",
+    [
+        ("small-replication", "ECA, k = 3", "03_channel_attention",
+         "With fifteen fresh seeds $k = 3$ gained {gain} (95 % interval {low} to {high};"),
+        ("small-replication", "CBAM (FC)", "08_cifar10",
+         "CBAM gained {gain} points ({low} to {high}, fifteen seeds)"),
+        ("small-resnet-controls", "constant gate", "08_cifar10",
+         "a constant gate, which cannot look at the image, gained {gain} ({low} to {high})"),
+        ("small-replication", "CBAM (FC)", "09_does_it_help",
+         "CBAM gained {gain} points with fifteen seeds ({low} to {high})"),
+        ("small-resnet-controls", "constant gate", "09_does_it_help",
+         "a constant gate {gain} ({low} to {high})"),
+        ("small-placement", "first stage", "which_block",
+         "in the first alone it gained {gain} ({low} to {high})"),
+    ],
+)  # fmt: skip
+def test_a_gain_that_stands_away_from_its_table(experiment, variant, page, said):
+    assert said.format(**row(experiment, variant)) in PAGES[page]
+
+
+def test_the_losses_are_told_as_they_were_recorded():
+    """A loss is told without its sign, and its interval from the near end to the far one."""
+    last = records.summary(records.table("small-placement")).loc["last stage"]
+    lost, near, far = (
+        f"{-last[name]:.2f}" for name in ("difference", "difference_high", "difference_low")
+    )
+    assert (
+        f"In the last stage alone CBAM lost {lost} points there ({near} to {far}, five seeds)"
+        in (PAGES["which_block"])
+    )
+    assert f"there alone CBAM lost {lost} points" in PAGES["09_does_it_help"]
+    one, other = (
+        f"{-records.summary(records.table(name)).loc[variant, 'difference']:.2f}"
+        for name, variant in (("small-backbone", "plain + CBAM"), ("small-blocks", "CBAM (FC)"))
+    )
+    said = (
+        f"CBAM lost {one} points by one recipe, and {other}, which chance may explain, by another"
+    )
+    assert said in PAGES["which_block"]
+
+
+@pytest.mark.parametrize(
+    "experiment, said",
+    [
+        ("small-channel-pools", "from {low} to {high}, and each interval contains zero"),
+        ("small-spatial", "Every interval contains zero (the means are {low} to {high})"),
+    ],
+)
+def test_means_that_chapter_9_draws_and_does_not_print(experiment, said):
+    found = records.summary(records.table(experiment)).dropna(subset=["difference"])
+    assert (found["difference_low"] < 0).all() and (found["difference_high"] > 0).all()
+    low, high = (
+        f"{value:.2f}".replace("-", "−")
+        for value in (found["difference"].min(), found["difference"].max())
+    )
+    assert said.format(low=low, high=high) in PAGES["09_does_it_help"]
+
+
+def test_chapter_9_tells_what_half_the_learning_rate_does():
+    runs = records.by_seed(records.table("small-resnet-controls"))
+    plain, cbam = (
+        f"{(runs[f'{name}, half the rate'] - runs[name]).mean():.1f}"
+        for name in ("no attention", "CBAM (FC)")
+    )
+    said = (
+        f"half that learning rate turned out {plain} points better for the ResNet-20 without "
+        f"attention, and {cbam} better with CBAM"
+    )
+    assert said in PAGES["09_does_it_help"]
+
+
+def test_the_recipes_of_the_small_networks_are_told_right():
+    """Images, epochs and test images that the pages name for the two small networks."""
+    grid = experiments()
+    for name, numbers in (("small-blocks", (8000, 6, 2000)), ("small-order", (4000, 5, 2000))):
+        for variant in grid[name].variants:
+            config = variant.config
+            assert (config.train_size, config.epochs, config.test_size) == numbers
+    assert "8,000 images for six epochs" in PAGES["09_does_it_help"]
+    assert "4,000 images for five epochs" in PAGES["09_does_it_help"]
+    assert "after six epochs with 8,000 images" in PAGES["03_channel_attention"]
+    assert "after five epochs with 4,000 images" in PAGES["02_squeeze_and_excitation"]
