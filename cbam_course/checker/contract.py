@@ -66,7 +66,7 @@ def one_line(error: Exception) -> str:
 def _counts_channels(block: Any, arguments: dict[str, Any]) -> bool:
     """Whether the first argument is the number of channels, which is then given without a name."""
     first = next(iter(inspect.signature(block).parameters.values()), None)
-    if first is None or first.name in arguments:
+    if first is None or first.name in arguments or block.__init__ is nn.Module.__init__:
         return False
     # A default that is odd, or several numbers, is of kernels: such a block takes any channels.
     odd = isinstance(first.default, int) and first.default % 2 == 1

@@ -144,12 +144,17 @@ class Half:
         if apart := self.moves(one, other):
             middle = self.score((one + other) / 2)
             if self.axis == 1 or differs((self.score(one) + self.score(other)) / 2, middle):
-                code, far = "other-statistic", self.x.clone()
-                far[:, :, 0] *= 2
-                # The weights of a channel map are felt at all positions, a convolution's nearby.
-                if not self.others and self.axis == 2 and self.moves(far, self.x, last=SIZE[1]):
-                    code = "product-missing"
-                yield self.finding(code, apart)
+                if self.others or self.axis == 1:
+                    yield self.finding("other-statistic", apart)
+                    return
+                far = self.x.clone()
+                far[:, :, 0] *= 2  # this is felt at the other end only through a channel map
+                if not self.moves(far, self.x, last=SIZE[1]):
+                    raise CannotJudge(
+                        "the positions' weights depend on more than the channels' averages and "
+                        "maxima, as in pixel attention and BAM's spatial half"
+                    )
+                yield self.finding("product-missing", apart)
                 return
             yield self.finding("learned-pool")
         changes = {"avg": self.pooled(high, top), "max": self.pooled(low, top + 1)}

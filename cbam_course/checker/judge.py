@@ -111,7 +111,7 @@ def _what_it_returns(probe: Probe, report: Report) -> None:
         return
     probe.adds = y.shape == x.shape and _is_map(y - x, x)
     if not probe.adds and not _is_map(y, x):
-        why = "it is not 0 where x is 0, as behind a BatchNorm or where channels are moved"
+        why = "it is not 0 where x is 0, as behind a BatchNorm or where channels are mixed"
         if y.shape != x.shape:
             why = f"shape {list(y.shape)} for x of shape {list(x.shape)}"
         raise CannotJudge(f"block(x) is no product of x and a gate, and no map: {why}")

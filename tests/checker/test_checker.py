@@ -99,6 +99,18 @@ class SCSE(nn.Module):
         return self.squeeze(x) + x * self.conv(x).sigmoid()
 
 
+class PixelAttention(nn.Module):
+    """Two convolutions of all channels make the map of the positions."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.first = nn.Conv2d(channels, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, x):
+        return x * self.second(self.first(x).relu()).sigmoid()
+
+
 class OnlyOnLargeMaps(right_blocks.Options):
     def forward(self, x):
         return super().forward(x) if x.shape[-1] > 14 else x * self.channel(x)
@@ -119,7 +131,9 @@ class Sequence(nn.Module):
         (nn.Softmax2d(), "is no product of x and a gate"),
         (nn.Sequential(CBAM(64), nn.ReLU()), "each value is changed by itself"),
         (SimAM(), "the block has no parameter"),
+        (SimAM, "the block has no parameter"),
         (SCSE, "this is scSE, or the like"),
+        (PixelAttention, "as in pixel attention"),
         (OnlyOnLargeMaps, "on maps of 24 x 20 it computes something else than on 12 x 10"),
         (Sequence(), "called with feature maps [B, C, H, W], and raised ValueError: too many"),
         (nn.Sequential(CBAM(64), nn.BatchNorm2d(64)), "it is not 0 where x is 0"),

@@ -180,18 +180,6 @@ class Blended(Right):
         return self.share * mean + (1 - self.share) * top
 
 
-class GateOfFeatures(nn.Module):
-    """Two convolutions of all channels make the map of the positions."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.first = nn.Conv2d(channels, 4, 3, padding=1)
-        self.second = nn.Conv2d(4, 1, 3, padding=1)
-
-    def forward(self, x):
-        return x * self.second(self.first(x).relu()).sigmoid()
-
-
 class NewLayerEachCall(Right):
     def channel_scores(self, x):
         mlp = Right(x.shape[1]).mlp.to(x)
@@ -325,7 +313,6 @@ WRONG = {
     ),
     "kernel of 49": (partial(Right, kernel_size=49), "kernel-too-large"),
     "even kernel": (EvenKernel, "off-center"),
-    "two convolutions of the features": (GateOfFeatures, "other-statistic"),
     "squares of the features": (
         wrong(planes=_(lambda x: torch.cat([x.square().mean(1, True), x.amax(1, True)], 1))),
         "other-statistic",
