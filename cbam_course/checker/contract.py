@@ -39,10 +39,11 @@ def contract(probe: Probe) -> Iterator[Finding]:
 
 def _gradients(probe: Probe, x: Tensor) -> Iterator[Finding]:
     silent = {name for name, value in probe.parameters.items() if value.numel()}
-    for seed in range(3):
+    # A block may do on large maps what it leaves out on small ones.
+    for seed, inputs in enumerate((x.repeat(1, 1, 2, 2), x, x)):
         probe.draw(seed=seed)
         learning = {name: p for name, p in probe.parameters.items() if p.requires_grad}
-        leaf = x.clone().requires_grad_()
+        leaf = inputs.clone().requires_grad_()
         total = first_tensor(probe.block(leaf * 1)).double().square().sum()
         grad, *grads = torch.autograd.grad(
             total, [leaf, *learning.values()], allow_unused=True, materialize_grads=True
@@ -62,13 +63,21 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
+def _counts_channels(block: Any, arguments: dict[str, Any]) -> bool:
+    """Whether the first argument is the number of channels, which is then given without a name."""
+    first = next(iter(inspect.signature(block).parameters.values()), None)
+    if first is None or first.name in arguments or block.__init__ is nn.Module.__init__:
+        return False
+    # A default that is odd, or several numbers, is of kernels: such a block takes any channels.
+    odd = isinstance(first.default, int) and first.default % 2 == 1
+    return not (odd or isinstance(first.default, tuple | list))
+
+
 def make(block: Any, channels: int, arguments: dict[str, Any]) -> nn.Module:
     """A module from a class or factory, which is called with the number of channels."""
-    # A first argument with an odd default is a kernel size: such a block takes any channels.
-    first = next(iter(inspect.signature(block).parameters.values()), None)
-    free = first is None or (isinstance(first.default, int) and first.default % 2 == 1)
     try:
-        made = block(**arguments) if free else block(channels, **arguments)
+        first = (channels,) if _counts_channels(block, arguments) else ()
+        made = block(*first, **arguments)
     except TypeError as error:
         raise CannotJudge(
             f"it cannot be made from {channels} channels and {arguments or 'nothing else'}: "
@@ -83,12 +92,14 @@ def ignored_arguments(block: Any, channels: int, given: dict[str, Any]) -> Itera
     """Arguments, given or with a number as default, whose value makes no difference."""
     defaults = {name: p.default for name, p in inspect.signature(block).parameters.items()}
     shown = _shown(block, channels, given)
-    for name in [*list(defaults)[1:], *(given.keys() - defaults.keys())]:
+    names = [*defaults, *(given.keys() - defaults.keys())]
+    for name in names[1:] if _counts_channels(block, given) else names:
         default = defaults.get(name, inspect.Parameter.empty)
         value = given.get(name, default)
+        value = tuple(value) if isinstance(value, list) else value
         others = [default] if name in given and default is not inspect.Parameter.empty else []
-        if type(value) in (int, float):
-            others += [type(value)(v) for v in (value * 2, value * 4, value + 2, value / 2)]
+        if type(value) in (int, float):  # 1, since many take no fewer than 4 or 8 hidden units
+            others += [type(value)(v) for v in (value * 2, value * 4, value + 2, value / 2, 1)]
         answers = [_shown(block, channels, {**given, name: v}) for v in others if v != value]
         answers = [answer for answer in answers if answer]
         if answers and all(_same(answer, shown) for answer in answers):

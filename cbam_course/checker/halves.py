@@ -5,15 +5,17 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .probe import CLOSE, Probe, differs, features, spread
+from .probe import CLOSE, CannotJudge, Probe, differs, features, spread
 from .report import Finding, finding
 
 SIZE, WIDE = (12, 10), 71
 LARGEST_KERNEL = 15
-# The lowest and the highest gate as multiples of that of a zero score.
-ENDS = {
-    "sigmoid": (0, 2), "two-sigmoids": (0.804, 1.175), "relu-last": (1, 2), "product-twice": (0, 4),
-}  # fmt: skip
+# The lowest and the highest gate as multiples of that of a zero score; the first of the two
+# sigmoids may be one on each pool's score.
+ENDS = (
+    ("sigmoid", 0, 2), ("two-sigmoids", 0.804, 1.175), ("two-sigmoids", 0.684, 1.205),
+    ("relu-last", 1, 2), ("product-twice", 0, 4),
+)  # fmt: skip
 
 
 class Half:
@@ -60,12 +62,12 @@ class Half:
         """What goes into the sigmoid, up to a factor if that is a hard one: [N, C] or [N, HW]."""
         return self.map(x) - 0.5 if self.hard else self.map(x).logit()
 
-    def moves(self, one: Tensor, other: Tensor) -> float:
-        """How far the maps of two inputs are apart, at most, over some random weights."""
+    def moves(self, one: Tensor, other: Tensor, last: int = 0) -> float:
+        """How far the (last values of the) maps of two inputs are apart, over some weights."""
         apart = 0.0
         for seed in range(4):  # with one of them a few hidden units may all be silent
             self.draw(seed)
-            apart = max(apart, differs(self.map(one), self.map(other)))
+            apart = max(apart, differs(self.map(one)[:, -last:], self.map(other)[:, -last:]))
         return apart
 
     def pooled(self, average: Tensor, maximum: Tensor, seed: int = 0) -> Tensor:
@@ -108,7 +110,9 @@ class Half:
         got, code = f"{self.start:.3g} at first, then {low:.3g} to {high:.3g}", "gate-range"
         if abs(self.start) < CLOSE:
             code = "tanh" if max(-low, high) < 1.01 else "no-sigmoid"
-        for name, (least, most) in ENDS.items():
+            if -0.2785 < low < -0.25 and high > 1:  # the least value of s * sigmoid(s)
+                code = "own-score"
+        for name, least, most in ENDS:
             if max(abs(low - least * self.start), abs(high - most * self.start)) < 0.1 * self.start:
                 code = name
         self.judged = code == "sigmoid"
@@ -140,8 +144,17 @@ class Half:
         if apart := self.moves(one, other):
             middle = self.score((one + other) / 2)
             if self.axis == 1 or differs((self.score(one) + self.score(other)) / 2, middle):
-                code = "other-statistic" if self.others or self.axis == 1 else "product-missing"
-                yield self.finding(code, apart)
+                if self.others or self.axis == 1:
+                    yield self.finding("other-statistic", apart)
+                    return
+                far = self.x.clone()
+                far[:, :, 0] *= 2  # this is felt at the other end only through a channel map
+                if not self.moves(far, self.x, last=SIZE[1]):
+                    raise CannotJudge(
+                        "the positions' weights depend on more than the channels' averages and "
+                        "maxima, as in pixel attention and BAM's spatial half"
+                    )
+                yield self.finding("product-missing", apart)
                 return
             yield self.finding("learned-pool")
         changes = {"avg": self.pooled(high, top), "max": self.pooled(low, top + 1)}
@@ -156,7 +169,11 @@ class Half:
             yield from self._spatial(low, top, bool(apart), details)
 
     def _channel(self, low: Tensor, high: Tensor, top: Tensor, details: dict) -> Iterator[Finding]:
-        if apart := self.moves(self.x.repeat(1, 1, 2, 2), self.x):
+        larger = self.x.repeat(1, 1, 2, 2)
+        gate = self.gate(larger)
+        if differs(gate, gate.mean(2, keepdim=True)):
+            raise CannotJudge("on maps of 24 x 20 it computes something else than on 12 x 10")
+        if apart := self.moves(larger, self.x):
             yield self.finding("sum-pool", apart)
             return
         yield from self._mixing(details)
@@ -171,6 +188,9 @@ class Half:
                 if differs(s[0][0], alone[2]):
                     mixed = differs(s[0][0] + s[1][1], s[0][1] + s[1][0])
                     code = "pools-joined" if mixed else "unshared-mlp"
+                    if not differs(s[0][0].square(), alone[0] * alone[1]):
+                        code = "scores-multiplied"
+                        del details["hidden units"], details["reduction"]
                 yield self.finding(code, apart)
 
     def _mixing(self, details: dict[str, str | int]) -> Iterator[Finding]:
@@ -208,19 +228,20 @@ class Half:
             if adds_up(u.abs(), v.abs()):
                 yield self.finding("relu-first", "they add up")
             self.fill(0.1)
-            if differs(self.score(self.constant(-u.abs())), 0):
+            if differs(self.score(self.constant(-u.abs() * 10 / channels)), 0):
                 yield self.finding("activation")
         # Equal weights that make the score of each branch 0.3 for pools of one.
         self.fill(0.3 / width if linear else (0.3 / width / channels) ** 0.5)
         self._count(float(self.score(self.constant(zero + 1)).max()) / 0.3)
 
     def _spatial(self, low: Tensor, top: Tensor, learned: bool, details: dict) -> Iterator[Finding]:
-        self.fill(0.3 / 49)
+        self.draw()
         images = torch.zeros(2, WIDE, WIDE, dtype=low.dtype)
         images[1, WIDE // 2, WIDE // 2] = 1
         dark, bright = self.map(self.constant(images)).view_as(images)
-        felt = (bright - dark).abs() > 1e-7  # the weights are positive
+        felt = (bright - dark).abs() > 1e-7
         if not learned:
+            self.fill(0.3 / 49)
             ones = float(self.score(self.constant(torch.ones_like(images[:1]))).max())
             self._count(ones / (0.3 / 49) / max(1, int(felt.sum())))
             yield from self._branches()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .contract import contract, ignored_arguments, make, one_line
 from .halves import Half
-from .probe import CannotJudge, Probe, as_map, differs, features
+from .probe import CannotJudge, Probe, as_map, differs, features, spread
 from .report import PLACES, Report, finding
 
 
@@ -54,7 +54,8 @@ def check(block: Any, channels: int = 64, /, **arguments: Any) -> Report:
     except CannotJudge as why:
         report.reason = str(why)
     except Exception as error:  # whatever the block does
-        report.reason = f"the block raised {one_line(error)}"
+        said = one_line(error)
+        report.reason = f"the block is called with feature maps [B, C, H, W], and raised {said}"
         if isinstance(error, NameError):
             report.findings.append(finding("undefined-name", one_line(error)))
     finally:
@@ -103,30 +104,42 @@ def _what_it_returns(probe: Probe, report: Report) -> None:
     probe.draw()
     x = features(probe.channels)
     holes = torch.rand(x.shape) < 0.2
-    y = probe(x.masked_fill(holes, 0.0))
+    x = x.masked_fill(holes, 0.0)
+    y = probe(x)
     report.details["returns"] = "refined features"
     if y.shape == x.shape and not differs(y[holes], 0):
         return
-    count, channels, *size = x.shape
-    if y.shape == x.shape:  # a map may have been expanded
+    probe.adds = y.shape == x.shape and _is_map(y - x, x)
+    if not probe.adds and not _is_map(y, x):
+        why = "it is not 0 where x is 0, as behind a BatchNorm or where channels are mixed"
+        if y.shape != x.shape:
+            why = f"shape {list(y.shape)} for x of shape {list(x.shape)}"
+        raise CannotJudge(f"block(x) is no product of x and a gate, and no map: {why}")
+    probe.refines = False
+    report.details["returns"] = "features plus a map" if probe.adds else "a map"
+    code = "map-added" if probe.adds else "returns-map"
+    report.findings.append(finding(code, differs(y[holes], 0) if probe.adds else ""))
+
+
+def _is_map(y: Tensor, x: Tensor) -> bool:
+    """Whether an answer has the shape of a map, or is one that has been expanded."""
+    if y.shape == x.shape:
         flat = y.flatten(2)
-        fits = any(not differs(flat, flat.mean(axis, keepdim=True)) for axis in (1, 2))
-    else:
-        fits = as_map(y).shape in ((count, channels, 1, 1), (count, 1, *size))
-    if not fits:
-        shapes = f"shape {list(y.shape)} for x of shape {list(x.shape)}"
-        raise CannotJudge(f"block(x) is no product of x and a gate, and no map: {shapes}")
-    probe.refines, report.details["returns"] = False, "a map"
-    report.findings.append(finding("returns-map"))
+        return any(not differs(flat, flat.mean(axis, keepdim=True)) for axis in (1, 2))
+    return as_map(y).shape in ((*x.shape[:2], 1, 1), (len(x), 1, *x.shape[2:]))
 
 
 def _identity_start(probe: Probe, report: Report) -> None:
     """A learned scale at whose zero the block is the identity is set to one."""
+    x = features(probe.channels)
     for name in probe.parameters if probe.refines else ():
-        probe.draw()
-        before = probe.gate(features(probe.channels))
-        probe.zero([name])
-        if differs(before, 1) and not differs(probe.gate(features(probe.channels)), 1):
+        starts = True
+        for seed in range(5):  # with one of them a few hidden units may all be silent
+            probe.draw(seed=seed)
+            starts = starts and bool(differs(probe.gate(x), 1))
+            probe.zero([name])
+            starts = starts and not differs(probe.gate(x), 1)
+        if starts:
             probe.fixed.add(name)
             report.findings.append(finding("identity-start", names=name))
 
@@ -179,6 +192,13 @@ def _two(probe: Probe, gate: Tensor, seed: int, report: Report) -> list[Half]:
     x = features(probe.channels)
     a, b, c, d = gate[:, :-1, :-1], gate[:, :-1, 1:], gate[:, 1:, :-1], gate[:, 1:, 1:]
     if not differs((a + d) / gate.mean(), (b + c) / gate.mean()):
+        pools = x.mean(1), x.amax(1)
+        one, two = (probe.gate(spread(*pools, probe.channels, s).movedim(3, 1)) for s in (0, 1))
+        if differs(one[:, :1] - one[:, :1, :1], two[:, :1] - two[:, :1, :1]):
+            raise CannotJudge(
+                "this is scSE, or the like: two weighted features are added, and the positions' "
+                "weights come from all channels"
+            )
         report.findings.append(finding("sum-of-maps", "a sum of two"))
         return []
     # A product of two maps has rank one. If a constant is added to it, this is the constant.
@@ -189,14 +209,15 @@ def _two(probe: Probe, gate: Tensor, seed: int, report: Report) -> list[Half]:
         gate = gate - 1
     owners: dict[tuple[bool, bool], list[str]] = {}
     for name in probe.parameters:
-        probe.draw(gain=0.6, seed=seed)
-        probe.draw([name], 0.6, seed=9)
-        other = probe.gate(x)
-        scale = (other * gate).abs().max()  # does the ratio of both gates differ along an axis?
-        channels, positions = (
-            bool(differs(other * g / scale, o * gate / scale))
-            for g, o in ((gate[:, :1], other[:, :1]), (gate[..., :1], other[..., :1]))
-        )
+        channels = positions = False
+        for base in range(seed, seed + 4):  # with one of them a few hidden units may all be silent
+            probe.draw(gain=0.6, seed=base)
+            one = probe.gate(x)
+            probe.draw([name], 0.6, seed=base + 9)
+            other = probe.gate(x)
+            scale = (other * one).abs().max()  # does the ratio of both gates differ along an axis?
+            channels |= bool(differs(other * one[:, :1] / scale, other[:, :1] * one / scale))
+            positions |= bool(differs(other * one[..., :1] / scale, other[..., :1] * one / scale))
         owners.setdefault((channels, positions), []).append(name)
     # A parameter of the half that comes first changes both maps.
     channel_own, spatial_own = owners.get((True, False), []), owners.get((False, True), [])
@@ -206,15 +227,14 @@ def _two(probe: Probe, gate: Tensor, seed: int, report: Report) -> list[Half]:
     elif both and not spatial_own:
         order, spatial_own, both = "spatial-channel", both, []
     if both or not (channel_own and spatial_own):
-        logits = (gate - 1).logit()
-        bam = not differs(logits - logits[:, :1], (logits - logits[:, :1])[..., :1])
         raise CannotJudge(
-            "this is BAM: 1 is added to one sigmoid of both maps" if bam
-            else "the gate is no product of a channel map and a spatial map"
-        )  # fmt: skip
+            "the gate is no product of a channel map and a spatial map: BAM, coordinate attention, "
+            "triplet attention and GAM have none"
+        )
     report.details["order"] = order
     if order != "channel-spatial":
-        report.findings.append(finding("order", names=order))
+        names = "parallel, with both maps from the block's input" if order == "parallel" else order
+        report.findings.append(finding("order", names=names))
     second = {"channel-spatial": "spatial", "spatial-channel": "channel"}.get(order)
     return [
         Half(probe, name, own, others, 2.0 if name == second else 1.0)

@@ -24,12 +24,18 @@ class Probe:
     Attributes:
         refines: whether the block returns refined features; ``False`` for a map.
         rest: what a residual inside adds to every gate; 0 if there is none.
+        adds: whether the block adds a map to the features, which is then its answer here.
         fixed: names of parameters that stay 1 whatever is drawn.
     """
 
     def __init__(self, block: nn.Module, channels: int) -> None:
         self.channels, self.refines, self.rest, self.fixed = channels, True, 0.0, set()
-        self.block, self.type = copy.deepcopy(block).cpu().float().eval(), torch.float32
+        # Results that a block keeps, such as its last map, cannot be copied with their gradients.
+        kept = [value for module in block.modules() for value in vars(module).values()]
+        kept += [one for value in kept if isinstance(value, tuple | list) for one in value]
+        memo = {id(v): v.detach() for v in kept if isinstance(v, Tensor) and not v.is_leaf}
+        self.block, self.type = copy.deepcopy(block, memo).cpu().float().eval(), torch.float32
+        self.adds = False
         self(features(channels))  # a lazy layer gets its weights
         try:
             self.block.double()
@@ -51,7 +57,8 @@ class Probe:
     def __call__(self, x: Tensor) -> Tensor:
         """The block's answer: the features or map that ``block(x)`` is, or has first."""
         with torch.no_grad():
-            return first_tensor(self.block(x.to(self.type, copy=True))).double()
+            y = first_tensor(self.block(x.to(self.type, copy=True))).double()
+        return y - x if self.adds else y
 
     def gate(self, x: Tensor) -> Tensor:
         """The factor by which the block multiplies each value: [N, C, H, W] -> [N, C, HW]."""

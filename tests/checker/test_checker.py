@@ -88,6 +88,39 @@ class SimAM(nn.Module):
         return x * (far / (4 * far.mean((2, 3), keepdim=True)) + 0.5).sigmoid()
 
 
+class SCSE(nn.Module):
+    """Concurrent spatial and channel squeeze-and-excitation."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.squeeze, self.conv = SqueezeExcitation(channels), nn.Conv2d(channels, 1, 1)
+
+    def forward(self, x):
+        return self.squeeze(x) + x * self.conv(x).sigmoid()
+
+
+class PixelAttention(nn.Module):
+    """Two convolutions of all channels make the map of the positions."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.first = nn.Conv2d(channels, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 1, 3, padding=1)
+
+    def forward(self, x):
+        return x * self.second(self.first(x).relu()).sigmoid()
+
+
+class OnlyOnLargeMaps(right_blocks.Options):
+    def forward(self, x):
+        return super().forward(x) if x.shape[-1] > 14 else x * self.channel(x)
+
+
+class Sequence(nn.Module):
+    def forward(self, x):
+        batch, channels, length = x.shape
+
+
 @pytest.mark.parametrize(
     "block, reason",
     [
@@ -98,6 +131,12 @@ class SimAM(nn.Module):
         (nn.Softmax2d(), "is no product of x and a gate"),
         (nn.Sequential(CBAM(64), nn.ReLU()), "each value is changed by itself"),
         (SimAM(), "the block has no parameter"),
+        (SimAM, "the block has no parameter"),
+        (SCSE, "this is scSE, or the like"),
+        (PixelAttention, "as in pixel attention"),
+        (OnlyOnLargeMaps, "on maps of 24 x 20 it computes something else than on 12 x 10"),
+        (Sequence(), "called with feature maps [B, C, H, W], and raised ValueError: too many"),
+        (nn.Sequential(CBAM(64), nn.BatchNorm2d(64)), "it is not 0 where x is 0"),
         (nn.SiLU(), "each value is changed by itself"),
     ],
 )
@@ -122,6 +161,31 @@ def test_a_gate_that_does_not_look_is_constant():
 def test_the_equation_is_that_of_the_kind():
     (bias,) = check(SqueezeExcitation(16, 4), 16).findings
     assert bias.code == "bias" and bias.place == "M_c(F) = sigmoid(MLP(AvgPool F))"
+
+
+@pytest.mark.parametrize("name", ["pools in the batch, biases", "CBAM's authors'"])
+def test_one_hidden_unit_that_may_be_silent(name):
+    block, kind, deviations = RIGHT[name]
+    report = check(block, 16)
+    assert (report.kind, codes(report)) == (kind, set(deviations)), str(report)
+    assert codes(check(WRONG["maps added"][0], 16)) == {"sum-of-maps"}
+
+
+def test_an_activation_that_is_like_relu_for_large_values():
+    assert codes(check(right_blocks.options(act=nn.SiLU), 256)) == {"activation"}
+
+
+def test_arguments_of_blocks_that_are_not_made_from_channels():
+    assert check(right_blocks.TwoKernels).details["spatial kernel"] == "7 x 7"
+    for sizes in ((3, 7), [3, 7], [3, 5]):  # a list is what the command makes of several numbers
+        assert check(right_blocks.TwoKernels, 64, sizes=sizes).verdict == "right"
+    assert check(right_blocks.Spatial, 64, kernel_size=3).details["spatial kernel"] == "3 x 3"
+
+
+def test_a_block_that_has_run_and_keeps_its_maps():
+    block = right_blocks.KeepsMaps(64, returns="both")
+    block(torch.randn(2, 64, 8, 8))
+    assert check(block).verdict == "right" and block.last.requires_grad
 
 
 def test_half_precision_and_eca_s_kernel():

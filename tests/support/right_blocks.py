@@ -170,6 +170,37 @@ class ConvMode(nn.Module):
         return x * self.two(x)
 
 
+class AtLeast(Options):
+    """No fewer than 8 hidden units, and an open gate at first."""
+
+    def __init__(self, c, reduction=16):
+        super().__init__(c, hidden=max(c // reduction, 8))
+        nn.init.zeros_(self.mlp[2].weight)
+
+
+class TwoKernels(nn.Module):
+    """A learned share of two convolutions, which are one convolution together."""
+
+    def __init__(self, sizes=(3, 7)):
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(2, 1, k, padding=k // 2, bias=False) for k in sizes])
+        self.share = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        planes = torch.cat([x.mean(1, True), x.amax(1, True)], 1)
+        small, large = (conv(planes) for conv in self.convs)
+        return x * (self.share * large + (1 - self.share) * small).sigmoid()
+
+
+class KeepsMaps(Options):
+    """The last maps are kept, to be drawn."""
+
+    def forward(self, x):
+        x, *self.maps = super().forward(x)
+        self.last = self.maps[0]
+        return x
+
+
 class Start(nn.Module):
     """Starts as the identity, by a learned number."""
 
@@ -216,6 +247,8 @@ RIGHT = {
     "mode conv": (ConvMode, "CBAM", NOTHING),
     "ECA": (AuthorsECA, "ECA", NOTHING),
     "SE": (MoskomuleSE, "squeeze-and-excitation", NOTHING),
+    "at least 8 hidden units": (AtLeast, "CBAM", NOTHING),
+    "two kernels": (TwoKernels, "spatial attention", NOTHING),
     "starts as the identity": (Start, "CBAM", {"identity-start"}),
 }  # fmt: skip
 

@@ -163,6 +163,23 @@ class EcaKernelIgnored(nn.Module):
         return x * self.conv(x.mean((2, 3))[:, None]).transpose(1, 2)[..., None].sigmoid()
 
 
+class KernelIgnored(EcaKernelIgnored):
+    """The kernel is the only argument."""
+
+    def __init__(self, kernel_size):
+        super().__init__(None)
+
+
+class Blended(Right):
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.share = nn.Parameter(torch.tensor(0.5))
+
+    def channel_scores(self, x):
+        mean, top = self.mlp(self.average(x)), self.mlp(self.maximum(x))
+        return self.share * mean + (1 - self.share) * top
+
+
 class NewLayerEachCall(Right):
     def channel_scores(self, x):
         mlp = Right(x.shape[1]).mlp.to(x)
@@ -200,6 +217,15 @@ def sigmoids(self, x):
     return self.mlp(self.average(x)).sigmoid(), self.mlp(self.maximum(x)).sigmoid()
 
 
+def overwritten(self, x):
+    x = self.conv(self.planes(x))
+    return x * x.sigmoid()
+
+
+def spatial_last(self, x):
+    return self.spatial(x * self.channel(x))
+
+
 def no_grad_channel(self, x):
     with torch.no_grad():
         return Right.channel(self, x)
@@ -223,6 +249,11 @@ WRONG = {
         "pools-before-mlp",
     ),
     "pools joined in one MLP": (Joined, "pools-joined"),
+    "scores multiplied": (
+        wrong(channel_scores=lambda s, x: s.mlp(s.average(x)) * s.mlp(s.maximum(x))),
+        "scores-multiplied",
+    ),
+    "scores with different weights": (Blended, "unshared-mlp"),
     "no ReLU": (layers(0, 2), "no-relu"),
     "ReLU first": (layers(1, 0, 2), "relu-first"),
     "ReLU last": (layers(0, 1, 2, 1), "relu-last"),
@@ -239,6 +270,9 @@ WRONG = {
             channel_gate=_(lambda x: x),
         ),
         "gate-range",
+    ),
+    "a sigmoid on each score and one on their sum": (
+        wrong(channel_scores=lambda s, x: sum(sigmoids(s, x))), "two-sigmoids",
     ),
     "product of two sigmoids": (
         wrong(
@@ -265,6 +299,9 @@ WRONG = {
     ),
     "planes added": (OnePlane, "pools-added"),
     "no sigmoid on the spatial map": (wrong(spatial_gate=_(lambda x: x)), "no-sigmoid"),
+    "score times its own sigmoid": (
+        wrong(spatial=overwritten, forward=spatial_last), "own-score",
+    ),
     "two sigmoids on the spatial map": (
         wrong(spatial_gate=_(lambda x: x.sigmoid().sigmoid())), "two-sigmoids",
     ),
@@ -282,6 +319,9 @@ WRONG = {
     ),
     # The products.
     "residual": (wrong(forward=lambda s, x: x + Right.forward(s, x)), "residual"),
+    "map added to the features": (
+        wrong(forward=lambda s, x: x + s.spatial(x * s.channel(x))), "map-added",
+    ),
     "channel product missing": (
         wrong(forward=lambda s, x: x * s.spatial(x * s.channel(x))), "product-missing",
     ),
@@ -322,4 +362,5 @@ WRONG = {
     # Relatives.
     "ECA of the average twice": (EcaTwice, "max-missing"),
     "ECA's kernel ignored": (partial(EcaKernelIgnored, kernel_size=9), "ignored-argument"),
+    "ECA's only argument ignored": (partial(KernelIgnored, kernel_size=9), "ignored-argument"),
 }  # fmt: skip
