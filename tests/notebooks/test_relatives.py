@@ -4,6 +4,7 @@ The functions are taken from the notebook itself and run in float64.
 """
 
 import ast
+import re
 from functools import partial
 
 import nbformat
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
+from cbam_course.attention import ECA
 from tests.support import attention_cases as cases
-from tests.support.notebook_rules import code_cells
+from tests.support.notebook_rules import code_cells, markdown
 from tests.support.project import ROOT
 
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "12_relatives.ipynb", as_version=4)
@@ -84,6 +87,16 @@ def test_a_gated_module_goes_into_a_network_and_computes_the_product():
     x = cases.features(2, 6, 5, 4).float()
     torch.testing.assert_close(block(x), x * CHAPTER["sca"](x, block.layers[0]))
     assert len(list(block.parameters())) == 2
+
+
+def test_the_gates_of_a_network_are_replaced_by_the_lines_shown():
+    (shown,) = re.findall(r"```python\n(model = .*?)```", markdown(NOTEBOOK), re.DOTALL)
+    (finding,) = (cell for cell in code_cells(NOTEBOOK) if cell.source.startswith("GATES ="))
+    names = {"torchvision": torchvision, "ECA": ECA}
+    exec(f"{finding.source}\n{shown}", names)
+    kinds = [type(module).__name__ for module in names["model"].modules()]
+    assert kinds.count("ECA") == 9 and "SqueezeExcitation" not in kinds
+    assert names["model"].eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
 
 
 def test_self_attention_is_its_equation():

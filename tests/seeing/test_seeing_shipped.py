@@ -62,6 +62,14 @@ def test_networks_are_those_of_their_records():
     assert float(right.double().mean()) == pytest.approx(record.final["test_accuracy"], abs=0.003)
 
 
+def test_the_last_spatial_map_is_next_to_a_constant():
+    x, _ = seeing.image_tensors(shapes(), 500)
+    for seed in seeing.shipped_seeds("shapes"):
+        *_, last = seeing.read_maps(seeing.shipped_run("shapes", seed).model, x).values()
+        assert last.shape == (500, 1, 8, 8)
+        assert (last > 0.99).float().mean() > 0.95 and last.std(dim=0).mean() < 0.005
+
+
 def test_measurements_are_of_the_shipped_networks():
     measured = seeing.shipped_measurements()
     assert set(measured) == set(seeing.shipped_seeds("cifar10"))
