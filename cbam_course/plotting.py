@@ -344,7 +344,7 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
     """
     figure, ((axes,),) = page(1, 1, 4.2)
     ridge, intensities = peak / bandwidth, [intensity for intensity, _ in points.values()]
-    ends = np.array([min(*intensities, ridge) / 4, ridge, 4 * max(*intensities, ridge)])
+    ends = np.array([min(*intensities, ridge) / 4, ridge, 16 * max(*intensities, ridge)])
     axes.loglog(ends, np.minimum(peak, bandwidth * ends), color=INK, linewidth=1.5)
     axes.plot(*zip(*points.values(), strict=True), "o", color=FEATURE_COLOR, markersize=8)
     axes.grid()
@@ -354,7 +354,9 @@ def show_roofline(points: Mapping[str, Sequence[float]], peak: float, bandwidth:
     _label(axes, "limit: memory", (middle, bandwidth * middle), y=8, ha="right")
     _label(axes, "limit: arithmetic", (ends[2], peak), y=8, ha="right")
     for name, point in points.items():
-        _label(axes, name, point, x=5, y=-10, ha="left")
+        # Lower where the next point, and its label, are near.
+        near = any(1 < other / point[0] < 12 for other in intensities)
+        _label(axes, name, point, x=5, y=-26 if near else -14, ha="left")
     return figure
 
 
