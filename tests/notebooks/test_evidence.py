@@ -105,11 +105,12 @@ def test_the_welcome_page_tells_of_public_pairs():
     assert f"{said}, {se.median():+.1f} points in the median" in PAGES["intro"]
 
 
-def test_the_welcome_page_tells_what_a_block_takes():
-    passes = records.speed("networks").set_index(["network", "block"])[["training", "inference"]]
+def test_the_welcome_page_and_chapter_7_tell_what_a_block_takes():
+    passes = records.speed("networks").set_index(["network", "block"])
+    passes = passes[["training", "inference", "kept"]]
     more = passes / passes.xs("none", level="block") - 1
     large, small = (
-        [f"{share:.0%}".replace("%", " %") for share in more.loc[name, "course"]]
+        [f"{share:.0%}".replace("%", " %") for share in more.loc[(name, "course")]]
         for name in ("resnet50", "cifar_resnet")
     )
     said = (
@@ -117,6 +118,8 @@ def test_the_welcome_page_tells_what_a_block_takes():
         f"alone; to those of a ResNet-20 of the usual width, {small[0]} and {small[1]}."
     )
     assert said in PAGES["intro"]
+    said = f"took {large[0]} more time in training and {large[2]} more memory for the backward pass"
+    assert said in PAGES["07_cost"]
 
 
 @pytest.mark.parametrize(
