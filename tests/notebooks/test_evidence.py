@@ -195,12 +195,18 @@ def test_chapter_9_tells_what_half_the_learning_rate_does():
 
 
 def test_the_recipes_of_the_small_networks_are_told_right():
-    """Images, epochs and test images that the pages name for the two small networks."""
+    """What the pages name for the two small networks: images, epochs, learning rates."""
     grid = experiments()
     for name, numbers in (("small-blocks", (8000, 6, 2000)), ("small-order", (4000, 5, 2000))):
         for variant in grid[name].variants:
             config = variant.config
             assert (config.train_size, config.epochs, config.test_size) == numbers
+    cnn, resnet = (
+        f"{grid[name].variants[0].config.learning_rate:g}"
+        for name in ("small-blocks", "small-order")
+    )
+    said = f"its peak at {cnn} for the tutorial's network and at {resnet} for the ResNet-20"
+    assert said in PAGES["09_does_it_help"]
     assert "8,000 images for six epochs" in PAGES["09_does_it_help"]
     assert "4,000 images for five epochs" in PAGES["09_does_it_help"]
     assert "after six epochs with 8,000 images" in PAGES["03_channel_attention"]
