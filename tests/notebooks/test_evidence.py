@@ -105,11 +105,12 @@ def test_the_welcome_page_tells_of_public_pairs():
     assert f"{said}, {se.median():+.1f} points in the median" in PAGES["intro"]
 
 
-def test_the_welcome_page_tells_what_a_block_takes():
-    passes = records.speed("networks").set_index(["network", "block"])[["training", "inference"]]
+def test_the_welcome_page_and_chapter_7_tell_what_a_block_takes():
+    passes = records.speed("networks").set_index(["network", "block"])
+    passes = passes[["training", "inference", "kept"]]
     more = passes / passes.xs("none", level="block") - 1
     large, small = (
-        [f"{share:.0%}".replace("%", " %") for share in more.loc[name, "course"]]
+        [f"{share:.0%}".replace("%", " %") for share in more.loc[(name, "course")]]
         for name in ("resnet50", "cifar_resnet")
     )
     said = (
@@ -117,6 +118,8 @@ def test_the_welcome_page_tells_what_a_block_takes():
         f"alone; to those of a ResNet-20 of the usual width, {small[0]} and {small[1]}."
     )
     assert said in PAGES["intro"]
+    said = f"took {large[0]} more time in training and {large[2]} more memory for the backward pass"
+    assert said in PAGES["07_cost"]
 
 
 @pytest.mark.parametrize(
@@ -192,12 +195,18 @@ def test_chapter_9_tells_what_half_the_learning_rate_does():
 
 
 def test_the_recipes_of_the_small_networks_are_told_right():
-    """Images, epochs and test images that the pages name for the two small networks."""
+    """What the pages name for the two small networks: images, epochs, learning rates."""
     grid = experiments()
     for name, numbers in (("small-blocks", (8000, 6, 2000)), ("small-order", (4000, 5, 2000))):
         for variant in grid[name].variants:
             config = variant.config
             assert (config.train_size, config.epochs, config.test_size) == numbers
+    cnn, resnet = (
+        f"{grid[name].variants[0].config.learning_rate:g}"
+        for name in ("small-blocks", "small-order")
+    )
+    said = f"its peak at {cnn} for the tutorial's network and at {resnet} for the ResNet-20"
+    assert said in PAGES["09_does_it_help"]
     assert "8,000 images for six epochs" in PAGES["09_does_it_help"]
     assert "4,000 images for five epochs" in PAGES["09_does_it_help"]
     assert "after six epochs with 8,000 images" in PAGES["03_channel_attention"]
